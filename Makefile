@@ -1,0 +1,45 @@
+# make demo: train, sample and report on two Gaussians.   make test: the whole suite.
+# Needs Python >= 3.11 and make; everything else is installed into .venv from requirements.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+.PHONY: demo test lint lock clean help
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, about 3 minutes on 2 cores
+	$(BIN)/python -m experiments.two_gaussians --out runs/two_gaussians/demo
+	@echo "results: runs/two_gaussians/demo (open report.html)"
+
+test: $(READY)  ## the whole test suite
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --junitxml=runs/test-report.xml
+	@echo "results: runs/test-report.xml"
+
+lint: $(READY)  ## ruff, style and format
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lock: $(READY)  ## refresh requirements.txt from pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --fork-strategy fewest --python-version 3.11 \
+		pyproject.toml --extra dev --extra notebooks -o requirements.txt
+
+clean:  ## remove the environment (runs/ stays)
+	rm -rf $(VENV)
+
+# uv is the faster installer; plain pip reads the same lock when uv cannot be had.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "ddjax needs Python >= 3.11; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 2; }
+	@rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -m pip install --quiet uv 2>/dev/null && \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.txt; then :; \
+	else $(BIN)/python -m pip install --quiet -r requirements.txt; fi
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,36 @@
+"""What a distance reads between two fresh samples of the truth: the floor that every reported number stands on."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from ddjax.types import Key
+
+
+class Floor(NamedTuple):
+    """Mean and standard deviation of a metric between pairs of true samples."""
+
+    mean: float
+    std: float
+
+
+def floor(
+    metric: Callable[[Array, Array], Float[Array, ""]],
+    sample: Callable[[Key, int], Float[Array, "n d"]],
+    key: Key,
+    *,
+    n: int,
+    repeats: int = 8,
+) -> Floor:
+    """The floor of `metric` at sample size n, over `repeats` independent pairs `sample(key, n)`.
+
+    Raises: ValueError for fewer than 2 repeats, which have no standard deviation.
+    """
+    if repeats < 2:
+        raise ValueError(f"a floor needs at least 2 repeats for its spread, got {repeats=}")
+    keys = jax.random.split(key, (repeats, 2))
+    values = [float(metric(sample(pair[0], n), sample(pair[1], n))) for pair in keys]
+    return Floor(float(np.mean(values)), float(np.std(values, ddof=1)))

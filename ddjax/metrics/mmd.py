@@ -1,0 +1,59 @@
+"""Maximum mean discrepancy and energy distance between two samples, in blocks.
+
+    (1)  MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y) = (2 E rho(x, y) - E rho(x, x') - E rho(y, y')) / scale
+
+with rho = scale (k(0) - k) as in `scoring`: the constant k(0) drops out, and nothing cancels for close points. Memory is
+that of one block of rows against the other sample. References: Gretton et al., JMLR 13 (2012), lemma 6.
+"""
+
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddjax import scoring
+
+_ROWS = 64  # rows of a block: 64 x 50,000 distances are 13 MB
+
+
+@partial(jax.jit, static_argnames=("kernel", "estimator"))
+def _mmd(x: Array, y: Array, kernel: scoring.Kernel, estimator: str) -> Array:
+    def mean_rho(a: Array, b: Array) -> Array:
+        columns = b.T  # points along the last axis: nine times faster than [m, d] on a CPU for small d
+
+        def row(point: Array) -> Array:
+            return jnp.mean(kernel.rho(jnp.sum((point[:, None] - columns) ** 2, 0)))
+
+        return jnp.mean(jax.lax.map(row, a, batch_size=_ROWS))
+
+    def within(a: Array) -> Array:
+        n = a.shape[0]
+        return mean_rho(a, a) * (n / (n - 1) if estimator == "u" else 1.0)
+
+    return (2 * mean_rho(x, y) - within(x) - within(y)) / kernel.scale
+
+
+def mmd(
+    x: Float[Array, "n d"], y: Float[Array, "m d"], *, kernel: scoring.Kernel | None = None, estimator: Literal["u", "v"] = "u"
+) -> Float[Array, ""]:
+    """MMD^2 (squared) between samples, eq. (1); the default kernel is `scoring.rbf(1.0)`.
+
+    Args:
+        kernel: from `scoring`: rbf, imq, exponential (Laplace), energy.
+        estimator: "u" is unbiased and may be negative; "v" includes the pairs of a point with itself and is >= 0.
+    Raises: ValueError for samples of different dimension, fewer than 2 points, or an unknown estimator.
+    """
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
+        raise ValueError(f"need samples [n, d] and [m, d] of at least 2 points, got {x.shape=}, {y.shape=}")
+    if estimator not in ("u", "v"):
+        raise ValueError(f'estimator must be "u" or "v", got {estimator!r}')
+    return _mmd(x, y, scoring.rbf() if kernel is None else kernel, estimator)
+
+
+def energy_distance(
+    x: Float[Array, "n d"], y: Float[Array, "m d"], *, beta: float = 1.0, estimator: Literal["u", "v"] = "u"
+) -> Float[Array, ""]:
+    """2 E||x - y||^beta - E||x - x'||^beta - E||y - y'||^beta: eq. (1) with the energy kernel. Raises: as `mmd`."""
+    return mmd(x, y, kernel=scoring.energy(beta), estimator=estimator)

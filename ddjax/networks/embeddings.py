@@ -1,0 +1,19 @@
+"""Features of the time t in [0, 1]."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def time_features(t: Float[Array, " batch"], size: int, *, fastest: float = 16.0) -> Float[Array, "batch size"]:
+    """cos and sin of omega t, with size / 2 frequencies in geometric steps from pi / 2 to pi `fastest`.
+
+    The slowest pair turns by a quarter over [0, 1], so no two times coincide (whole periods would make t = 0 and t = 1
+    the same input), and the fastest tells neighbouring times apart.
+
+    Raises: ValueError unless size is even and at least 4.
+    """
+    if size < 4 or size % 2:
+        raise ValueError(f"time features come in pairs, at least 2 of them, got {size=}")
+    frequencies = jnp.geomspace(0.5, fastest, size // 2, dtype=t.dtype)
+    angles = jnp.pi * t[:, None] * frequencies[None, :]
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], -1)

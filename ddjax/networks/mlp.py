@@ -1,0 +1,80 @@
+"""The MLP denoiser for vectors, with xi concatenated early or late."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddjax.networks.embeddings import time_features
+from ddjax.types import Network
+
+
+class MLP(nn.Module):
+    """`depth` hidden layers of `width` on [x_t, time features, cond], xi concatenated at the input of layer `inject`.
+
+    A layer on a concatenation is the sum of two layers, and that is how it is written: under vmap over xi the large
+    product with the hidden state is then shared by the population, and only the small one with xi repeats.
+    """
+
+    out: int
+    width: int
+    depth: int
+    inject: int | None
+    time_size: int
+    residual: bool
+
+    @nn.compact
+    def __call__(
+        self,
+        x_t: Float[Array, "batch d"],
+        t: Float[Array, " batch"],
+        cond: Float[Array, "batch c"] | None = None,
+        xi: Float[Array, "batch d"] | None = None,
+    ) -> Float[Array, "batch out"]:
+        inputs = [x_t, time_features(t.astype(x_t.dtype), self.time_size)]
+        h = jnp.concatenate(inputs if cond is None else [*inputs, cond], -1)
+        for layer in range(self.depth):
+            update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
+            if layer == self.inject:
+                update += nn.Dense(self.width, use_bias=False, name="xi")(xi)
+            update = nn.silu(update)
+            h = h + update if self.residual and layer > 0 else update
+        return nn.Dense(self.out, name="out")(h)
+
+
+def mlp(
+    size: int,
+    *,
+    width: int = 128,
+    depth: int = 4,
+    inject: int | None = 0,
+    cond_size: int = 0,
+    time_size: int = 32,
+    residual: bool = False,
+) -> Network:
+    """An MLP on vectors of `size` numbers.
+
+    Args:
+        inject: the hidden layer whose input xi joins: 0 is early (the paper's concatenation), k > 0 means "after hidden
+            layer k" and shares everything above over the population; None is a network without xi, for mean denoisers.
+        cond_size: length of the condition vector, 0 for none. residual: add each hidden layer to its input.
+    Returns: Network(init(key), apply(params, x_t [batch, size], t [batch], cond [batch, cond_size] | None, xi)).
+    Raises: ValueError for an injection outside the hidden layers.
+    """
+    if inject is not None and not 0 <= inject < depth:
+        raise ValueError(f"xi joins one of the hidden layers 0..{depth - 1}, got {inject=}")
+    module = MLP(size, width, depth, inject, time_size, residual)
+
+    def init(key: Array) -> Any:
+        x = jnp.zeros((1, size))
+        cond = jnp.zeros((1, cond_size)) if cond_size else None
+        return module.init(key, x, jnp.zeros((1,)), cond, None if inject is None else x)
+
+    def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
+        if (xi is None) != (inject is None):
+            raise ValueError(f"a network with {inject=} cannot be used {'without' if xi is None else 'with'} xi")
+        return module.apply(params, x_t, t, cond, xi)
+
+    return Network(jax.jit(init), apply)

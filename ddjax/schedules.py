@@ -1,0 +1,132 @@
+"""Noise schedules: functions t -> (alpha, sigma) of the forward marginal.
+
+    (1)  x_t = alpha(t) x_0 + sigma(t) noise,   t = 0 data, t = 1 noise
+    (2)  logsnr(t) = log(alpha^2 / sigma^2)
+
+Nothing else in the package knows a formula for alpha or sigma; their time derivatives come from one `jax.jvp`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ddjax.types import Scalar, Schedule
+
+
+class Scales(NamedTuple):
+    """alpha and sigma of eq. (1): scalars, or event-shaped where each coordinate has its own."""
+
+    alpha: Float[Array, "..."]
+    sigma: Float[Array, "..."]
+
+
+@dataclass(frozen=True)
+class Rectified:
+    """Straight lines between data and noise: alpha = 1 - t, sigma = t.
+
+    References: Liu et al., arXiv 2209.03003; Lipman et al., arXiv 2210.02747.
+    """
+
+    def __call__(self, t: Scalar) -> Scales:
+        t = jnp.asarray(t, float)
+        return Scales(1 - t, t)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """A quarter circle: alpha = cos(pi t / 2), sigma = sin(pi t / 2).
+
+    References: Nichol and Dhariwal, arXiv 2102.09672 (without their offset).
+    """
+
+    def __call__(self, t: Scalar) -> Scales:
+        t = jnp.asarray(t, float)
+        # cos(pi/2) is -4e-8 in float32; the mirrored sine is exactly 0 at t = 1
+        return Scales(jnp.sin(jnp.pi / 2 * (1 - t)), jnp.sin(jnp.pi / 2 * t))
+
+
+def _variance_preserving(integral: Float[Array, ""]) -> Scales:
+    return Scales(jnp.exp(-integral / 2), jnp.sqrt(-jnp.expm1(-integral)))
+
+
+@dataclass(frozen=True)
+class VariancePreserving:
+    """Linear rate beta(t): alpha = exp(-B/2), sigma^2 = 1 - exp(-B), B = beta_min t + (beta_max - beta_min) t^2 / 2.
+
+    Raises: ValueError unless 0 < beta_min <= beta_max.
+    References: Song et al., arXiv 2011.13456, eq. 32-33.
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self):
+        if not 0 < self.beta_min <= self.beta_max:
+            raise ValueError(f"need 0 < beta_min <= beta_max, got {self.beta_min=}, {self.beta_max=}")
+
+    def __call__(self, t: Scalar) -> Scales:
+        t = jnp.asarray(t, float)
+        return _variance_preserving(self.beta_min * t + (self.beta_max - self.beta_min) * t**2 / 2)
+
+
+@dataclass(frozen=True)
+class VarianceExploding:
+    """Geometric noise on unscaled data: alpha = 1, sigma = sigma_min (sigma_max / sigma_min)^t.
+
+    Raises: ValueError unless 0 < sigma_min < sigma_max.
+    References: Song et al., arXiv 2011.13456, eq. 30-31.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+
+    def __post_init__(self):
+        if not 0 < self.sigma_min < self.sigma_max:
+            raise ValueError(f"need 0 < sigma_min < sigma_max, got {self.sigma_min=}, {self.sigma_max=}")
+
+    def __call__(self, t: Scalar) -> Scales:
+        t = jnp.asarray(t, float)
+        return Scales(jnp.ones_like(t), self.sigma_min * (self.sigma_max / self.sigma_min) ** t)
+
+
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(16)
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck:
+    """dX = -(g/2) X dt + sqrt(g) dW on [0, 1]: alpha = exp(-G/2), sigma^2 = -expm1(-G), G = integral of g from 0 to t.
+
+    Args:
+        g: the rate, a positive number or a smooth positive function of t (integrated by 16-point Gauss-Legendre).
+    Raises: ValueError for a rate that is not positive.
+    """
+
+    g: float | Callable[[Array], Array] = 10.0
+
+    def __post_init__(self):
+        if not callable(self.g) and not self.g > 0:
+            raise ValueError(f"the rate g must be positive, got {self.g=}")
+
+    def __call__(self, t: Scalar) -> Scales:
+        t = jnp.asarray(t, float)
+        if not callable(self.g):
+            return _variance_preserving(self.g * t)
+        rates = jax.vmap(self.g)(t / 2 * jnp.asarray(_NODES + 1, t.dtype))
+        return _variance_preserving(t / 2 * jnp.sum(jnp.asarray(_NODE_WEIGHTS, t.dtype) * rates))
+
+
+def with_rates(schedule: Schedule, t: Scalar) -> tuple[Scales, Scales]:
+    """The scales and their time derivatives, (alpha, sigma) and (alpha', sigma'), at one time."""
+    t = jnp.asarray(t, float)
+    return jax.jvp(schedule, (t,), (jnp.ones_like(t),))
+
+
+def logsnr(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
+    """Log signal-to-noise ratio, eq. (2): +inf where sigma = 0, -inf where alpha = 0."""
+    alpha, sigma = schedule(t)
+    return 2 * (jnp.log(alpha) - jnp.log(sigma))

@@ -1,0 +1,73 @@
+"""Laws of the training time t, as functions (key, n) -> t [n] in [0, 1], and grids for sampling.
+
+Few-step sampling lives at the noise end: laws and weights that starve t near 1 cost most at 1 to 4 steps.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ddjax.types import Key
+
+Law = Callable[[Key, int], Float[Array, " n"]]
+
+
+def uniform(key: Key, n: int) -> Float[Array, " n"]:
+    """Independent t ~ U(0, 1)."""
+    return jax.random.uniform(key, (n,))
+
+
+def stratified(key: Key, n: int) -> Float[Array, " n"]:
+    """One uniform t in each of the n cells [i/n, (i+1)/n): the law of `uniform` with less variance over the batch."""
+    return (jnp.arange(n) + jax.random.uniform(key, (n,))) / n
+
+
+def power(exponent: float, *, base: Law = uniform) -> Law:
+    """t = u^exponent with u from `base`: an exponent below 1 favours the noise end (density t^(1/exponent - 1)).
+
+    Raises: ValueError for an exponent that is not positive.
+    """
+    if not exponent > 0:
+        raise ValueError(f"the exponent must be positive, got {exponent=}")
+
+    def power_law(key: Key, n: int) -> Float[Array, " n"]:
+        return base(key, n) ** exponent
+
+    return power_law
+
+
+def logit_normal(mean: float = 0.0, std: float = 1.0) -> Law:
+    """t = sigmoid(mean + std noise). References: Esser et al., arXiv 2403.03206, section 3.1.
+
+    Raises: ValueError for a std that is not positive.
+    """
+    if not std > 0:
+        raise ValueError(f"std must be positive, got {std=}")
+
+    def logit_normal_law(key: Key, n: int) -> Float[Array, " n"]:
+        return jax.nn.sigmoid(mean + std * jax.random.normal(key, (n,)))
+
+    return logit_normal_law
+
+
+def grid(n: int, kind: Literal["uniform", "quadratic", "cosine"] = "uniform") -> Float[Array, " n_plus_1"]:
+    """Sampling times from exactly 1 down to exactly 0, n + 1 of them, for n steps.
+
+    With u = 1 - i/n: "uniform" is u, "quadratic" u^2 (finer near data), "cosine" sin(pi u / 2)^2 (finer at both ends).
+
+    Raises: ValueError for n < 1 or an unknown kind.
+
+    >>> print(grid(4))
+    [1.   0.75 0.5  0.25 0.  ]
+    """
+    if n < 1:
+        raise ValueError(f"a grid needs at least 1 step, got {n=}")
+    u = np.linspace(1.0, 0.0, n + 1)
+    warped = {"uniform": u, "quadratic": u**2, "cosine": np.sin(np.pi / 2 * u) ** 2}
+    if kind not in warped:
+        raise ValueError(f"kind must be one of {sorted(warped)}, got {kind=}")
+    return jnp.asarray(warped[kind], float)

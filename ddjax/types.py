@@ -1,0 +1,49 @@
+"""The words that every room shares: array aliases, and the two values that cross rooms, `Network` and `Batch`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+Key = PRNGKeyArray
+Scalar = float | int | Float[Array | np.ndarray, ""]
+Params = PyTree
+Metrics = dict[str, Float[Array, ""]]
+Schedule = Callable[[Scalar], Any]
+
+# denoiser(params, key, x_t[batch, *event], t[batch], cond) -> one draw of x_0, [batch, *event]
+Denoiser = Callable[[Params, Key, Array, Array, Any], Array]
+# the same with params and cond bound: denoise(key, x_t, t) -> x_0
+Denoise = Callable[[Key, Array, Array], Array]
+# one reverse step of a sampler: step(key, x_t, t, s) -> x_s
+Step = Callable[[Key, Array, Scalar, Scalar], Array]
+
+
+class Network(NamedTuple):
+    """A network as a pair of pure functions, natively batched.
+
+    `init(key) -> params`; `apply(params, x_t, t, cond, xi) -> [batch, *event]`, where `xi` has the shape of `x_t`,
+    or is None for a network that eats no noise.
+    """
+
+    init: Callable[[Key], Params]
+    apply: Callable[[Params, Array, Array, Any, Array | None], Array]
+
+
+class Batch(NamedTuple):
+    """Data `x_0` [batch, *event] and its condition (None, or a pytree of arrays [batch, ...])."""
+
+    x_0: Array
+    cond: Any = None
+
+    @classmethod
+    def of(cls, batch: Any) -> "Batch":
+        """Read an array as unconditional data, and a pair as (x_0, cond)."""
+        return cls(*batch) if isinstance(batch, tuple) else cls(batch)
+
+
+def known(*values: Any) -> bool:
+    """Whether all values are concrete, so that a caller's mistake can be told before any compute."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))

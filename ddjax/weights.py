@@ -1,0 +1,29 @@
+"""Weights w(t) of the loss: functions of one time, applied to each example's own loss (never batch mean times batch mean)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddjax.schedules import logsnr
+from ddjax.types import Scalar, Schedule
+
+Weight = Callable[[Scalar], Float[Array, ""]]
+
+
+def uniform(t: Scalar) -> Float[Array, ""]:
+    """w(t) = 1: the default, and the better one for few steps (README, "What the weight does")."""
+    return jnp.ones_like(jnp.asarray(t, float))
+
+
+def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:
+    """w(t) = sigmoid(logsnr(t) - bias), the weighting of the paper's images; it starves t near 1.
+
+    References: Kingma and Gao, arXiv 2303.00848; De Bortoli et al., arXiv 2502.02483, eq. (14).
+    """
+
+    def sigmoid_weight(t: Scalar) -> Float[Array, ""]:
+        return jax.nn.sigmoid(logsnr(schedule, t) - bias)
+
+    return sigmoid_weight

@@ -1,0 +1,14 @@
+"""The list of experiments."""
+
+EXPERIMENTS = """\
+Experiments of ddjax (time on 2 CPU cores; each has --help):
+
+  python -m experiments.two_gaussians   train and judge distributional diffusion on the paper's target    3 min
+  python -m experiments.two_gaussians --full   four betas, three seeds                                  TIME_FULL
+  python -m experiments.limits          what no training can beat: exact oracles at every step count     1 min
+  python -m experiments.dispersion      the spread that lam and beta imply, trained against theory       1 min
+  python -m experiments.sample          draw samples from a saved run                                 seconds
+"""
+
+if __name__ == "__main__":
+    print(EXPERIMENTS, end="")

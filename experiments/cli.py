@@ -1,0 +1,107 @@
+"""Command lines: a frozen dataclass is a command line and a YAML file, and a user's mistake is one line and exit code 2.
+
+Nothing here imports jax, so that `--help` answers at once.
+"""
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+import yaml
+
+Config = TypeVar("Config")
+Presets = dict[str, dict[str, Any]]
+
+TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it
+
+
+class UserError(Exception):
+    """A mistake of the user, told in one sentence."""
+
+
+def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets | None = None) -> None:
+    """Parse the command line into `make` and run it.
+
+    Exit codes: 2 after a user's mistake (one line on stderr), 3 when training diverged, 143 when SIGTERM stopped it and
+    its state was saved.
+    """
+    try:
+        run(parse(make, sys.argv[1:], presets=presets))
+    except (UserError, ValueError, OSError) as error:
+        _fail(error, 2)
+    except FloatingPointError as error:
+        _fail(error, 3)
+    except Exception as error:
+        if type(error).__name__ != "Interrupted":  # its class lives in ddjax, which imports jax
+            raise
+        _fail(f"{error}; --resume goes on from there", TERMINATED)
+
+
+def _fail(error: Any, code: int) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = None) -> Config:
+    """Defaults, then presets (`--full`), then `--config FILE.yaml`, then the command line: the later one wins.
+
+    Raises: UserError for an unknown flag or key, naming the nearest valid one, or a file that cannot be read.
+    """
+    names = [field.name for field in dataclasses.fields(make)]
+    for word in argv:
+        if word.startswith("--"):
+            _require_known(word[2:].partition("=")[0].removeprefix("no-").replace("-", "_"), [*names, "help"], word)
+    words: list[str] = []
+    for flag, preset in (presets or {}).items():
+        if f"--{flag}" in argv:
+            words += _words(preset)
+    file = _value_of("--config", argv)
+    if file is not None:
+        words += _words(_read(Path(file), names))
+    program = sys.modules[make.__module__].__spec__.name
+    return tyro.cli(make, args=[*words, *argv], prog=f"python -m {program}")
+
+
+def _require_known(name: str, names: list[str], given: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        raise UserError(f"unknown setting {given!r}; the nearest valid one is {near[0].replace('_', '-')!r}")
+
+
+def _words(values: dict[str, Any]) -> list[str]:
+    """Settings as command-line words, so that files and flags are read by the same rules."""
+    words = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, list | tuple):
+            words += [f"--{flag}", *map(str, value)]
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def _read(file: Path, names: list[str]) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"cannot read --config {file}: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"--config {file} must hold `key: value` lines, got {type(values).__name__}")
+    for name in values:
+        _require_known(str(name).replace("-", "_"), names, str(name))
+    return values
+
+
+def _value_of(flag: str, argv: Sequence[str]) -> str | None:
+    for i, word in enumerate(argv):
+        if word == flag and i + 1 < len(argv):
+            return argv[i + 1]
+        if word.startswith(flag + "="):
+            return word.partition("=")[2]
+    return None

@@ -1,0 +1,128 @@
+"""Judging samplers against a known truth: every number with its floor and its range."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ddjax import denoisers, metrics, paths, samplers, times
+from ddjax.mixtures import GaussianMixture
+from ddjax.types import Denoiser, Key, Params, Schedule
+
+Draw = Callable[[Params, Key, float, Array], Array]
+Metric = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True)
+class Number:
+    """One measured number: mean over draws, their range, and the floor it stands on."""
+
+    model: str
+    metric: str
+    nfe: int
+    churn: float
+    value: float
+    low: float
+    high: float
+    seeds: int
+    draws: int
+    floor: float
+    floor_std: float
+
+    def row(self) -> dict:
+        """As a row of summary.json."""
+        return asdict(self)
+
+
+def make_draw(denoiser: Denoiser, schedule: Schedule, shape: tuple[int, ...]) -> Draw:
+    """A jitted bridge sampler `draw(params, key, churn, grid) -> [*shape]`, compiled once for each number of steps."""
+
+    @jax.jit
+    def draw(params: Params, key: Key, churn: float, grid: Array) -> Array:
+        key_prior, key_steps = jax.random.split(key)
+        step = samplers.bridge(denoisers.bind(denoiser, params), schedule, churn=churn)
+        return samplers.sample(step, key_steps, paths.prior(schedule, key_prior, shape), grid)
+
+    return draw
+
+
+def mmd2(x: Array, y: Array) -> Array:
+    """MMD^2, Gaussian kernel of bandwidth 1, U-statistic: the number of every two-Gaussians table."""
+    return metrics.mmd(x, y)
+
+
+def sliced_w2(x: Array, y: Array) -> Array:
+    """Sliced W_2, 64 fixed projections."""
+    return metrics.sliced_wasserstein(x, y, jax.random.key(0), p=2.0, projections=64)
+
+
+def sweep(
+    model: str,
+    draw: Draw,
+    params: Sequence[Params],
+    mixture: GaussianMixture,
+    key: Key,
+    floors: dict[str, tuple[Metric, metrics.Floor]],
+    *,
+    nfe: Sequence[int],
+    churn: Sequence[float],
+    repeats: int,
+) -> list[Number]:
+    """Each metric at each number of steps and churn: median over seeds of the mean over fresh draws, with the full range.
+
+    Args:
+        params: one for each seed. floors: name -> (metric, its floor at this sample size). repeats: draws for each seed.
+    """
+    numbers = []
+    for steps in nfe:
+        for e in churn[:1] if steps == 1 else churn:  # at one step the bridge ends in x_0 whatever the churn
+            key, *keys = jax.random.split(key, 1 + len(params) * repeats)
+            values = {name: [] for name in floors}
+            for i, key_draw in enumerate(keys):
+                key_model, key_truth = jax.random.split(key_draw)
+                x = draw(params[i // repeats], key_model, e, times.grid(steps))
+                y = mixture.sample(key_truth, x.shape[0])
+                for name, (metric, _) in floors.items():
+                    values[name].append(float(metric(x, y)))
+            for name, (_, floor) in floors.items():
+                by_seed = np.reshape(values[name], (len(params), repeats)).mean(1)
+                spread = float(np.min(values[name])), float(np.max(values[name]))
+                value = float(np.median(by_seed))
+                numbers.append(Number(model, name, steps, float(e), value, *spread, len(params), len(keys), *floor))
+    return numbers
+
+
+def posterior_spread(
+    denoiser: Denoiser, params: Params, mixture: GaussianMixture, schedule: Schedule, key: Key, t: float, *, n: int, size: int
+) -> tuple[float, float]:
+    """Root-mean-square posterior standard deviation at time t, of the denoiser's draws and exact, over the same n states."""
+    key_data, key_noise, key_xi = jax.random.split(key, 3)
+    x_0 = mixture.sample(key_data, n)
+    noise = jax.random.normal(key_noise, x_0.shape)
+    x_t = jax.vmap(lambda x_0, noise: paths.interpolate(schedule, x_0, noise, t))(x_0, noise)
+    draws = denoisers.population(denoiser, params, key_xi, x_t, jnp.full(n, t), size=size)
+    exact = jax.vmap(lambda x_t: jnp.trace(mixture.posterior(schedule, x_t, t).cov()))(x_t)
+    dimension = x_0.shape[1]
+    learned = jnp.var(draws, axis=1, ddof=1).sum(-1)
+    return float(jnp.sqrt(learned.mean() / dimension)), float(jnp.sqrt(exact.mean() / dimension))
+
+
+def table(numbers: Sequence[Number], metric: str) -> str:
+    """A Markdown table of one metric, models by steps."""
+    chosen = [number for number in numbers if number.metric == metric]
+    steps = sorted({number.nfe for number in chosen})
+    lines = ["| model | churn | " + " | ".join(f"{n} step{'s' * (n > 1)}" for n in steps) + " |"]
+    lines.append("|---|---|" + "---|" * len(steps))
+    for model in dict.fromkeys(number.model for number in chosen):
+        of_model = [number for number in chosen if number.model == model]
+        for e in sorted({number.churn for number in of_model}):
+            # one step has no churn: its number belongs to every row
+            cells = {number.nfe: number for number in of_model if number.churn == e or number.nfe == 1}
+            shown = (f"{cells[n].value:.2g}" if n in cells else "" for n in steps)
+            lines.append(f"| {model} | {e:g} | " + " | ".join(shown) + " |")
+    floor = chosen[0]
+    lines.append(f"\nfloor {floor.floor:.1e} +- {floor.floor_std:.1e}")
+    return "\n".join(lines)
