@@ -18,10 +18,9 @@ from jaxtyping import Array, Float
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
-from ddjax.types import Batch, Denoiser, Key, Metrics, Params, Scalar, Schedule
+from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Scalar, Schedule
 
 Rule = Callable[[Array, Array, Scalar], scoring.Terms]
-LossFn = Callable[[Params, Key, Any], tuple[Float[Array, ""], Metrics]]
 
 
 def distributional(

@@ -23,7 +23,7 @@ def uniform(key: Key, n: int) -> Float[Array, " n"]:
 
 def stratified(key: Key, n: int) -> Float[Array, " n"]:
     """One uniform t in each of the n cells [i/n, (i+1)/n): the law of `uniform` with less variance over the batch."""
-    return (jnp.arange(n) + jax.random.uniform(key, (n,))) / n
+    return (jnp.arange(n, dtype=float) + jax.random.uniform(key, (n,))) / n
 
 
 def power(exponent: float, *, base: Law = uniform) -> Law:

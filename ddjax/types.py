@@ -17,6 +17,8 @@ Schedule = Callable[[Scalar], Any]
 Denoiser = Callable[[Params, Key, Array, Array, Any], Array]
 # the same with params and cond bound: denoise(key, x_t, t) -> x_0
 Denoise = Callable[[Key, Array, Array], Array]
+# loss_fn(params, key, batch) -> (scalar, metrics)
+LossFn = Callable[[Params, Key, Any], tuple[Array, Metrics]]
 # one reverse step of a sampler: step(key, x_t, t, s) -> x_s
 Step = Callable[[Key, Array, Scalar, Scalar], Array]
 

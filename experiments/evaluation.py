@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax import denoisers, metrics, paths, samplers, times
+from ddjax import denoisers, metrics, mixtures, paths, samplers, schedules, times
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Denoiser, Key, Params, Schedule
 
@@ -95,19 +96,46 @@ def sweep(
     return numbers
 
 
-def posterior_spread(
-    denoiser: Denoiser, params: Params, mixture: GaussianMixture, schedule: Schedule, key: Key, t: float, *, n: int, size: int
-) -> tuple[float, float]:
-    """Root-mean-square posterior standard deviation at time t, of the denoiser's draws and exact, over the same n states."""
-    key_data, key_noise, key_xi = jax.random.split(key, 3)
-    x_0 = mixture.sample(key_data, n)
-    noise = jax.random.normal(key_noise, x_0.shape)
-    x_t = jax.vmap(lambda x_0, noise: paths.interpolate(schedule, x_0, noise, t))(x_0, noise)
-    draws = denoisers.population(denoiser, params, key_xi, x_t, jnp.full(n, t), size=size)
-    exact = jax.vmap(lambda x_t: jnp.trace(mixture.posterior(schedule, x_t, t).cov()))(x_t)
-    dimension = x_0.shape[1]
-    learned = jnp.var(draws, axis=1, ddof=1).sum(-1)
-    return float(jnp.sqrt(learned.mean() / dimension)), float(jnp.sqrt(exact.mean() / dimension))
+class Spread(NamedTuple):
+    """Posterior standard deviation against time, learned (one row for each seed) and exact."""
+
+    t: list[float]
+    learned: list[list[float]]
+    exact: list[float]
+    mean_error: float
+
+
+def spread_curve(
+    denoiser: Denoiser,
+    params: Sequence[Params],
+    mixture: GaussianMixture,
+    schedule: Schedule,
+    key: Key,
+    at: Sequence[float],
+    *,
+    n: int = 2000,
+    size: int = 32,
+) -> Spread:
+    """Root-mean-square posterior spread, sqrt(E tr Cov(x_0 | x_t) / d), of the denoiser's draws and in closed form.
+
+    `mean_error` is the mean over times and seeds of |learned / exact - 1|.
+    """
+
+    @jax.jit
+    def spreads(params: Params, key: Key, t: Array) -> tuple[Array, Array]:
+        key_data, key_noise, key_xi = jax.random.split(key, 3)
+        x_0 = mixture.sample(key_data, n)
+        noise = jax.random.normal(key_noise, x_0.shape)
+        x_t = jax.vmap(lambda x_0, noise: paths.interpolate(schedule, x_0, noise, t))(x_0, noise)
+        draws = denoisers.population(denoiser, params, key_xi, x_t, jnp.full(n, t), size=size)
+        learned = jnp.var(draws, axis=1, ddof=1).sum(-1)
+        exact = jax.vmap(lambda x_t: jnp.trace(mixture.posterior(schedule, x_t, t).cov()))(x_t)
+        return jnp.sqrt(learned.mean() / x_0.shape[1]), jnp.sqrt(exact.mean() / x_0.shape[1])
+
+    values = np.array([[spreads(p, k, float(t)) for k, t in zip(jax.random.split(key, len(at)), at)] for p in params])
+    learned, exact = values[:, :, 0], values[0, :, 1]
+    error = float(np.mean(np.abs(learned / exact - 1)))
+    return Spread([float(t) for t in at], learned.tolist(), exact.tolist(), error)
 
 
 def table(numbers: Sequence[Number], metric: str) -> str:
@@ -126,3 +154,23 @@ def table(numbers: Sequence[Number], metric: str) -> str:
     floor = chosen[0]
     lines.append(f"\nfloor {floor.floor:.1e} +- {floor.floor_std:.1e}")
     return "\n".join(lines)
+
+
+def oracle_ladder(
+    mixture: GaussianMixture, *, n: int, nfe: Sequence[int], churn: Sequence[float], repeats: int
+) -> tuple[str, float]:
+    """A table of both oracles, and how many floor standard deviations the exact sampler is off at worst."""
+    schedule = schedules.Rectified()
+    key_floor, key_exact, key_mean = jax.random.split(jax.random.key(2026), 3)
+    floor = metrics.floor(mmd2, lambda key, n: mixture.sample(key, n), key_floor, n=n, repeats=repeats)
+    numbers = []
+    # the null law of MMD^2 has a long tail (single draws leave 4 standard deviations about once in 100): four draws a cell
+    for name, make, key, draws in (
+        ("exact posterior (oracle)", mixtures.oracle, key_exact, 4),
+        ("exact mean (oracle)", mixtures.mean_oracle, key_mean, 1),
+    ):
+        draw = make_draw(make(mixture, schedule), schedule, (n, mixture.means.shape[1]))
+        floors = {"mmd2": (mmd2, floor)}
+        numbers += sweep(name, draw, [None], mixture, key, floors, nfe=nfe, churn=churn, repeats=draws)
+    exact = [abs(number.value - floor.mean) / floor.std for number in numbers if "posterior" in number.model]
+    return table(numbers, "mmd2"), max(exact)

@@ -55,7 +55,7 @@ def restore_newest(folder: str | Path, like: TrainState) -> TrainState:
     """
     for step in _steps(folder):
         if _intact(folder, step):
-            with _open(folder, read_only=True) as checkpoints:
+            with _open(folder, create=False) as checkpoints:
                 return _read(checkpoints, step, like)
         warnings.warn(f"checkpoint {folder}/{step} is damaged or incomplete; using an earlier one", stacklevel=2)
     raise FileNotFoundError(f"no intact checkpoint under {folder}")

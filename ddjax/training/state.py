@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from ddjax.objectives import LossFn
-from ddjax.types import Key, Metrics, Params
+from ddjax.types import Key, LossFn, Metrics, Params
 
 
 class TrainState(NamedTuple):
