@@ -33,12 +33,12 @@ def models(settings: Any) -> Iterator[Model]:
     shape = {"width": settings.width, "depth": settings.depth}
     for beta in settings.beta:
         network = networks.mlp(2, inject=settings.inject, **shape)
-        denoiser = denoisers.distributional(network, SCHEDULE)
+        denoiser = denoisers.distributional(network, SCHEDULE, predicts=settings.predicts)
         score = scoring.Energy(beta, settings.lam)
         loss_fn = objectives.distributional(denoiser, SCHEDULE, times=law, score=score, size=settings.population)
         yield Model(f"ddm-beta{beta:g}", network, denoiser, loss_fn)
     network = networks.mlp(2, inject=None, **shape)
-    denoiser = denoisers.mean(network, SCHEDULE)
+    denoiser = denoisers.mean(network, SCHEDULE, predicts=settings.predicts)
     yield Model("regression", network, denoiser, objectives.denoising(denoiser, SCHEDULE, times=law))
 
 
