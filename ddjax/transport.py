@@ -36,7 +36,7 @@ def assignment(cost: Float[Array, "n n"]) -> Int[Array, " n"]:
     return jax.pure_callback(_assign, result, jax.lax.stop_gradient(cost), vmap_method="sequential")
 
 
-def _assign(cost: np.ndarray) -> np.ndarray:
+def _assign(cost: Array | np.ndarray) -> np.ndarray:
     return linear_sum_assignment(np.asarray(cost, np.float64))[1].astype(np.int32)
 
 

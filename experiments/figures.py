@@ -82,6 +82,6 @@ def training(rows: Sequence[dict[str, Any]]) -> Figure:
             points = [(row["step"], row[name]) for row in rows if row["job"] == job and (name == "loss" or row["interaction"])]
             if points:
                 axis.plot(*zip(*points, strict=True), linewidth=1, color=_COLORS[i % len(_COLORS)], label=job)
-        axis.set(xlabel="step", title=name, yscale="log")
+        axis.set(xlabel="step", title=name, yscale="log" if name == "loss" else "linear")
     axes[0].legend(fontsize=7, frameon=False)
     return figure

@@ -42,6 +42,8 @@ class Config:
     """Hidden layer that xi joins: 0 is the input (the paper's), later ones share more over the population."""
     predicts: Literal["x0", "velocity"] = "velocity"
     """What the networks output; the score is taken of x_0 either way."""
+    weight: Literal["uniform", "sigmoid"] = "uniform"
+    """w(t) of the loss: sigmoid is sigmoid(logsnr), which starves the noise end and so the first steps."""
     time_exponent: float = 0.7
     """Training times are u^exponent: below 1 favours the noise end, where few-step sampling lives."""
     learning_rate: float = 5e-3

@@ -23,7 +23,9 @@ def command(module, *words):
 
 
 def call(module, *words, **options):
-    return subprocess.run(command(module, *words), cwd=ROOT, capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(
+        command(module, *words), cwd=ROOT, capture_output=True, text=True, timeout=300, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_a_run_writes_all_that_it_promises(finished):
     for name in ("samples", "mmd2", "spread", "training"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 4 and "src=\"http" not in page
+    assert page.count("data:image/png;base64,") == 4 and 'src="http' not in page
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["job"] == "ddm-beta1-seed0"] == [100, 200, 300, 400]
     assert "| exact mean (oracle) |" in printed and str(out) in printed
@@ -60,11 +62,18 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     whole, _ = finished
     out = tmp_path / "killed"
     process = subprocess.Popen(
-        command("two_gaussians", *SMALL.split(), "--out", out), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command("two_gaussians", *SMALL.split(), "--out", out),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     manifest = out / "checkpoints" / "ddm-beta1-seed0"
     deadline = time.monotonic() + 200
-    while not list(manifest.glob("[0-9]*/manifest.json")) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not list(manifest.glob("[0-9]*/manifest.json"))
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -84,16 +93,23 @@ def leaves(out, job):
 
     config = cli.parse(two_gaussians.Config, SMALL.split())
     model = next(model for model in gaussian_run.models(config) if job.startswith(model.name))
-    state = checkpoints.restore_newest(out / "checkpoints" / job, gaussian_run.initial_state(model, config, 0))
+    state = checkpoints.restore_newest(
+        out / "checkpoints" / job, gaussian_run.initial_state(model, config, 0)
+    )
     assert int(state.step) == 400
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
+    return [
+        np.asarray(leaf).tobytes()
+        for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+    ]
 
 
 def test_sigterm_saves_and_exits_143(tmp_path):
     """SIGTERM once training runs: exit code 143, one line, and a checkpoint to go on from."""
     out = tmp_path / "stopped"
     words = SMALL.replace("--steps 400", "--steps 2000000").split()
-    process = subprocess.Popen(command("two_gaussians", *words, "--out", out), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command("two_gaussians", *words, "--out", out), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 200
     while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():
         assert process.poll() is None and time.monotonic() < deadline
@@ -154,7 +170,11 @@ def test_a_mistyped_value_names_its_flag(capsys):
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump({"steps": 7, "beta": [0.5, 1.0], "lam": 0.5}))
-    config = cli.parse(two_gaussians.Config, ["--full", "--config", str(file), "--lam", "0.25"], presets=two_gaussians.PRESETS)
+    config = cli.parse(
+        two_gaussians.Config,
+        ["--full", "--config", str(file), "--lam", "0.25"],
+        presets=two_gaussians.PRESETS,
+    )
     assert (config.lam, config.steps, config.beta, config.seeds) == (0.25, 7, (0.5, 1.0), 3)
 
 
@@ -171,7 +191,9 @@ def test_a_used_folder_is_not_overwritten(finished):
     out, _ = finished
     before = (out / "summary.json").read_bytes()
     assert "already holds a run" in call("two_gaussians", *SMALL.split(), "--out", out).stderr
-    result = call("two_gaussians", *SMALL.replace("--width 16", "--width 8").split(), "--out", out, "--resume")
+    result = call(
+        "two_gaussians", *SMALL.replace("--width 16", "--width 8").split(), "--out", out, "--resume"
+    )
     assert result.returncode == 2 and "width (16 there, 8 now)" in result.stderr
     assert (out / "summary.json").read_bytes() == before
 
@@ -183,7 +205,10 @@ def test_sampling_without_a_good_checkpoint_says_so(finished, tmp_path):
     (tmp_path / "config.yaml").write_text((out / "config.yaml").read_text())
     for words, message in (
         ([tmp_path, "--out", tmp_path / "s.npz"], "no intact checkpoint"),
-        ([out, "--model", "ddm-beta7-seed0", "--out", tmp_path / "s.npz"], "this run has the models ddm-beta1-seed0"),
+        (
+            [out, "--model", "ddm-beta7-seed0", "--out", tmp_path / "s.npz"],
+            "this run has the models ddm-beta1-seed0",
+        ),
         ([out, "--out", tmp_path / "no" / "s.npz"], "its folder does not exist"),
     ):
         result = call("sample", "--run", *words)
@@ -200,7 +225,9 @@ def test_help_is_quick_because_it_does_not_import_jax():
 
 
 def test_the_list_of_experiments_names_every_command():
-    listed = subprocess.run([sys.executable, "-m", "experiments"], cwd=ROOT, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "experiments"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
     for path in (ROOT / "experiments").glob("*.py"):
         if "cli.main(" in path.read_text():
             assert f"experiments.{path.stem}" in listed, path

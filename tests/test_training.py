@@ -35,7 +35,10 @@ def noise_batch(key):
 
 
 def digest(state):
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
+    return [
+        np.asarray(leaf).tobytes()
+        for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+    ]
 
 
 def test_a_step_is_gradient_descent_and_the_average_follows():
@@ -81,7 +84,14 @@ def test_fit_equals_a_python_loop_and_traces_once():
     counted = chex.assert_max_traces(training.make_train_step(quadratic, optimizer), n=2)
     rows = []
     fitted = training.fit(
-        state_of(optimizer), counted, noise_batch, steps=25, chunk=10, save_every=10, label=None, log=lambda *row: rows.append(row)
+        state_of(optimizer),
+        counted,
+        noise_batch,
+        steps=25,
+        chunk=10,
+        save_every=10,
+        label=None,
+        log=lambda *row: rows.append(row),
     )
     single = jax.jit(training.make_train_step(quadratic, optimizer))
     state, losses = state_of(optimizer), []
@@ -90,20 +100,37 @@ def test_fit_equals_a_python_loop_and_traces_once():
         losses.append(float(row["loss"]))
     chex.assert_trees_all_close(fitted.params, state.params, rtol=1e-6)
     assert [step for step, _ in rows] == [10, 20, 25]
-    np.testing.assert_allclose([row["loss"] for _, row in rows], [np.mean(losses[a:b]) for a, b in ((0, 10), (10, 20), (20, 25))], rtol=1e-5)
+    np.testing.assert_allclose(
+        [row["loss"] for _, row in rows],
+        [np.mean(losses[a:b]) for a, b in ((0, 10), (10, 20), (20, 25))],
+        rtol=1e-5,
+    )
 
 
 def test_resume_equals_uninterrupted_by_hash(tmp_path):
     """Stopping at 20 of 40 and resuming from the checkpoint gives the same bytes in every leaf."""
     optimizer = optax.adam(0.05)
     train_step = training.make_train_step(quadratic, optimizer)
-    whole = training.fit(state_of(optimizer), train_step, noise_batch, steps=40, chunk=10, save_every=20, label=None)
+    whole = training.fit(
+        state_of(optimizer), train_step, noise_batch, steps=40, chunk=10, save_every=20, label=None
+    )
     with checkpoints.manager(tmp_path / "run") as manager:
-        training.fit(state_of(optimizer), train_step, noise_batch, steps=20, chunk=10, save_every=20, checkpoints=manager, label=None)
+        training.fit(
+            state_of(optimizer),
+            train_step,
+            noise_batch,
+            steps=20,
+            chunk=10,
+            save_every=20,
+            checkpoints=manager,
+            label=None,
+        )
     with checkpoints.manager(tmp_path / "run") as manager:
         state = checkpoints.restore(manager, state_of(optimizer, seed=9))
         assert int(state.step) == 20
-        state = training.fit(state, train_step, noise_batch, steps=40, chunk=10, save_every=20, checkpoints=manager, label=None)
+        state = training.fit(
+            state, train_step, noise_batch, steps=40, chunk=10, save_every=20, checkpoints=manager, label=None
+        )
     assert digest(state) == digest(whole)
 
 
@@ -117,7 +144,16 @@ def test_nan_stops_with_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
 
     with checkpoints.manager(tmp_path / "run") as manager:
         with pytest.raises(FloatingPointError, match="nan at step 23; last good checkpoint: 20"):
-            training.fit(state_of(optimizer), poisoned, noise_batch, steps=60, chunk=10, save_every=10, checkpoints=manager, label=None)
+            training.fit(
+                state_of(optimizer),
+                poisoned,
+                noise_batch,
+                steps=60,
+                chunk=10,
+                save_every=10,
+                checkpoints=manager,
+                label=None,
+            )
         assert int(checkpoints.restore(manager, state_of(optimizer)).step) == 20
 
 
@@ -134,7 +170,15 @@ def test_sigterm_saves_and_raises(tmp_path):
     with checkpoints.manager(tmp_path / "run") as manager:
         with pytest.raises(training.Interrupted) as stop:
             training.fit(
-                state_of(optimizer), train_step, noise_batch, steps=1000, chunk=10, save_every=500, checkpoints=manager, log=log, label=None
+                state_of(optimizer),
+                train_step,
+                noise_batch,
+                steps=1000,
+                chunk=10,
+                save_every=500,
+                checkpoints=manager,
+                log=log,
+                label=None,
             )
         assert 30 <= stop.value.step <= 50
         assert int(checkpoints.restore(manager, state_of(optimizer)).step) == stop.value.step
@@ -147,7 +191,14 @@ def test_fit_runs_in_a_thread():
     results = []
     thread = threading.Thread(
         target=lambda: results.append(
-            training.fit(state_of(optimizer), training.make_train_step(quadratic, optimizer), noise_batch, steps=10, chunk=10, label=None)
+            training.fit(
+                state_of(optimizer),
+                training.make_train_step(quadratic, optimizer),
+                noise_batch,
+                steps=10,
+                chunk=10,
+                label=None,
+            )
         )
     )
     thread.start()
@@ -168,7 +219,14 @@ def test_progress_prints_plain_lines_without_a_terminal(capsys):
 def test_bad_chunks_are_refused(arguments):
     optimizer = optax.sgd(0.1)
     with pytest.raises(ValueError, match="multiple of chunk"):
-        training.fit(state_of(optimizer), training.make_train_step(quadratic, optimizer), noise_batch, steps=10, label=None, **arguments)
+        training.fit(
+            state_of(optimizer),
+            training.make_train_step(quadratic, optimizer),
+            noise_batch,
+            steps=10,
+            label=None,
+            **arguments,
+        )
 
 
 def test_bad_decay_is_refused():
@@ -186,7 +244,9 @@ def test_a_trained_model_samples_in_few_steps():
     denoiser = denoisers.distributional(network, SCHEDULE)
     law = times.power(0.7, base=times.stratified)
     loss_fn = objectives.distributional(denoiser, SCHEDULE, times=law, size=8)
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(5e-3, 600)))
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(5e-3, 600))
+    )
     key_init, key_state, key_prior, key_steps, key_truth = jax.random.split(jax.random.key(1), 5)
     state = training.TrainState.create(network.init(key_init), optimizer, key_state)
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=0.99)
