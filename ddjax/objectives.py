@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws

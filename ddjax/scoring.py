@@ -287,7 +287,9 @@ def kernel_score(
     return _terms(samples, observation, kernel, lam, estimator, scope).score
 
 
-def crps(samples: Draws, observation: Float[Array, "*event"], *, estimator: str | Estimator = "fair") -> Float[Array, ""]:
+def crps(
+    samples: Draws, observation: Float[Array, "*event"], *, estimator: str | Estimator = "fair"
+) -> Float[Array, ""]:
     """Continuous ranked probability score, the mean over elements of E|x - y| - E|x - x'| / 2.
 
     References: Gneiting and Raftery, JASA 102 (2007), eq. (21).

@@ -137,7 +137,9 @@ def spread_curve(
         exact = jax.vmap(lambda x_t: jnp.trace(mixture.posterior(schedule, x_t, t).cov()))(x_t)
         return jnp.sqrt(learned.mean() / x_0.shape[1]), jnp.sqrt(exact.mean() / x_0.shape[1])
 
-    values = np.array([[spreads(p, k, float(t)) for k, t in zip(jax.random.split(key, len(at)), at)] for p in params])
+    values = np.array(
+        [[spreads(p, k, float(t)) for k, t in zip(jax.random.split(key, len(at)), at, strict=True)] for p in params]
+    )
     learned, exact = values[:, :, 0], values[0, :, 1]
     error = float(np.mean(np.abs(learned / exact - 1)))
     return Spread([float(t) for t in at], learned.tolist(), exact.tolist(), error)

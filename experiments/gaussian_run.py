@@ -107,7 +107,9 @@ def run(config: Any) -> None:
     key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)
     floors = {}
     for metric in (evaluation.mmd2, evaluation.sliced_w2):
-        floor = metrics.floor(metric, lambda key, n: mixture.sample(key, n), jax.random.clone(key_floor), n=config.samples)
+        floor = metrics.floor(
+            metric, lambda key, n: mixture.sample(key, n), jax.random.clone(key_floor), n=config.samples
+        )
         floors[metric.__name__] = (metric, floor)
     oracles = {
         "exact posterior (oracle)": mixtures.oracle(mixture, SCHEDULE),
@@ -120,10 +122,14 @@ def run(config: Any) -> None:
         draw = evaluation.make_draw(denoiser, SCHEDULE, (config.samples, 2))
         protocol = {"nfe": config.nfe, "churn": config.churn, "repeats": config.repeats}
         numbers += evaluation.sweep(name, draw, of_seeds, mixture, jax.random.clone(key), floors, **protocol)
-        pictures[name] = [np.asarray(draw(of_seeds[0], key, config.churn[-1], times.grid(n)))[:2000] for n in config.nfe]
+        pictures[name] = [
+            np.asarray(draw(of_seeds[0], key, config.churn[-1], times.grid(n)))[:2000] for n in config.nfe
+        ]
 
     spreads = {
-        model.name: evaluation.spread_curve(model.denoiser, params[model.name], mixture, SCHEDULE, key_spread, SPREAD_TIMES)
+        model.name: evaluation.spread_curve(
+            model.denoiser, params[model.name], mixture, SCHEDULE, key_spread, SPREAD_TIMES
+        )
         for model in trained
         if model.name != "regression"
     }

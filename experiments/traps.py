@@ -37,7 +37,10 @@ def run(config: Config) -> None:
     for steps, key in zip(config.nfe, jax.random.split(jax.random.key(0), len(config.nfe)), strict=True):
         key_draw, key_truth = jax.random.split(key)
         truth = mixture.sample(key_truth, config.n)
-        cells = [evaluation.mmd2(draw(None, jax.random.clone(key_draw), 1.0, times.grid(steps)), truth) for draw in (right, wrong)]
+        cells = [
+            evaluation.mmd2(draw(None, jax.random.clone(key_draw), 1.0, times.grid(steps)), truth)
+            for draw in (right, wrong)
+        ]
         print(f"| {steps} | {cells[0]:.1e} | {cells[1]:.3f} |")
 
     m = config.population

@@ -64,7 +64,9 @@ def restore_newest(folder: str | Path, like: TrainState) -> TrainState:
 
 def _open(folder: str | Path, **options) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(**options)
-    return ocp.CheckpointManager(Path(folder).absolute(), options=options, item_handlers=ocp.StandardCheckpointHandler())
+    return ocp.CheckpointManager(
+        Path(folder).absolute(), options=options, item_handlers=ocp.StandardCheckpointHandler()
+    )
 
 
 def _folder(checkpoints: ocp.CheckpointManager) -> Path:

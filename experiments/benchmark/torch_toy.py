@@ -2,6 +2,7 @@
 
 import math
 import time
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ class MLP(nn.Module):
     def __init__(self):
         super().__init__()
         sizes = [2 + toy.TIME + 2, *[toy.WIDTH] * toy.DEPTH]
-        layers = [nn.Sequential(nn.Linear(a, b), nn.SiLU()) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        layers = [nn.Sequential(nn.Linear(a, b), nn.SiLU()) for a, b in pairwise(sizes)]
         self.layers = nn.Sequential(*layers, nn.Linear(toy.WIDTH, 2))
         frequencies = torch.logspace(math.log10(0.5), math.log10(16.0), toy.TIME // 2)
         self.register_buffer("frequencies", math.pi * frequencies)
@@ -87,7 +88,7 @@ class Worker:
         began = time.perf_counter()
         x = torch.randn(toy.SAMPLES, 2)
         grid = torch.linspace(1, 0, toy.SAMPLING_STEPS + 1).tolist()
-        for t, s in zip(grid[:-1], grid[1:], strict=True):
+        for t, s in pairwise(grid):
             x_0 = self.forward(x, torch.full((toy.SAMPLES,), t), torch.randn(toy.SAMPLES, 2))
             r = (1 - t) / (1 - s) * s / t
             c_t = s / t * r

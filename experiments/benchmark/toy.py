@@ -1,5 +1,7 @@
 """The toy work that both sides do: an MLP 36 -> 128 x 4 -> 2, batch 512, population 8, energy score, Adam."""
 
+from itertools import pairwise
+
 import numpy as np
 
 BATCH, POPULATION, WIDTH, DEPTH, TIME = 512, 8, 128, 4, 32
@@ -12,7 +14,7 @@ def fixed_inputs() -> dict[str, np.ndarray]:
     random = np.random.default_rng(0)
     sizes = [2 + TIME + 2, *[WIDTH] * DEPTH, 2]
     inputs = {}
-    for i, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         inputs[f"kernel_{i}"] = random.normal(size=(n_in, n_out)) / np.sqrt(n_in)
         inputs[f"bias_{i}"] = random.normal(size=n_out) / 10
     x_0 = random.normal(size=(64, 2)) + 3
