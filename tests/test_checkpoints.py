@@ -21,10 +21,7 @@ def state_at(step, width=8, seed=0):
 
 
 def leaves(state):
-    return [
-        np.asarray(leaf).tobytes()
-        for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
-    ]
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
 
 
 @pytest.fixture

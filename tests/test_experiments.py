@@ -15,6 +15,7 @@ import yaml
 from experiments import cli, two_gaussians
 
 ROOT = Path(__file__).parents[1]
+CACHED = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
 SMALL = "--steps 400 --save-every 100 --batch 32 --width 16 --depth 2 --inject 1 --population 2 --samples 200 --nfe 1 2 --repeats 1"
 
 
@@ -22,10 +23,8 @@ def command(module, *words):
     return [sys.executable, "-m", f"experiments.{module}", *map(str, words)]
 
 
-def call(module, *words, **options):
-    return subprocess.run(
-        command(module, *words), cwd=ROOT, capture_output=True, text=True, timeout=300, **options
-    )
+def call(module, *words):
+    return subprocess.run(command(module, *words), cwd=ROOT, capture_output=True, text=True, timeout=300, env=CACHED)
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +63,13 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     process = subprocess.Popen(
         command("two_gaussians", *SMALL.split(), "--out", out),
         cwd=ROOT,
+        env=CACHED,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     manifest = out / "checkpoints" / "ddm-beta1-seed0"
     deadline = time.monotonic() + 200
-    while (
-        not list(manifest.glob("[0-9]*/manifest.json"))
-        and process.poll() is None
-        and time.monotonic() < deadline
-    ):
+    while not list(manifest.glob("[0-9]*/manifest.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -93,14 +89,9 @@ def leaves(out, job):
 
     config = cli.parse(two_gaussians.Config, SMALL.split())
     model = next(model for model in gaussian_run.models(config) if job.startswith(model.name))
-    state = checkpoints.restore_newest(
-        out / "checkpoints" / job, gaussian_run.initial_state(model, config, 0)
-    )
+    state = checkpoints.restore_newest(out / "checkpoints" / job, gaussian_run.initial_state(model, config, 0))
     assert int(state.step) == 400
-    return [
-        np.asarray(leaf).tobytes()
-        for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
-    ]
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
 
 
 def test_sigterm_saves_and_exits_143(tmp_path):
@@ -108,7 +99,7 @@ def test_sigterm_saves_and_exits_143(tmp_path):
     out = tmp_path / "stopped"
     words = SMALL.replace("--steps 400", "--steps 2000000").split()
     process = subprocess.Popen(
-        command("two_gaussians", *words, "--out", out), cwd=ROOT, stderr=subprocess.PIPE, text=True
+        command("two_gaussians", *words, "--out", out), cwd=ROOT, env=CACHED, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 200
     while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():
@@ -191,9 +182,7 @@ def test_a_used_folder_is_not_overwritten(finished):
     out, _ = finished
     before = (out / "summary.json").read_bytes()
     assert "already holds a run" in call("two_gaussians", *SMALL.split(), "--out", out).stderr
-    result = call(
-        "two_gaussians", *SMALL.replace("--width 16", "--width 8").split(), "--out", out, "--resume"
-    )
+    result = call("two_gaussians", *SMALL.replace("--width 16", "--width 8").split(), "--out", out, "--resume")
     assert result.returncode == 2 and "width (16 there, 8 now)" in result.stderr
     assert (out / "summary.json").read_bytes() == before
 
@@ -225,9 +214,7 @@ def test_help_is_quick_because_it_does_not_import_jax():
 
 
 def test_the_list_of_experiments_names_every_command():
-    listed = subprocess.run(
-        [sys.executable, "-m", "experiments"], cwd=ROOT, capture_output=True, text=True
-    ).stdout
+    listed = subprocess.run([sys.executable, "-m", "experiments"], cwd=ROOT, capture_output=True, text=True).stdout
     for path in (ROOT / "experiments").glob("*.py"):
         if "cli.main(" in path.read_text():
             assert f"experiments.{path.stem}" in listed, path
@@ -235,7 +222,7 @@ def test_the_list_of_experiments_names_every_command():
 
 def test_limits_hold_the_exact_sampler_to_the_floor():
     """The ladder at small n exits 0, and would exit 1 were the sampler biased: at n = 2,000 the exact mean is far off."""
-    result = call("limits", *"--n 2000 --nfe 1 3 --churn 0 1 --repeats 8".split())
+    result = call("limits", *["--n", "2000", "--nfe", "1", "3", "--churn", "0", "1", "--repeats", "8"])
     assert result.returncode == 0, result.stdout
     assert "floor standard deviations" in result.stdout
 

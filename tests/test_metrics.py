@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose as close
 from scipy import stats
 
 from ddjax import metrics, scoring, transport
@@ -23,9 +24,7 @@ def brute_mmd(x, y, k, estimator):
     """E k(x, x') + E k(y, y') - 2 E k(x, y), one pair at a time."""
 
     def mean(a, b, same):
-        pairs = [
-            (i, j) for i in range(len(a)) for j in range(len(b)) if not (same and estimator == "u" and i == j)
-        ]
+        pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if not (same and estimator == "u" and i == j)]
         return np.mean([k(np.linalg.norm(a[i] - b[j])) for i, j in pairs])
 
     return mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
@@ -34,12 +33,13 @@ def brute_mmd(x, y, k, estimator):
 @pytest.mark.parametrize("estimator", ["u", "v"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_mmd_is_its_double_loop(name, estimator):
-    """Unequal sizes that blocks do not divide; fails for a lost scale, exchanged factors n/(n - 1), or a std for a variance."""
+    """Unequal sizes that blocks do not divide.
+
+    Fails for a lost scale, exchanged factors n/(n - 1), or a std for a variance.
+    """
     kernel, k = KERNELS[name]
-    found = metrics.mmd(
-        jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32), kernel=kernel, estimator=estimator
-    )
-    np.testing.assert_allclose(found, brute_mmd(X, Y, k, estimator), rtol=1e-4, atol=1e-6)
+    found = metrics.mmd(jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32), kernel=kernel, estimator=estimator)
+    close(found, brute_mmd(X, Y, k, estimator), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("beta", "estimator"), [(1.0, "u"), (1.5, "v")])
@@ -47,18 +47,19 @@ def test_energy_distance_is_its_double_loop(beta, estimator):
     found = metrics.energy_distance(
         jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32), beta=beta, estimator=estimator
     )
-    np.testing.assert_allclose(found, brute_mmd(X, Y, lambda r: -(r**beta), estimator), rtol=1e-4)
+    close(found, brute_mmd(X, Y, lambda r: -(r**beta), estimator), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["rbf", "energy"])
 def test_u_is_unbiased_and_v_is_not_negative(name):
-    """300 pairs of samples of one law: U averages to 0, V is positive; fails when a point meets itself in U."""
+    """300 pairs of samples of one law: U averages to 0, V is positive.
+
+    Fails when a point meets itself in U.
+    """
     kernel = KERNELS[name][0]
     x, y = jax.random.gamma(jax.random.key(0), 1.5, (2, 300, 12, 2))
     u, v = (
-        np.asarray(
-            jax.vmap(lambda x, y, e=e: metrics.mmd(x, y, kernel=kernel, estimator=e))(x, y), np.float64
-        )
+        np.asarray(jax.vmap(lambda x, y, e=e: metrics.mmd(x, y, kernel=kernel, estimator=e))(x, y), np.float64)
         for e in ("u", "v")
     )
     assert abs(u.mean()) < 4 * u.std() / np.sqrt(300)
@@ -72,7 +73,7 @@ def test_wide_kernels_compare_means_without_cancellation():
     x, y = jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32)
     gap = X.mean(0) - Y.mean(0)
     wide = metrics.mmd(x, y, kernel=scoring.rbf(300.0), estimator="v") * 300.0**2
-    np.testing.assert_allclose(wide, gap @ gap, rtol=1e-3)
+    close(wide, gap @ gap, rtol=1e-3)
 
 
 def test_mmd_memory_is_that_of_a_block():
@@ -83,7 +84,10 @@ def test_mmd_memory_is_that_of_a_block():
 
 
 def test_floor_is_the_spread_between_fresh_samples():
-    """The difference of means of n draws has std sqrt(2 / n); fails for ddof 0 hidden in it, or one sample compared with itself."""
+    """The difference of means of n draws has std sqrt(2 / n).
+
+    Fails for ddof 0 hidden in it, or one sample compared with itself.
+    """
     used = []
 
     def sample(key, n):
@@ -93,7 +97,7 @@ def test_floor_is_the_spread_between_fresh_samples():
     floor = metrics.floor(lambda x, y: x.mean() - y.mean() + 3.0, sample, jax.random.key(1), n=50, repeats=40)
     values = 3 + np.array([x.mean() - y.mean() for x, y in zip(used[::2], used[1::2], strict=True)])
     assert len(values) == 40
-    np.testing.assert_allclose(floor, (values.mean(), values.std(ddof=1)), rtol=1e-4)
+    close(floor, (values.mean(), values.std(ddof=1)), rtol=1e-4)
     assert abs(floor.mean - 3) < 4 * np.sqrt(2 / 50 / 40)
     assert abs(floor.std / np.sqrt(2 / 50) - 1) < 4 / np.sqrt(2 * 39)
 
@@ -103,13 +107,16 @@ def test_sliced_wasserstein_of_numbers_is_exact(p):
     """In 1-D every direction is +-1."""
     x, y = (jnp.asarray(a, jnp.float32) for a in (X[:50, :1], Y[:, :1]))
     found = metrics.sliced_wasserstein(x, y, jax.random.key(2), p=p)
-    np.testing.assert_allclose(found, metrics.wasserstein(x, y, p=p), rtol=1e-5)
+    close(found, metrics.wasserstein(x, y, p=p), rtol=1e-5)
     if p == 1:
-        np.testing.assert_allclose(found, stats.wasserstein_distance(X[:50, 0], Y[:, 0]), rtol=1e-5)
+        close(found, stats.wasserstein_distance(X[:50, 0], Y[:, 0]), rtol=1e-5)
 
 
 def test_sliced_wasserstein_of_a_translation():
-    """SW_2^2 = mean (theta . c)^2 -> |c|^2 / d, within 4 standard errors of the directions; fails without the unit norm."""
+    """SW_2^2 = mean (theta . c)^2 -> |c|^2 / d, within 4 standard errors of the directions.
+
+    Fails without the unit norm.
+    """
     shift, d, directions = np.array([0.6, -1.1, 2.0]), 3, 2000
     x = jnp.asarray(X, jnp.float32)
     moved = x[::-1] + jnp.asarray(shift, jnp.float32)[None]

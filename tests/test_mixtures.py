@@ -1,4 +1,4 @@
-"""Gaussian mixtures against SciPy, Bayes' rule, Tweedie's formula and a float64 reference that inverts matrices."""
+"""Gaussian mixtures against SciPy, Bayes' rule, Tweedie's formula and a float64 reference by full matrices."""
 
 import functools
 
@@ -7,42 +7,39 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import SKEWED
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as same
 from scipy import stats
 
 from ddjax import denoisers, mixtures, paths, predictions, schedules
 from ddjax.mixtures import GaussianMixture
 
 POINTS = np.random.default_rng(0).normal(0, 2, (6, 3))
-PLANE = {
-    "weights": np.array([0.7, 0.3]),
-    "means": np.array([[0.5, -1.0], [-1.0, 0.8]]),
-    "covs": np.array([[[0.5, 0.3], [0.3, 0.4]], [[0.2, -0.1], [-0.1, 0.6]]]),
-}
-
-
-def component_densities(x, means=SKEWED["means"], covs=SKEWED["covs"]):
-    return np.array(
-        [stats.multivariate_normal(mean, cov).pdf(x) for mean, cov in zip(means, covs, strict=True)]
-    )
+LAWS = [stats.multivariate_normal(*law) for law in zip(SKEWED["means"], SKEWED["covs"], strict=True)]
+DENSITIES = np.array([law.pdf(POINTS) for law in LAWS])
 
 
 def test_density_is_scipys_and_integrates_to_1(x64, skewed):
     """Fails for a lost 2 pi, a std for a variance, or rows of the basis for columns."""
-    expected = SKEWED["weights"] @ component_densities(POINTS)
-    np.testing.assert_allclose(jnp.exp(jax.vmap(skewed.log_prob)(jnp.asarray(POINTS))), expected, rtol=1e-10)
-    axis = np.linspace(-7, 7, 201)
+    found = jnp.exp(jax.vmap(skewed.log_prob)(jnp.asarray(POINTS)))
+    close(found, SKEWED["weights"] @ DENSITIES, rtol=1e-10)
+    axis = np.linspace(-9, 9, 201)
     grid = jnp.asarray(np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2))
-    density = jnp.exp(jax.vmap(GaussianMixture(**PLANE).log_prob)(grid))
-    np.testing.assert_allclose(density.sum() * (axis[1] - axis[0]) ** 2, 1, rtol=1e-6)
+    plane = GaussianMixture(SKEWED["weights"], SKEWED["means"][:, :2], SKEWED["covs"][:, :2, :2])
+    density = jnp.exp(jax.vmap(plane.log_prob)(grid))
+    close(density.sum() * (axis[1] - axis[0]) ** 2, 1, rtol=1e-6)
 
 
 def test_moments_and_draws(skewed):
-    """Draws against mean and covariance at 4 sigma, and these against sums; fails for a factor applied transposed."""
+    """Draws against mean and covariance at 4 sigma, and these against sums.
+
+    Fails for a factor applied transposed.
+    """
     weights, means, covs = SKEWED.values()
     mean = weights @ means
     second = np.einsum("k,kij->ij", weights, covs + means[:, :, None] * means[:, None, :])
-    np.testing.assert_allclose(skewed.mean(), mean, rtol=1e-5)
-    np.testing.assert_allclose(skewed.cov(), second - np.outer(mean, mean), rtol=1e-5, atol=1e-5)
+    close(skewed.mean(), mean, rtol=1e-5)
+    close(skewed.cov(), second - np.outer(mean, mean), rtol=1e-5, atol=1e-5)
     draws = np.asarray(skewed.sample(jax.random.key(0), 20000), np.float64)
     products = draws[:, :, None] * draws[:, None, :]
     for values, expected in ((draws, mean), (products, second)):
@@ -53,8 +50,8 @@ def test_moments_and_draws(skewed):
 def test_score_tweedie_bayes_and_velocity(x64, skewed, schedule, t):
     """Four identities at one x_t; each fails for a scale of the wrong time or power.
 
-    score = grad log p_t; E[x_0 | x_t] = (x_t + sigma^2 score) / alpha; p(x_0 | x_t) p_t(x_t) = p_0(x_0) p(x_t | x_0);
-    velocity = the conversion of the posterior mean.
+    score = grad log p_t; E[x_0 | x_t] = (x_t + sigma^2 score) / alpha;
+    p(x_0 | x_t) p_t(x_t) = p_0(x_0) p(x_t | x_0); velocity = the conversion of the posterior mean.
     """
     alpha, sigma = schedule(t)
 
@@ -74,7 +71,7 @@ def test_score_tweedie_bayes_and_velocity(x64, skewed, schedule, t):
     x_0 = jnp.asarray(POINTS)
     x_t = alpha * x_0 + sigma * jnp.asarray(POINTS[::-1]) / 2
     for left, right in jax.vmap(identities)(x_0, x_t):
-        np.testing.assert_allclose(left, right, rtol=1e-7, atol=1e-7)
+        close(left, right, rtol=1e-7, atol=1e-7)
 
 
 def reference_posterior(x_t, alpha, sigma):
@@ -83,17 +80,14 @@ def reference_posterior(x_t, alpha, sigma):
     marginals = alpha**2 * covs + sigma**2 * np.eye(3)
     residuals = x_t - alpha * means
     inverses = np.linalg.inv(marginals)
-    logs = (
-        np.log(weights)
-        - (np.einsum("ki,kij,kj->k", residuals, inverses, residuals) + np.linalg.slogdet(marginals)[1]) / 2
-    )
+    squares = np.einsum("ki,kij,kj->k", residuals, inverses, residuals)
+    logs = np.log(weights) - (squares + np.linalg.slogdet(marginals)[1]) / 2
     shares = np.exp(logs - logs.max()) / np.exp(logs - logs.max()).sum()
     means = means + alpha * np.einsum("kij,kjl,kl->ki", covs, inverses, residuals)
     covs = np.linalg.inv(np.linalg.inv(covs) + alpha**2 / sigma**2 * np.eye(3))
     mean = shares @ means
-    return mean, np.einsum(
-        "k,kij->ij", shares, covs + (means - mean)[:, :, None] * (means - mean)[:, None, :]
-    )
+    second = np.einsum("k,kij->ij", shares, covs + means[:, :, None] * means[:, None, :])
+    return mean, second - np.outer(mean, mean)
 
 
 @pytest.mark.parametrize("t", [1e-4, 1e-2, 0.3, 0.9, 1.0])
@@ -112,12 +106,15 @@ def test_float32_keeps_its_digits_at_every_noise_level(skewed, schedule, t):
 
     for x, mean, cov in zip(x_t, *moments(jnp.asarray(x_t)), strict=True):
         mean_64, cov_64 = reference_posterior(x.astype(np.float64), alpha, sigma)
-        np.testing.assert_allclose(mean, mean_64, atol=3e-5 * np.abs(mean_64).max())
-        np.testing.assert_allclose(cov, cov_64, atol=2e-4 * np.abs(cov_64).max())
+        close(mean, mean_64, atol=3e-5 * np.abs(mean_64).max())
+        close(cov, cov_64, atol=2e-4 * np.abs(cov_64).max())
 
 
 def test_posterior_averages_to_the_prior(skewed):
-    """Laws of total expectation and covariance over x_t; fails for a posterior too wide, too narrow or off centre."""
+    """Laws of total expectation and covariance over x_t.
+
+    Fails for a posterior too wide, too narrow or off centre.
+    """
     schedule, n = schedules.Cosine(), 4000
     x_0 = skewed.sample(jax.random.key(1), n)
     x_t = paths.interpolate(schedule, x_0, jax.random.normal(jax.random.key(2), (n, 3)), 0.6)
@@ -130,19 +127,16 @@ def test_posterior_averages_to_the_prior(skewed):
 
 
 def test_tilting_goes_from_the_mixture_to_its_component(x64, skewed):
-    """log p + w log p(k | .): weight 0 is p, weight 1 is w_k N_k; fails for w in place of w - 1 or the wrong component."""
-    densities = component_densities(POINTS)
+    """log p + w log p(k | .): weight 0 is p, weight 1 is w_k N_k.
+
+    Fails for w - 1 in place of w, or the wrong component.
+    """
+    whole = np.log(SKEWED["weights"] @ DENSITIES)
     for k in range(3):
-        tilted = jax.vmap(lambda x, w, k=k: skewed.tilted_log_prob(x, k, w), (0, None))
-        np.testing.assert_allclose(
-            tilted(jnp.asarray(POINTS), 0.0), np.log(SKEWED["weights"] @ densities), rtol=1e-10
-        )
-        expected = np.log(SKEWED["weights"][k] * densities[k])
-        np.testing.assert_allclose(tilted(jnp.asarray(POINTS), 1.0), expected, rtol=1e-10)
-        shares = np.exp(jax.vmap(skewed.component_log_prob)(jnp.asarray(POINTS)))[:, k]
-        np.testing.assert_allclose(
-            tilted(jnp.asarray(POINTS), 2.5), expected + 1.5 * np.log(shares), rtol=1e-10
-        )
+        part = np.log(SKEWED["weights"][k] * DENSITIES[k])
+        for weight, expected in ((0.0, whole), (1.0, part), (2.5, whole + 2.5 * (part - whole))):
+            tilted = jax.vmap(lambda x, k=k, weight=weight: skewed.tilted_log_prob(x, k, weight))
+            close(tilted(jnp.asarray(POINTS)), expected, rtol=1e-10)
 
 
 def test_a_mixture_is_a_pytree(skewed):
@@ -151,11 +145,11 @@ def test_a_mixture_is_a_pytree(skewed):
     again = jax.tree.unflatten(structure, leaves)
     x = jnp.asarray(POINTS[0], jnp.float32)
     assert again.log_prob(x) == skewed.log_prob(x)
-    np.testing.assert_array_equal(again.covs, skewed.covs)
+    same(again.covs, skewed.covs)
     shift = jnp.arange(3.0)
     moved = jax.vmap(lambda by: GaussianMixture(skewed.weights, skewed.means + by, skewed.covs))(shift)
     found = jax.jit(jax.vmap(lambda mixture, x: mixture.log_prob(x)))(moved, x[None, :] + shift[:, None])
-    np.testing.assert_allclose(found, [skewed.log_prob(x)] * 3, rtol=1e-5)
+    close(found, [skewed.log_prob(x)] * 3, rtol=1e-5)
 
 
 def test_oracle_draws_the_posterior_and_mean_oracle_its_mean(skewed):
@@ -167,7 +161,7 @@ def test_oracle_draws_the_posterior_and_mean_oracle_its_mean(skewed):
     mean = mixtures.mean_oracle(skewed, schedule)(None, jax.random.key(4), x_t, t)
     for i in range(2):
         expected, cov = reference_posterior(np.asarray(x_t[i], np.float64), 1 - float(t[i]), float(t[i]))
-        np.testing.assert_allclose(mean[i], expected, rtol=1e-4)
+        close(mean[i], expected, rtol=1e-4)
         products = (draws[i] - expected)[:, :, None] * (draws[i] - expected)[:, None, :]
         for values, truth in ((draws[i], expected), (products, cov)):
             assert (abs(values.mean(0) - truth) < 4 * values.std(0) / np.sqrt(n)).all()

@@ -1,24 +1,28 @@
-"""Networks against a forward pass written in NumPy, and the cost of a population by the compiler's own count."""
+"""Networks against a forward pass written in NumPy, and the cost of a population by the compiler's count."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from numpy.testing import assert_allclose as close
 
 from ddjax import denoisers, networks, schedules
 from ddjax.networks.embeddings import time_features
 
 
 def test_no_two_times_look_alike():
-    """Distances of features on a fine grid grow with |t - t'|; fails for whole periods, where t = 0 and t = 1 coincide."""
+    """Distances of features on a fine grid grow with |t - t'|.
+
+    Fails for whole periods, where t = 0 and t = 1 coincide.
+    """
     times = np.linspace(0, 1, 201)
     features = np.asarray(time_features(jnp.asarray(times, jnp.float32), 32), np.float64)
     distance = np.sqrt(((features[:, None] - features[None]) ** 2).sum(-1))
     apart = np.abs(times[:, None] - times[None])
     assert (distance >= np.minimum(3 * apart, 1.0) - 1e-5).all()
     assert distance[0, -1] > 1
-    np.testing.assert_allclose((features**2).sum(1), 16, rtol=1e-5)
+    close((features**2).sum(1), 16, rtol=1e-5)
 
 
 def features_reference(t, size, fastest=16.0):
@@ -43,20 +47,16 @@ def forward_reference(params, x_t, t, cond, xi, *, depth, inject, residual, time
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("inject", [None, 0, 1, 2])
 def test_mlp_is_the_concatenation_it_stands_for(inject, residual):
-    """Fails for xi at another layer, a bias counted twice, a residual around the first layer, or a condition left out."""
+    """Fails for xi at another layer, a bias counted twice, a residual around layer 0, a lost condition."""
     generator = np.random.default_rng(0)
-    x_t, xi, cond, t = (
-        *generator.normal(size=(2, 5, 3)),
-        generator.normal(size=(5, 2)),
-        generator.uniform(size=5),
-    )
+    x_t, xi, cond, t = (generator.normal(size=size) for size in ((5, 3), (5, 3), (5, 2), 5))
     xi = None if inject is None else xi
     shape = {"depth": 3, "inject": inject, "residual": residual, "time_size": 8}
     network = networks.mlp(3, width=16, cond_size=2, **shape)
     params = jax.tree.map(lambda leaf: generator.normal(size=leaf.shape), network.init(jax.random.key(0)))
     with jax.enable_x64(True):
         found = jax.jit(network.apply)(params, x_t, t, cond, xi)
-    np.testing.assert_allclose(found, forward_reference(params, x_t, t, cond, xi, **shape), rtol=1e-9)
+    close(found, forward_reference(params, x_t, t, cond, xi, **shape), rtol=1e-9)
 
 
 def test_initial_parameters_depend_on_the_key():
@@ -68,7 +68,10 @@ def test_initial_parameters_depend_on_the_key():
 
 
 def test_late_injection_is_computed_once_for_the_population():
-    """FLOPs of 8 draws, counted by the compiler, against a count by hand; fails for a Dense on the concatenation."""
+    """FLOPs of 8 draws, counted by the compiler, against a count by hand.
+
+    Fails for a Dense on the concatenation.
+    """
     width, depth, m, batch, inputs = 64, 4, 8, 32, 3 + 16
 
     def flops(inject):
@@ -85,7 +88,7 @@ def test_late_injection_is_computed_once_for_the_population():
         return 2 * batch * (shared + m * each)
 
     early, late = flops(0), flops(3)
-    np.testing.assert_allclose(late / early, products(3) / products(0), rtol=0.15)
+    close(late / early, products(3) / products(0), rtol=0.15)
 
 
 class Affine(nnx.Module):
@@ -99,20 +102,21 @@ class Affine(nnx.Module):
 
 
 def test_nnx_modules_are_networks():
-    """Outputs and gradients equal the module's own; fails when the adapter drops an argument or a variable."""
+    """Outputs and gradients equal the module's own.
+
+    Fails when the adapter drops an argument or a variable.
+    """
     network = networks.from_nnx(lambda key: Affine(nnx.Rngs(key)))
-    x_t, t, cond, xi = (
-        jnp.array([[1.0, -2.0]]),
-        jnp.array([0.3]),
-        jnp.array([[5.0, 6.0]]),
-        jnp.array([[0.1, 0.2]]),
-    )
+    x_t, t, cond, xi = (jnp.array(x) for x in ([[1.0, -2.0]], [0.3], [[5.0, 6.0]], [[0.1, 0.2]]))
     module, params = Affine(nnx.Rngs(jax.random.key(3))), network.init(jax.random.key(3))
-    np.testing.assert_allclose(network.apply(params, x_t, t, cond, xi), module(x_t, t, cond, xi), rtol=1e-6)
+    close(network.apply(params, x_t, t, cond, xi), module(x_t, t, cond, xi), rtol=1e-6)
     gradient = jax.jit(jax.grad(lambda params: jnp.sum(network.apply(params, x_t, t, cond, xi) ** 2)))(params)
     theirs = nnx.to_pure_dict(nnx.grad(lambda module: jnp.sum(module(x_t, t, cond, xi) ** 2))(module))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), gradient, theirs)
+    jax.tree.map(lambda a, b: close(a, b, rtol=1e-5), gradient, theirs)
     assert np.abs(gradient["linear"]["kernel"]).min() > 0
+
+
+ZERO = jnp.zeros((1, 1))
 
 
 @pytest.mark.parametrize(
@@ -122,12 +126,10 @@ def test_nnx_modules_are_networks():
         lambda: time_features(jnp.zeros(1), 2),
         lambda: networks.mlp(2, depth=3, inject=3),
         lambda: networks.mlp(2, depth=3, inject=-1),
-        lambda: networks.mlp(2, inject=0).apply({}, jnp.zeros((1, 2)), jnp.zeros(1), None, None),
-        lambda: networks.mlp(2, inject=None).apply(
-            {}, jnp.zeros((1, 2)), jnp.zeros(1), None, jnp.zeros((1, 2))
-        ),
+        lambda: networks.mlp(2, inject=0).apply({}, ZERO, ZERO[0], None, None),
+        lambda: networks.mlp(2, inject=None).apply({}, ZERO, ZERO[0], None, ZERO),
     ],
 )
 def test_impossible_settings_are_refused(make):
-    with pytest.raises(ValueError, match="inject|in pairs"):
+    with pytest.raises(ValueError, match=r"inject|in pairs"):
         make()

@@ -1,4 +1,4 @@
-"""What users type: names, order and keyword-only arguments of the contract, docstrings, and their examples."""
+"""What users type: names, order and kinds of the contract's arguments, docstrings, and their examples."""
 
 import ast
 import doctest
@@ -12,7 +12,7 @@ import ddjax
 from ddjax import denoisers, mixtures, objectives, samplers, schedules, training
 from ddjax.types import Network
 
-CONTRACT = """
+CONTRACT = """\
 schedules.VariancePreserving(beta_min=0.1, beta_max=20.0)
 schedules.VarianceExploding(sigma_min, sigma_max)
 schedules.OrnsteinUhlenbeck(g)
@@ -66,7 +66,7 @@ metrics.energy_distance(x, y, *, beta, estimator)
 metrics.wasserstein(x, y, *, p)
 metrics.sinkhorn_divergence(x, y, *, blur)
 metrics.floor(metric, sample, key, *, n, repeats)
-""".split("\n")[1:-1]
+""".splitlines()
 
 
 def wanted(parameters):
@@ -83,7 +83,7 @@ def assert_takes(function, parameters):
 
 @pytest.mark.parametrize("line", CONTRACT)
 def test_contract(line):
-    """Fails when an argument is renamed, moved, made positional or keyword-only, or when a stated default changes."""
+    """Fails when an argument is renamed, moved or made keyword-only, or a stated default changes."""
     name, _, parameters = line.removesuffix(")").partition("(")
     room, *path = name.split(".")
     found = importlib.import_module(f"ddjax.{room}")
@@ -117,8 +117,7 @@ def test_fields_of_the_bundles():
 
 ROOT = Path(ddjax.__file__).parent
 FILES = {
-    ".".join(("ddjax", *path.relative_to(ROOT).with_suffix("").parts)): path
-    for path in sorted(ROOT.rglob("*.py"))
+    ".".join(("ddjax", *path.relative_to(ROOT).with_suffix("").parts)): path for path in sorted(ROOT.rglob("*.py"))
 }
 
 
@@ -148,9 +147,7 @@ def test_examples_in_docstrings_are_true(name):
     own = [member for member in members if getattr(member, "__module__", None) == module.__name__]
     runner, finder = doctest.DocTestRunner(), doctest.DocTestFinder(recurse=False)
     for thing in [module, *own]:
-        for test in finder.find(
-            thing, getattr(thing, "__name__", "?"), module=False, globs=dict(vars(module))
-        ):
+        for test in finder.find(thing, getattr(thing, "__name__", "?"), module=False, globs=dict(vars(module))):
             runner.run(test)
     assert runner.summarize().failed == 0
     assert runner.tries == FILES[name].read_text().count(">>>")

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as same
 
 from ddjax import schedules
 from ddjax.schedules import Cosine, OrnsteinUhlenbeck, Rectified, VarianceExploding, VariancePreserving
@@ -43,18 +45,14 @@ CLOSED = {
 def test_scales_and_rates_are_the_closed_forms(x64, schedule):
     """Fails when a constant, a sign or a square changes, or when the rates come from another time."""
     scales, rates = jax.vmap(lambda t: schedules.with_rates(schedule, t))(jnp.asarray(TIMES))
-    np.testing.assert_allclose(
-        [*scales, *rates], np.broadcast_arrays(*CLOSED[schedule](TIMES)), rtol=1e-11, atol=1e-13
-    )
-    np.testing.assert_array_equal(jax.vmap(schedule)(jnp.asarray(TIMES)), scales)
+    close([*scales, *rates], np.broadcast_arrays(*CLOSED[schedule](TIMES)), rtol=1e-11, atol=1e-13)
+    same(jax.vmap(schedule)(jnp.asarray(TIMES)), scales)
 
 
-@pytest.mark.parametrize(
-    "schedule", [Cosine(), VariancePreserving(), OrnsteinUhlenbeck(), OrnsteinUhlenbeck(jnp.cosh)]
-)
+@pytest.mark.parametrize("schedule", [Cosine(), VariancePreserving(), OrnsteinUhlenbeck(), OrnsteinUhlenbeck(jnp.cosh)])
 def test_variance_is_preserved(x64, schedule):
     alpha, sigma = jax.vmap(schedule)(jnp.asarray(TIMES))
-    np.testing.assert_allclose(alpha**2 + sigma**2, 1, rtol=1e-13)
+    close(alpha**2 + sigma**2, 1, rtol=1e-13)
 
 
 def test_ornstein_uhlenbeck_generalises_variance_preserving(x64):
@@ -64,7 +62,7 @@ def test_ornstein_uhlenbeck_generalises_variance_preserving(x64):
         (OrnsteinUhlenbeck(lambda t: 7.0 + 0 * t), OrnsteinUhlenbeck(7.0)),
     ]
     for general, special in cases:
-        np.testing.assert_allclose(*(jax.vmap(s)(jnp.asarray(TIMES)) for s in (general, special)), rtol=1e-13)
+        close(*(jax.vmap(s)(jnp.asarray(TIMES)) for s in (general, special)), rtol=1e-13)
 
 
 @pytest.mark.parametrize("schedule", CLOSED, ids=lambda s: type(s).__name__)
@@ -72,7 +70,7 @@ def test_float32_keeps_its_digits_down_to_tiny_times(schedule):
     """Fails for sigma^2 = 1 - alpha^2, which has no digits left at t = 1e-6."""
     times = np.geomspace(1e-6, 0.9, 40)
     scales = jax.vmap(schedule)(jnp.asarray(times, jnp.float32))
-    np.testing.assert_allclose(scales, CLOSED[schedule](times)[:2], rtol=5e-6)
+    close(scales, CLOSED[schedule](times)[:2], rtol=5e-6)
 
 
 def test_ends_are_exact_and_logsnr_is_never_nan():
@@ -89,7 +87,7 @@ def test_ends_are_exact_and_logsnr_is_never_nan():
 def test_logsnr_is_its_definition_and_falls(x64, schedule):
     values = jax.vmap(lambda t: schedules.logsnr(schedule, t))(jnp.asarray(TIMES))
     alpha, sigma = CLOSED[schedule](TIMES)[:2]
-    np.testing.assert_allclose(values, np.log(alpha**2 / sigma**2), rtol=1e-11, atol=1e-14)
+    close(values, np.log(alpha**2 / sigma**2), rtol=1e-11, atol=1e-14)
     assert (np.diff(values) < 0).all()
 
 

@@ -1,8 +1,10 @@
-"""Laws of t by Kolmogorov-Smirnov against their distribution functions, and grids by what they are uniform in."""
+"""Laws of t by Kolmogorov-Smirnov against their distribution functions; grids by what they are uniform in."""
 
 import jax
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as same
 from scipy import special, stats
 
 from ddjax import times
@@ -32,7 +34,7 @@ def test_law(name):
 def test_stratified_has_one_time_in_each_cell(n):
     """Fails for independent times, or cells that do not cover [0, 1)."""
     t = np.asarray(times.stratified(jax.random.key(1), n), np.float64)
-    np.testing.assert_array_equal(np.floor(t * n), np.arange(n))
+    same(np.floor(t * n), np.arange(n))
     within = t * n - np.arange(n)
     assert n == 1 or stats.kstest(within, "uniform").pvalue > 1e-3
 
@@ -50,7 +52,7 @@ def test_grid_is_uniform_once_unwarped_and_exact_at_the_ends(x64, n, kind, unwar
     """Fails for an ascending grid, n times instead of n + 1, or a warp in the wrong direction."""
     grid = np.asarray(times.grid(n, kind))
     assert (grid[0], grid[-1]) == (1.0, 0.0)
-    np.testing.assert_allclose(unwarp(grid), 1 - np.arange(n + 1) / n, atol=1e-12)
+    close(unwarp(grid), 1 - np.arange(n + 1) / n, atol=1e-12)
 
 
 def test_grid_is_strictly_decreasing_in_float32():

@@ -35,10 +35,7 @@ def noise_batch(key):
 
 
 def digest(state):
-    return [
-        np.asarray(leaf).tobytes()
-        for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
-    ]
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
 
 
 def test_a_step_is_gradient_descent_and_the_average_follows():
@@ -111,9 +108,7 @@ def test_resume_equals_uninterrupted_by_hash(tmp_path):
     """Stopping at 20 of 40 and resuming from the checkpoint gives the same bytes in every leaf."""
     optimizer = optax.adam(0.05)
     train_step = training.make_train_step(quadratic, optimizer)
-    whole = training.fit(
-        state_of(optimizer), train_step, noise_batch, steps=40, chunk=10, save_every=20, label=None
-    )
+    whole = training.fit(state_of(optimizer), train_step, noise_batch, steps=40, chunk=10, save_every=20, label=None)
     with checkpoints.manager(tmp_path / "run") as manager:
         training.fit(
             state_of(optimizer),
@@ -244,9 +239,7 @@ def test_a_trained_model_samples_in_few_steps():
     denoiser = denoisers.distributional(network, SCHEDULE)
     law = times.power(0.7, base=times.stratified)
     loss_fn = objectives.distributional(denoiser, SCHEDULE, times=law, size=8)
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(5e-3, 600))
-    )
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(5e-3, 600)))
     key_init, key_state, key_prior, key_steps, key_truth = jax.random.split(jax.random.key(1), 5)
     state = training.TrainState.create(network.init(key_init), optimizer, key_state)
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=0.99)
