@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 
-from ddjax.types import known
+from ddjax.types import Scalar, known
 
 _LARGEST_COST = 2**31  # bytes of a dense cost matrix that we are willing to make
 
@@ -109,7 +109,7 @@ def sinkhorn_blocked(
 
 
 @jax.jit
-def _sinkhorn_blocked(x: Array, y: Array, blur: float, tolerance: float, max_iterations: int) -> Sinkhorn:
+def _sinkhorn_blocked(x: Array, y: Array, blur: Scalar, tolerance: Scalar, max_iterations: Array | int) -> Sinkhorn:
     diameter = jnp.linalg.norm(jnp.maximum(x.max(0), y.max(0)) - jnp.minimum(x.min(0), y.min(0)))
 
     def solve(update: Callable[[Array, Array], Array], size: int) -> tuple[Array, Array]:
