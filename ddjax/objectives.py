@@ -31,12 +31,15 @@ def distributional(
     weight: weights.Weight = weights.uniform,
     score: Rule = scoring.Energy(),  # noqa: B008 (a frozen value)
     size: int = 8,
+    population: Callable[..., Array] = denoisers.population,
 ) -> LossFn:
     """The scoring-rule loss, eq. (3).
 
     Args:
         times: law of t. weight: w(t), per example. score: a rule (samples, observation, t) -> Terms.
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
+        population: how the m draws are made: `denoisers.population` shares what does not depend on xi,
+            `denoisers.folded_population` does not.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
         unweighted means `confinement` and `interaction`.
     Raises: ValueError for a population too small for the rule.
@@ -50,7 +53,7 @@ def distributional(
         t = times(key_time, x_0.shape[0])
         noise = jax.random.normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
-        draws = denoisers.population(denoiser, params, key_xi, x_t, t, cond, size=size)
+        draws = population(denoiser, params, key_xi, x_t, t, cond, size=size)
         terms = jax.vmap(score)(draws, x_0, t)
         loss = jnp.mean(jax.vmap(weight)(t) * terms.score)
         metrics = {"loss": loss, "confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()}
