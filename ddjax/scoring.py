@@ -202,8 +202,8 @@ class Energy:
     Raises: ValueError for a constant beta outside (0, 2] or a negative constant lam.
     """
 
-    beta: float | Callable[[Array], Array] = 1.0
-    lam: float | Callable[[Array], Array] = 1.0
+    beta: Scalar | Callable[[Array], Array] = 1.0
+    lam: Scalar | Callable[[Array], Array] = 1.0
     estimator: str | Estimator = "fair"
     scope: Scope = "event"
 
@@ -226,7 +226,7 @@ class KernelRule:
     """
 
     kernel: Kernel
-    lam: float | Callable[[Array], Array] = 1.0
+    lam: Scalar | Callable[[Array], Array] = 1.0
     estimator: str | Estimator = "fair"
     scope: Scope = "event"
 
@@ -244,7 +244,7 @@ def _check_rule(rule: Energy | KernelRule) -> None:
         raise ValueError(f"lam must not be negative, got {rule.lam=}")
 
 
-def _at(value: float | Callable[[Array], Array], t: Scalar) -> Scalar:
+def _at(value: Scalar | Callable[[Array], Array], t: Scalar) -> Scalar:
     return value(jnp.asarray(t, float)) if callable(value) else value
 
 

@@ -41,7 +41,7 @@ def _assign(cost: Array | np.ndarray) -> np.ndarray:
     return linear_sum_assignment(np.asarray(cost, np.float64))[1].astype(np.int32)
 
 
-def wasserstein(x: Float[Array, "n d"], y: Float[Array, "n d"], *, p: float) -> Float[Array, ""]:
+def wasserstein(x: Float[Array, "n d"], y: Float[Array, "n d"], *, p: Scalar) -> Float[Array, ""]:
     """Exact W_p between two samples of equal size: (mean_i ||x_i - y_pi(i)||^p)^(1/p) at the best permutation pi.
 
     Cubic in n: seconds at 2,000 points, minutes at 10,000.
@@ -60,7 +60,7 @@ def wasserstein(x: Float[Array, "n d"], y: Float[Array, "n d"], *, p: float) -> 
 
 
 def sinkhorn(
-    x: Float[Array, "n d"], y: Float[Array, "m d"], *, blur: float, tolerance: float = 1e-4, max_iterations: int = 5000
+    x: Float[Array, "n d"], y: Float[Array, "m d"], *, blur: Scalar, tolerance: float = 1e-4, max_iterations: int = 5000
 ) -> Sinkhorn:
     """The debiased divergence of `sinkhorn_divergence` with the solver's own word on convergence; usable under jit."""
     from ott.tools.sinkhorn_divergence import sinkdiv  # four seconds to import, which only its users should pay
@@ -79,7 +79,7 @@ def sinkhorn(
     return Sinkhorn(value / 2, jnp.all(jnp.asarray(out.converged)))
 
 
-def sinkhorn_divergence(x: Float[Array, "n d"], y: Float[Array, "m d"], *, blur: float) -> Float[Array, ""]:
+def sinkhorn_divergence(x: Float[Array, "n d"], y: Float[Array, "m d"], *, blur: Scalar) -> Float[Array, ""]:
     """Debiased entropic divergence S(x, y) in the geomloss convention (p = 2, blur): S(x, x) = 0, tends to W_2^2 / 2 as blur -> 0.
 
     Warns when the solver did not converge (outside jit; inside, use `sinkhorn`, which returns the flag).
@@ -93,7 +93,7 @@ def sinkhorn_divergence(x: Float[Array, "n d"], y: Float[Array, "m d"], *, blur:
 
 
 def sinkhorn_blocked(
-    x: Float[Array, "n d"], y: Float[Array, "m d"], *, blur: float, tolerance: float = 1e-3, max_iterations: int = 1000
+    x: Float[Array, "n d"], y: Float[Array, "m d"], *, blur: Scalar, tolerance: float = 1e-3, max_iterations: int = 1000
 ) -> Sinkhorn:
     """The divergence of `sinkhorn_divergence` in the memory of 64 rows of the cost: for samples too large for ott's matrices.
 

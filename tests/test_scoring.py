@@ -263,3 +263,9 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
 def test_mistakes_are_told(unchecked, make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_whole_numbers_are_numbers():
+    """beta = 2, lam = 0 as people write them. Mutation: an annotation that wants floats."""
+    rule = scoring.Energy(beta=2, lam=0)
+    assert float(rule(jnp.array([[1.0, 2.0]]), jnp.array([0.0, 0.0])).score) == 5.0

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.transport import sinkhorn_divergence, wasserstein
-from ddjax.types import Key
+from ddjax.types import Key, Scalar
 
 __all__ = ["sinkhorn_divergence", "sliced_wasserstein", "wasserstein"]
 
 
 @partial(jax.jit, static_argnames=("p", "projections"))
 def sliced_wasserstein(
-    x: Float[Array, "n d"], y: Float[Array, "n d"], key: Key, *, p: float = 2.0, projections: int = 256
+    x: Float[Array, "n d"], y: Float[Array, "n d"], key: Key, *, p: Scalar = 2.0, projections: int = 256
 ) -> Float[Array, ""]:
     """Sliced W_p: the p-mean over random directions of the W_p of the projections, each exact by sorting.
 
@@ -28,7 +28,9 @@ def sliced_wasserstein(
     directions = jax.random.normal(key, (projections, x.shape[1]))
     directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)
 
+    project = partial(jnp.dot, precision="highest")
+
     def along(direction: Array) -> Array:
-        return jnp.mean(jnp.abs(jnp.sort(x @ direction) - jnp.sort(y @ direction)) ** p)
+        return jnp.mean(jnp.abs(jnp.sort(project(x, direction)) - jnp.sort(project(y, direction))) ** p)
 
     return jnp.mean(jax.lax.map(along, directions)) ** (1 / p)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax import scoring
+from ddjax.types import Scalar
 
 _ROWS = 64  # rows of a block: 64 x 50,000 distances are 13 MB
 
@@ -57,7 +58,7 @@ def mmd(
 
 
 def energy_distance(
-    x: Float[Array, "n d"], y: Float[Array, "m d"], *, beta: float = 1.0, estimator: Literal["u", "v"] = "u"
+    x: Float[Array, "n d"], y: Float[Array, "m d"], *, beta: Scalar = 1.0, estimator: Literal["u", "v"] = "u"
 ) -> Float[Array, ""]:
     """2 E||x - y||^beta - E||x - x'||^beta - E||y - y'||^beta: eq. (1) with the energy kernel. Raises: as `mmd`."""
     return mmd(x, y, kernel=scoring.energy(beta), estimator=estimator)
