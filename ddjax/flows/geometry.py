@@ -37,4 +37,4 @@ def path_length(path: Path) -> Float[Array, " batch"]:
 def _flat(path: Path) -> Float[Array, "steps_plus_1 batch d"]:
     if path.ndim < 2 or path.shape[0] < 2:
         raise ValueError(f"a path is [steps + 1, batch, *event] with at least 1 step, got {path.shape=}")
-    return jnp.reshape(path, (*path.shape[:2], -1))
+    return jnp.asarray(path).reshape(*path.shape[:2], -1)
