@@ -1,11 +1,11 @@
-"""Losses: factories of `loss_fn(params, key, batch) -> (scalar, metrics)`.
+"""Scoring-rule losses of denoisers.
 
     (1)  t_i ~ times,  noise_i ~ N(0, I),  x_t = alpha x_0 + sigma noise
     (2)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m
     (3)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
 
-DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t,
-scope="position")`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
+DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t:
+t, scope="position")`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
 References: De Bortoli et al., arXiv 2502.02483, eq. (14) and Algorithm 1.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
@@ -37,7 +37,8 @@ def distributional(
     Args:
         times: law of t. weight: w(t), per example. score: a rule (samples, observation, t) -> Terms.
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
-    Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
+    Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss,
+    and the
         unweighted means `confinement` and `interaction`.
     Raises: ValueError for a population too small for the rule.
     """
@@ -53,7 +54,11 @@ def distributional(
         draws = denoisers.population(denoiser, params, key_xi, x_t, t, cond, size=size)
         terms = jax.vmap(score)(draws, x_0, t)
         loss = jnp.mean(jax.vmap(weight)(t) * terms.score)
-        metrics = {"loss": loss, "confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()}
+        metrics = {
+            "loss": loss,
+            "confinement": terms.confinement.mean(),
+            "interaction": terms.interaction.mean(),
+        }
         return loss, metrics
 
     return loss_fn
@@ -66,6 +71,6 @@ def denoising(
     times: time_laws.Law = time_laws.uniform,
     weight: weights.Weight = weights.uniform,
 ) -> LossFn:
-    """Plain regression mean_i w(t_i) ||x_0 - D(x_t, t_i)||^2: the `distributional` loss at beta = 2, lam = 0, one draw."""
+    """Plain regression mean_i w(t_i) ||x_0 - D(x_t, t_i)||^2: `distributional` at beta = 2, lam = 0, one draw."""
     squared_error = scoring.Energy(beta=2.0, lam=0.0)
     return distributional(denoiser, schedule, times=times, weight=weight, score=squared_error, size=1)
