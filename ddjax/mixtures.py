@@ -138,7 +138,9 @@ class GaussianMixture:
 
 def _check(weights: np.ndarray, means: np.ndarray, covs: np.ndarray) -> None:
     if means.ndim != 2 or weights.shape != means.shape[:1] or covs.shape != (*means.shape, means.shape[1]):
-        raise ValueError(f"need weights [k], means [k, d], covs [k, d, d], got {weights.shape=}, {means.shape=}, {covs.shape=}")
+        raise ValueError(
+            f"need weights [k], means [k, d], covs [k, d, d], got {weights.shape=}, {means.shape=}, {covs.shape=}"
+        )
     if not all(np.isfinite(x).all() for x in (weights, means, covs)):
         raise ValueError("weights, means and covs must be finite")
     if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-5:

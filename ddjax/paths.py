@@ -31,7 +31,13 @@ def prior(schedule: Schedule, key: Key, shape: tuple[int, ...]) -> Float[Array, 
 
 
 def bridge(
-    schedule: Schedule, x_0: Float[Array, "*event"], x_t: Float[Array, "*event"], t: Scalar, s: Scalar, *, churn: Scalar = 1.0
+    schedule: Schedule,
+    x_0: Float[Array, "*event"],
+    x_t: Float[Array, "*event"],
+    t: Scalar,
+    s: Scalar,
+    *,
+    churn: Scalar = 1.0,
 ) -> tuple[Float[Array, "*event"], Float[Array, "..."]]:
     """Mean and standard deviation of x_s given both ends, eq. (3), 0 <= s < t.
 

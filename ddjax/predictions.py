@@ -29,7 +29,13 @@ def _row(kind: str, scales: Scales, rates: Scales):
 
 
 def convert(
-    schedule: Schedule, x_t: Float[Array, "*event"], t: Scalar, value: Float[Array, "*event"], *, source: Kind, target: Kind
+    schedule: Schedule,
+    x_t: Float[Array, "*event"],
+    t: Scalar,
+    value: Float[Array, "*event"],
+    *,
+    source: Kind,
+    target: Kind,
 ) -> Float[Array, "*event"]:
     """Read a prediction of kind `source` as one of kind `target`, for one example at one time.
 

@@ -33,6 +33,7 @@ class Rectified:
     """
 
     def __call__(self, t: Scalar) -> Scales:
+        """The scales at one time."""
         t = jnp.asarray(t, float)
         return Scales(1 - t, t)
 
@@ -45,6 +46,7 @@ class Cosine:
     """
 
     def __call__(self, t: Scalar) -> Scales:
+        """The scales at one time."""
         t = jnp.asarray(t, float)
         # cos(pi/2) is -4e-8 in float32; the mirrored sine is exactly 0 at t = 1
         return Scales(jnp.sin(jnp.pi / 2 * (1 - t)), jnp.sin(jnp.pi / 2 * t))
@@ -70,6 +72,7 @@ class VariancePreserving:
             raise ValueError(f"need 0 < beta_min <= beta_max, got {self.beta_min=}, {self.beta_max=}")
 
     def __call__(self, t: Scalar) -> Scales:
+        """The scales at one time."""
         t = jnp.asarray(t, float)
         return _variance_preserving(self.beta_min * t + (self.beta_max - self.beta_min) * t**2 / 2)
 
@@ -90,6 +93,7 @@ class VarianceExploding:
             raise ValueError(f"need 0 < sigma_min < sigma_max, got {self.sigma_min=}, {self.sigma_max=}")
 
     def __call__(self, t: Scalar) -> Scales:
+        """The scales at one time."""
         t = jnp.asarray(t, float)
         return Scales(jnp.ones_like(t), self.sigma_min * (self.sigma_max / self.sigma_min) ** t)
 
@@ -113,6 +117,7 @@ class OrnsteinUhlenbeck:
             raise ValueError(f"the rate g must be positive, got {self.g=}")
 
     def __call__(self, t: Scalar) -> Scales:
+        """The scales at one time."""
         t = jnp.asarray(t, float)
         if not callable(self.g):
             return _variance_preserving(self.g * t)

@@ -42,7 +42,7 @@ class Kernel:
     """A positive definite kernel k of the distance, as rho = scale (k(0) - k), written without cancellation."""
 
     profile: Callable[[Array, Scalar], Array]
-    width: float
+    width: Scalar
     scale: float
 
     def rho(self, squared: Array) -> Array:
@@ -80,7 +80,7 @@ def _exponential(squared: Array, bandwidth: Scalar) -> Array:
     return -bandwidth * jnp.expm1(-safe_power(squared, 0.5) / bandwidth)
 
 
-def energy(beta: float = 1.0) -> Kernel:
+def energy(beta: Scalar = 1.0) -> Kernel:
     """The conditionally positive definite k = -||.||^beta, rho = ||.||^beta. Raises: ValueError for beta outside (0, 2]."""
     if known(beta) and not 0 < beta <= 2:
         raise ValueError(f"beta must lie in (0, 2], got {beta=}")
@@ -188,7 +188,7 @@ def _terms(samples: Draws, observation: Array, kernel: Kernel, lam: Scalar, esti
     without_interaction = known(lam) and lam == 0
     if m < 2 and not without_interaction:
         raise ValueError(f"a population of at least 2 is needed for lam > 0, got {m} draw and {lam=}")
-    samples = samples.astype(jnp.promote_types(samples.dtype, jnp.float32))
+    samples = samples.astype(samples.dtype if samples.dtype == jnp.float64 else jnp.float32)
     rho = _reduced(kernel, scope, len(event))
     confinement = jnp.mean(rho(samples - observation[None].astype(samples.dtype)))
     interaction = jnp.zeros_like(confinement) if without_interaction else _estimator(estimator)(samples, rho)
@@ -265,8 +265,8 @@ def energy_score(
         scope: norms over the whole "event", per spatial "position" (the last axis), or per "element".
     Raises: ValueError for a beta outside (0, 2], fewer than 2 draws with lam > 0, shapes that do not fit.
 
-    >>> print(energy_score(jnp.array([1.0, 2.0, 4.0]), jnp.array(3.0)))  # 4/3 - (1/2) 2
-    0.3333333
+    >>> print(f"{energy_score(jnp.array([1.0, 2.0, 4.0]), jnp.array(3.0)):.4f}")  # 4/3 - (1/2) 2
+    0.3333
     """
     return _terms(samples, observation, energy(beta), lam, estimator, scope).score
 
@@ -287,7 +287,9 @@ def kernel_score(
     return _terms(samples, observation, kernel, lam, estimator, scope).score
 
 
-def crps(samples: Draws, observation: Float[Array, "*event"], *, estimator: str | Estimator = "fair") -> Float[Array, ""]:
+def crps(
+    samples: Draws, observation: Float[Array, "*event"], *, estimator: str | Estimator = "fair"
+) -> Float[Array, ""]:
     """Continuous ranked probability score, the mean over elements of E|x - y| - E|x - x'| / 2.
 
     References: Gneiting and Raftery, JASA 102 (2007), eq. (21).

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from ddjax import denoisers, metrics, mixtures, paths, samplers, schedules, times
 from ddjax.mixtures import GaussianMixture
-from ddjax.types import Denoiser, Key, Params, Schedule
+from ddjax.types import Denoiser, Key, Params, Schedule, Step
 
 Draw = Callable[[Params, Key, float, Array], Array]
 Metric = Callable[[Array, Array], Array]
@@ -38,13 +38,18 @@ class Number:
         return asdict(self)
 
 
-def make_draw(denoiser: Denoiser, schedule: Schedule, shape: tuple[int, ...]) -> Draw:
-    """A jitted bridge sampler `draw(params, key, churn, grid) -> [*shape]`, compiled once for each number of steps."""
+def make_draw(
+    denoiser: Denoiser, schedule: Schedule, shape: tuple[int, ...], *, make_step: Callable[..., Step] = samplers.bridge
+) -> Draw:
+    """A jitted sampler, with the steps of `samplers.bridge` unless told otherwise.
+
+    Returns: `draw(params, key, churn, grid) -> [*shape]`, compiled once for each number of steps.
+    """
 
     @jax.jit
     def draw(params: Params, key: Key, churn: float, grid: Array) -> Array:
         key_prior, key_steps = jax.random.split(key)
-        step = samplers.bridge(denoisers.bind(denoiser, params), schedule, churn=churn)
+        step = make_step(denoisers.bind(denoiser, params), schedule, churn=churn)
         return samplers.sample(step, key_steps, paths.prior(schedule, key_prior, shape), grid)
 
     return draw
@@ -132,10 +137,27 @@ def spread_curve(
         exact = jax.vmap(lambda x_t: jnp.trace(mixture.posterior(schedule, x_t, t).cov()))(x_t)
         return jnp.sqrt(learned.mean() / x_0.shape[1]), jnp.sqrt(exact.mean() / x_0.shape[1])
 
-    values = np.array([[spreads(p, k, float(t)) for k, t in zip(jax.random.split(key, len(at)), at)] for p in params])
+    values = np.array(
+        [[spreads(p, k, float(t)) for k, t in zip(jax.random.split(key, len(at)), at, strict=True)] for p in params]
+    )
     learned, exact = values[:, :, 0], values[0, :, 1]
     error = float(np.mean(np.abs(learned / exact - 1)))
     return Spread([float(t) for t in at], learned.tolist(), exact.tolist(), error)
+
+
+def gap_closed(numbers: Sequence[Number], metric: str, limit: str) -> dict[str, dict[int, float]]:
+    """Where each trained model lies between the limit of classical models (0) and the floor (1), at equal steps and churn.
+
+    Only where the limit is more than 10 floor standard deviations off is there a gap to close; the largest churn is taken.
+    """
+    churn = max(number.churn for number in numbers)
+    chosen = [n for n in numbers if n.metric == metric and (n.churn == churn or n.nfe == 1)]
+    limits = {n.nfe: n.value for n in chosen if n.model == limit and n.value - n.floor > 10 * n.floor_std}
+    shares: dict[str, dict[int, float]] = {}
+    for n in chosen:
+        if "oracle" not in n.model and n.nfe in limits:
+            shares.setdefault(n.model, {})[n.nfe] = (limits[n.nfe] - n.value) / (limits[n.nfe] - n.floor)
+    return shares
 
 
 def table(numbers: Sequence[Number], metric: str) -> str:

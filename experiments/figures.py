@@ -64,7 +64,9 @@ def spread(curves: dict[str, Spread]) -> Figure:
     for i, (name, curve) in enumerate(curves.items()):
         for learned in curve.learned:
             label = name if learned is curve.learned[0] else None
-            axis.plot(curve.t, learned, marker="o", markersize=3, linewidth=1, color=_COLORS[i % len(_COLORS)], label=label)
+            axis.plot(
+                curve.t, learned, marker="o", markersize=3, linewidth=1, color=_COLORS[i % len(_COLORS)], label=label
+            )
     axis.plot(curve.t, curve.exact, color="black", linestyle="--", label="exact")
     axis.set(xlabel="t", ylabel="posterior standard deviation of $x_0$ given $x_t$")
     axis.legend(fontsize=8, frameon=False)
@@ -79,9 +81,11 @@ def training(rows: Sequence[dict[str, Any]]) -> Figure:
     jobs = list(dict.fromkeys(row["job"] for row in rows))
     for axis, name in zip(axes, names, strict=True):
         for i, job in enumerate(jobs):
-            points = [(row["step"], row[name]) for row in rows if row["job"] == job and (name == "loss" or row["interaction"])]
+            points = [
+                (row["step"], row[name]) for row in rows if row["job"] == job and (name == "loss" or row["interaction"])
+            ]
             if points:
                 axis.plot(*zip(*points, strict=True), linewidth=1, color=_COLORS[i % len(_COLORS)], label=job)
-        axis.set(xlabel="step", title=name, yscale="log")
+        axis.set(xlabel="step", title=name, yscale="log" if name == "loss" else "linear")
     axes[0].legend(fontsize=7, frameon=False)
     return figure

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import optax
 
-from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, training
+from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, training, weights
 from ddjax.training import checkpoints
 from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
 from experiments import evaluation, figures, report, runs, targets
@@ -30,16 +30,18 @@ class Model(NamedTuple):
 def models(settings: Any) -> Iterator[Model]:
     """The models of a run: one DDM for each beta, and regression with the same net."""
     law = times.power(settings.time_exponent, base=times.stratified)
+    weight = {"uniform": weights.uniform, "sigmoid": weights.sigmoid(SCHEDULE)}[settings.weight]
+    sampled = {"times": law, "weight": weight}
     shape = {"width": settings.width, "depth": settings.depth}
     for beta in settings.beta:
         network = networks.mlp(2, inject=settings.inject, **shape)
-        denoiser = denoisers.distributional(network, SCHEDULE)
+        denoiser = denoisers.distributional(network, SCHEDULE, predicts=settings.predicts)
         score = scoring.Energy(beta, settings.lam)
-        loss_fn = objectives.distributional(denoiser, SCHEDULE, times=law, score=score, size=settings.population)
+        loss_fn = objectives.distributional(denoiser, SCHEDULE, score=score, size=settings.population, **sampled)
         yield Model(f"ddm-beta{beta:g}", network, denoiser, loss_fn)
     network = networks.mlp(2, inject=None, **shape)
-    denoiser = denoisers.mean(network, SCHEDULE)
-    yield Model("regression", network, denoiser, objectives.denoising(denoiser, SCHEDULE, times=law))
+    denoiser = denoisers.mean(network, SCHEDULE, predicts=settings.predicts)
+    yield Model("regression", network, denoiser, objectives.denoising(denoiser, SCHEDULE, **sampled))
 
 
 def optimizer(settings: Any) -> optax.GradientTransformation:
@@ -105,7 +107,9 @@ def run(config: Any) -> None:
     key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)
     floors = {}
     for metric in (evaluation.mmd2, evaluation.sliced_w2):
-        floor = metrics.floor(metric, lambda key, n: mixture.sample(key, n), jax.random.clone(key_floor), n=config.samples)
+        floor = metrics.floor(
+            metric, lambda key, n: mixture.sample(key, n), jax.random.clone(key_floor), n=config.samples
+        )
         floors[metric.__name__] = (metric, floor)
     oracles = {
         "exact posterior (oracle)": mixtures.oracle(mixture, SCHEDULE),
@@ -118,10 +122,14 @@ def run(config: Any) -> None:
         draw = evaluation.make_draw(denoiser, SCHEDULE, (config.samples, 2))
         protocol = {"nfe": config.nfe, "churn": config.churn, "repeats": config.repeats}
         numbers += evaluation.sweep(name, draw, of_seeds, mixture, jax.random.clone(key), floors, **protocol)
-        pictures[name] = [np.asarray(draw(of_seeds[0], key, config.churn[-1], times.grid(n)))[:2000] for n in config.nfe]
+        pictures[name] = [
+            np.asarray(draw(of_seeds[0], key, config.churn[-1], times.grid(n)))[:2000] for n in config.nfe
+        ]
 
     spreads = {
-        model.name: evaluation.spread_curve(model.denoiser, params[model.name], mixture, SCHEDULE, key_spread, SPREAD_TIMES)
+        model.name: evaluation.spread_curve(
+            model.denoiser, params[model.name], mixture, SCHEDULE, key_spread, SPREAD_TIMES
+        )
         for model in trained
         if model.name != "regression"
     }
@@ -133,6 +141,7 @@ def run(config: Any) -> None:
         "peak_memory_gb": round(runs.peak_memory_gb(), 2),
         "interval": "low and high are the smallest and largest of seeds x repeats fresh draws; value is the median over seeds",
         "numbers": [number.row() for number in numbers],
+        "gap_closed": evaluation.gap_closed(numbers, "mmd2", "exact mean (oracle)"),
         "spread": {name: curve._asdict() for name, curve in spreads.items()},
     }
     folder.write_json("summary.json", summary)
@@ -143,6 +152,9 @@ def run(config: Any) -> None:
     figures.training(runs.read_metrics(folder.path)).savefig(folder.path / "training.png", dpi=110)
     report.write(folder.path, summary, numbers)
     print(evaluation.table(numbers, "mmd2"))
+    for name, shares in summary["gap_closed"].items():
+        told = ", ".join(f"{steps}: {100 * share:.2f} %" for steps, share in shares.items())
+        print(f"gap closed between the exact mean and the floor at equal steps, {name}: {told}")
     for name, curve in spreads.items():
         print(f"posterior spread, {name}: off by {100 * curve.mean_error:.1f} % on average over t in [.2, .95]")
     print(f"{summary['seconds']['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")

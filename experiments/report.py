@@ -10,10 +10,11 @@ from experiments.evaluation import Number
 from experiments.runs import write_atomically
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .7rem; text-align: right }
-th { border-bottom: 2px solid #888 } td { border-bottom: 1px solid #ddd } td:first-child, th:first-child { text-align: left }
-small { color: #666; display: block } img { max-width: 100% } code { background: #f3f3f3; padding: .1rem .3rem }
+th { border-bottom: 2px solid #888 } td { border-bottom: 1px solid #ddd }
+td:first-child, th:first-child { text-align: left }
+small { color: #666; display: block; white-space: nowrap } img { max-width: 100% }
 """
 
 _FIGURES = {
@@ -35,9 +36,14 @@ def write(folder: Path, summary: dict[str, Any], numbers: Sequence[Number]) -> N
     for metric in dict.fromkeys(number.metric for number in numbers):
         body.append(_table([number for number in numbers if number.metric == metric], _METRICS[metric]))
     body.append(f"<p><small>In brackets: {html.escape(summary['interval'])}.</small></p>")
+    for name, shares in summary["gap_closed"].items():
+        told = ", ".join(f"{steps}: {100 * share:.2f} %" for steps, share in shares.items())
+        body.append(f"<p>Gap closed between the exact mean and the floor by {html.escape(name)}, by steps: {told}.</p>")
     for name, curve in summary["spread"].items():
         error = 100 * curve["mean_error"]
-        body.append(f"<p>Posterior spread of {html.escape(name)}: off by {error:.1f} % on average over t in [.2, .95].</p>")
+        body.append(
+            f"<p>Posterior spread of {html.escape(name)}: off by {error:.1f} % on average over t in [.2, .95].</p>"
+        )
     body += [_figure(folder / name, caption) for name, caption in _FIGURES.items() if (folder / name).exists()]
     settings = "\n".join(f"{key}: {value}" for key, value in summary["settings"].items())
     body.append(f"<h2>Settings</h2><pre>{html.escape(settings)}</pre>")
@@ -62,9 +68,10 @@ def _table(numbers: Sequence[Number], title: str) -> str:
 def _cell(number: Number | None) -> str:
     if number is None:
         return "<td></td>"
-    return f"<td>{number.value:.2g}<small>[{number.low:.1g}, {number.high:.1g}]</small></td>"
+    return f"<td>{number.value:.2g}<small>[{number.low:.2g}, {number.high:.2g}]</small></td>"
 
 
 def _figure(path: Path, caption: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+    data, caption = base64.b64encode(path.read_bytes()).decode(), html.escape(caption)
+    image = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"

@@ -34,7 +34,9 @@ def run(config: Config) -> None:
     """Load, draw, write."""
     settings = runs.read_settings(config.run)
     if config.n < 1 or config.steps < 1 or config.chunk < 1:
-        raise cli.UserError(f"--n, --steps and --chunk must be at least 1, got {config.n}, {config.steps}, {config.chunk}")
+        raise cli.UserError(
+            f"--n, --steps and --chunk must be at least 1, got {config.n}, {config.steps}, {config.chunk}"
+        )
     if not 0 <= config.churn <= 1:
         raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
     if not config.out.absolute().parent.is_dir():

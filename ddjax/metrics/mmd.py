@@ -36,7 +36,11 @@ def _mmd(x: Array, y: Array, kernel: scoring.Kernel, estimator: str) -> Array:
 
 
 def mmd(
-    x: Float[Array, "n d"], y: Float[Array, "m d"], *, kernel: scoring.Kernel | None = None, estimator: Literal["u", "v"] = "u"
+    x: Float[Array, "n d"],
+    y: Float[Array, "m d"],
+    *,
+    kernel: scoring.Kernel | None = None,
+    estimator: Literal["u", "v"] = "u",
 ) -> Float[Array, ""]:
     """MMD^2 (squared) between samples, eq. (1); the default kernel is `scoring.rbf(1.0)`.
 

@@ -33,6 +33,7 @@ class MLP(nn.Module):
         cond: Float[Array, "batch c"] | None = None,
         xi: Float[Array, "batch d"] | None = None,
     ) -> Float[Array, "batch out"]:
+        """The prediction at each (x_t, t)."""
         inputs = [x_t, time_features(t.astype(x_t.dtype), self.time_size)]
         h = jnp.concatenate(inputs if cond is None else [*inputs, cond], -1)
         for layer in range(self.depth):

@@ -25,12 +25,14 @@ def manager(folder: str | Path, *, keep: int = 2) -> ocp.CheckpointManager:
 def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
     """Write the state of its step, then its manifest. A step already there is left as it is."""
     step = int(state.step)
-    if checkpoints.save(step, args=ocp.args.StandardSave(_raw(state)), force=True):
-        checkpoints.wait_until_finished()
-        folder = Path(checkpoints.directory) / str(step)
-        draft = folder / (_MANIFEST + ".draft")
-        draft.write_text(_digest(folder))
-        draft.rename(folder / _MANIFEST)
+    if step in checkpoints.all_steps():
+        return
+    checkpoints.save(step, args=ocp.args.StandardSave(_raw(state)), force=True)
+    checkpoints.wait_until_finished()
+    folder = _folder(checkpoints) / str(step)
+    draft = folder / (_MANIFEST + ".draft")
+    draft.write_text(_digest(folder))
+    draft.rename(folder / _MANIFEST)
 
 
 def restore(checkpoints: ocp.CheckpointManager, like: TrainState) -> TrainState | None:
@@ -38,11 +40,10 @@ def restore(checkpoints: ocp.CheckpointManager, like: TrainState) -> TrainState 
 
     Raises: ValueError for a checkpoint of another model or optimizer.
     """
-    damaged = [step for step in _steps(checkpoints.directory) if not _intact(checkpoints.directory, step)]
-    for step in damaged:
-        folder = Path(checkpoints.directory) / str(step)
-        warnings.warn(f"checkpoint {folder} is damaged or incomplete; using an earlier one", stacklevel=2)
-        folder.rename(_unused(folder.with_suffix(".damaged")))
+    folder = _folder(checkpoints)
+    for step in [step for step in _steps(folder) if not _intact(folder, step)]:
+        _warn(folder, step)
+        (folder / str(step)).rename(_unused(folder / f"{step}.damaged"))
     checkpoints.reload()
     step = checkpoints.latest_step()
     return None if step is None else _read(checkpoints, step, like)
@@ -57,13 +58,23 @@ def restore_newest(folder: str | Path, like: TrainState) -> TrainState:
         if _intact(folder, step):
             with _open(folder, create=False) as checkpoints:
                 return _read(checkpoints, step, like)
-        warnings.warn(f"checkpoint {folder}/{step} is damaged or incomplete; using an earlier one", stacklevel=2)
+        _warn(folder, step)
     raise FileNotFoundError(f"no intact checkpoint under {folder}")
 
 
 def _open(folder: str | Path, **options) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(**options)
-    return ocp.CheckpointManager(Path(folder).absolute(), options=options, item_handlers=ocp.StandardCheckpointHandler())
+    return ocp.CheckpointManager(
+        Path(folder).absolute(), options=options, item_handlers=ocp.StandardCheckpointHandler()
+    )
+
+
+def _folder(checkpoints: ocp.CheckpointManager) -> Path:
+    return Path(str(checkpoints.directory))
+
+
+def _warn(folder: str | Path, step: int) -> None:
+    warnings.warn(f"checkpoint {folder}/{step} is damaged or incomplete; using an earlier one", stacklevel=3)
 
 
 def _steps(folder: str | Path) -> list[int]:

@@ -54,7 +54,9 @@ def _lines(console: Console, total: int, start: int, label: str) -> Iterator[Upd
         last = now
         rate = (step - start) / (now - began)
         left = (total - step) / rate if rate > 0 else math.inf
-        console.print(f"{label} {step}/{total}  {_report(rate, metrics)}  {left:.0f} s left", highlight=False, soft_wrap=True)
+        console.print(
+            f"{label} {step}/{total}  {_report(rate, metrics)}  {left:.0f} s left", highlight=False, soft_wrap=True
+        )
 
     yield update
 

@@ -35,9 +35,7 @@ class TrainState(NamedTuple):
 TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
-def make_train_step(
-    loss_fn: LossFn, optimizer: optax.GradientTransformation, *, ema_decay: float = 0.999
-) -> TrainStep:
+def make_train_step(loss_fn: LossFn, optimizer: optax.GradientTransformation, *, ema_decay: float = 0.999) -> TrainStep:
     """One step of stochastic gradient descent with an exponential moving average of the parameters.
 
     The average warms up, decay = min(ema_decay, (1 + step) / (10 + step)): a plain average of .999 would still carry a

@@ -1,0 +1,1 @@
+"""Side by side with torch, on this machine: `python -m experiments.benchmark`."""

@@ -1,0 +1,160 @@
+"""What users type: names, order and kinds of the contract's arguments, docstrings, and their examples."""
+
+import ast
+import doctest
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import ddjax
+from ddjax import denoisers, mixtures, objectives, samplers, schedules, training
+from ddjax.types import Network
+
+CONTRACT = """\
+schedules.VariancePreserving(beta_min=0.1, beta_max=20.0)
+schedules.VarianceExploding(sigma_min, sigma_max)
+schedules.OrnsteinUhlenbeck(g)
+schedules.with_rates(schedule, t)
+schedules.logsnr(schedule, t)
+times.uniform(key, n)
+times.stratified(key, n)
+times.logit_normal(mean, std)
+times.power(exponent, *, base)
+times.grid(n, kind)
+predictions.convert(schedule, x_t, t, value, *, source, target)
+paths.interpolate(schedule, x_0, noise, t)
+paths.prior(schedule, key, shape)
+paths.bridge(schedule, x_0, x_t, t, s, *, churn=1.0)
+weights.sigmoid(schedule, *, bias=0.0)
+scoring.energy_score(samples, observation, *, beta=1.0, lam=1.0, estimator="fair", scope="event")
+scoring.kernel_score(samples, observation, *, kernel, lam=1.0, estimator="fair", scope="event")
+scoring.crps(samples, observation, *, estimator="fair")
+scoring.imq(c)
+scoring.rbf(bandwidth)
+scoring.exponential(bandwidth)
+scoring.Energy(beta=1.0, lam=1.0, estimator="fair", scope="event")
+scoring.KernelRule(kernel, lam=1.0, estimator="fair", scope="event")
+transport.assignment(cost)
+transport.wasserstein(x, y, *, p)
+transport.sinkhorn_divergence(x, y, *, blur)
+mixtures.GaussianMixture(weights, means, covs)
+mixtures.GaussianMixture.sample(self, key, n)
+mixtures.GaussianMixture.log_prob(self, x)
+mixtures.GaussianMixture.diffuse(self, schedule, t)
+mixtures.GaussianMixture.posterior(self, schedule, x_t, t)
+mixtures.GaussianMixture.score(self, schedule, x_t, t)
+mixtures.GaussianMixture.mean(self)
+mixtures.oracle(mixture, schedule)
+mixtures.mean_oracle(mixture, schedule)
+denoisers.mean(network, schedule, *, predicts)
+denoisers.distributional(network, schedule, *, predicts="x0")
+denoisers.population(denoiser, params, key, x_t, t, cond, *, size)
+denoisers.guided(denoiser, weight, *, null, interval, shared_xi)
+denoisers.bind(denoiser, params, cond)
+objectives.distributional(denoiser, schedule, *, times, weight, score, size)
+objectives.denoising(denoiser, schedule, *, times, weight)
+samplers.bridge(denoise, schedule, *, churn=1.0)
+samplers.euler(denoise, schedule)
+samplers.heun(denoise, schedule)
+samplers.sample(step, key, x_1, times)
+samplers.sample_path(step, key, x_1, times)
+training.make_train_step(loss_fn, optimizer, *, ema_decay)
+metrics.mmd(x, y, *, kernel, estimator)
+metrics.energy_distance(x, y, *, beta, estimator)
+metrics.wasserstein(x, y, *, p)
+metrics.sinkhorn_divergence(x, y, *, blur)
+metrics.floor(metric, sample, key, *, n, repeats)
+""".splitlines()
+
+
+def wanted(parameters):
+    return inspect.signature(eval(f"lambda {parameters}: None")).parameters.values()
+
+
+def assert_takes(function, parameters):
+    found = inspect.signature(function).parameters
+    assert [(p.name, p.kind) for p in found.values()] == [(p.name, p.kind) for p in wanted(parameters)]
+    for parameter in wanted(parameters):
+        if parameter.default is not inspect.Parameter.empty:
+            assert found[parameter.name].default == parameter.default
+
+
+@pytest.mark.parametrize("line", CONTRACT)
+def test_contract(line):
+    """Fails when an argument is renamed, moved or made keyword-only, or a stated default changes."""
+    name, _, parameters = line.removesuffix(")").partition("(")
+    room, *path = name.split(".")
+    found = importlib.import_module(f"ddjax.{room}")
+    for attribute in path:
+        found = getattr(found, attribute)
+    assert_takes(found, parameters)
+
+
+def test_what_the_factories_return(skewed):
+    """One signature each for denoisers, steps and losses, so that they can be exchanged."""
+    schedule, network = schedules.Rectified(), Network(lambda key: None, lambda params, x_t, t, cond, xi: x_t)
+    for denoiser in (
+        denoisers.mean(network, schedule),
+        denoisers.distributional(network, schedule),
+        mixtures.oracle(skewed, schedule),
+        mixtures.mean_oracle(skewed, schedule),
+        denoisers.guided(lambda *_: None, 2.0, null=None),
+    ):
+        assert [*inspect.signature(denoiser).parameters] == ["params", "key", "x_t", "t", "cond"]
+    for make in (samplers.bridge, samplers.euler, samplers.heun):
+        assert_takes(make(lambda key, x_t, t: x_t, schedule), "key, x_t, t, s")
+    for make in (objectives.distributional, objectives.denoising):
+        assert_takes(make(lambda *_: None, schedule), "params, key, batch")
+
+
+def test_fields_of_the_bundles():
+    assert schedules.Scales._fields == ("alpha", "sigma")
+    assert Network._fields == ("init", "apply")
+    assert training.TrainState._fields == ("step", "params", "ema", "opt_state", "key")
+
+
+ROOT = Path(ddjax.__file__).parent
+FILES = {
+    ".".join(("ddjax", *path.relative_to(ROOT).with_suffix("").parts)): path for path in sorted(ROOT.rglob("*.py"))
+}
+
+
+def public(tree):
+    """The public functions and classes of a file, and the public methods of those classes."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_everything_public_is_documented(name):
+    """Module, functions, classes and methods; pytree hooks and magic methods explain themselves."""
+    tree = ast.parse(FILES[name].read_text())
+    silent = [node.name for node in public(tree) if not ast.get_docstring(node)]
+    assert ast.get_docstring(tree)
+    assert set(silent) <= {"tree_flatten", "tree_unflatten"}
+
+
+@pytest.mark.parametrize("name", [name for name, path in FILES.items() if ">>>" in path.read_text()])
+def test_examples_in_docstrings_are_true(name):
+    """Each `>>>` is run; none may be missed because a decorator hides its function."""
+    module = importlib.import_module(name.removesuffix(".__init__"))
+    members = [inspect.unwrap(member) for member in vars(module).values() if callable(member)]
+    own = [member for member in members if getattr(member, "__module__", None) == module.__name__]
+    runner, finder = doctest.DocTestRunner(), doctest.DocTestFinder(recurse=False)
+    for thing in [module, *own]:
+        for test in finder.find(thing, getattr(thing, "__name__", "?"), module=False, globs=dict(vars(module))):
+            runner.run(test)
+    assert runner.summarize().failed == 0
+    assert runner.tries == FILES[name].read_text().count(">>>")
+
+
+def test_rooms_are_imported_on_first_use():
+    for room in ddjax.__all__:
+        assert getattr(ddjax, room) is importlib.import_module(f"ddjax.{room}")
+    with pytest.raises(AttributeError, match="utils"):
+        _ = ddjax.utils

@@ -1,0 +1,117 @@
+"""Schedules against their closed forms, written again in float64 NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as same
+
+from ddjax import schedules
+from ddjax.schedules import Cosine, OrnsteinUhlenbeck, Rectified, VarianceExploding, VariancePreserving
+
+TIMES = np.linspace(0.01, 0.99, 23)
+
+
+def decaying(integral, rate):
+    """alpha, sigma, alpha', sigma' of a process with integrated rate and rate."""
+    alpha, sigma = np.exp(-integral / 2), np.sqrt(-np.expm1(-integral))
+    return alpha, sigma, -rate / 2 * alpha, rate * alpha**2 / (2 * sigma)
+
+
+def exploding(t, low=0.02, high=20.0):
+    sigma = low * (high / low) ** t
+    return np.ones_like(t), sigma, 0 * t, sigma * np.log(high / low)
+
+
+HALF = np.pi / 2
+CLOSED = {
+    Rectified(): lambda t: (1 - t, t, -1 + 0 * t, 1 + 0 * t),
+    Cosine(): lambda t: (
+        np.cos(HALF * t),
+        np.sin(HALF * t),
+        -HALF * np.sin(HALF * t),
+        HALF * np.cos(HALF * t),
+    ),
+    VariancePreserving(): lambda t: decaying(0.1 * t + 9.95 * t**2, 0.1 + 19.9 * t),
+    VariancePreserving(0.3, 5.0): lambda t: decaying(0.3 * t + 2.35 * t**2, 0.3 + 4.7 * t),
+    VarianceExploding(0.02, 20.0): exploding,
+    OrnsteinUhlenbeck(7.0): lambda t: decaying(7 * t, 7.0),
+    OrnsteinUhlenbeck(lambda t: 3 * jnp.exp(t)): lambda t: decaying(3 * np.expm1(t), 3 * np.exp(t)),
+}
+
+
+@pytest.mark.parametrize("schedule", CLOSED, ids=lambda s: type(s).__name__)
+def test_scales_and_rates_are_the_closed_forms(x64, schedule):
+    """Fails when a constant, a sign or a square changes, or when the rates come from another time."""
+    scales, rates = jax.vmap(lambda t: schedules.with_rates(schedule, t))(jnp.asarray(TIMES))
+    close([*scales, *rates], np.broadcast_arrays(*CLOSED[schedule](TIMES)), rtol=1e-11, atol=1e-13)
+    same(jax.vmap(schedule)(jnp.asarray(TIMES)), scales)
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), VariancePreserving(), OrnsteinUhlenbeck(), OrnsteinUhlenbeck(jnp.cosh)])
+def test_variance_is_preserved(x64, schedule):
+    alpha, sigma = jax.vmap(schedule)(jnp.asarray(TIMES))
+    close(alpha**2 + sigma**2, 1, rtol=1e-13)
+
+
+def test_ornstein_uhlenbeck_generalises_variance_preserving(x64):
+    """Fails when the quadrature loses a factor of the interval or a node."""
+    cases = [
+        (OrnsteinUhlenbeck(lambda t: 0.2 + 3.8 * t), VariancePreserving(0.2, 4.0)),
+        (OrnsteinUhlenbeck(lambda t: 7.0 + 0 * t), OrnsteinUhlenbeck(7.0)),
+    ]
+    for general, special in cases:
+        close(*(jax.vmap(s)(jnp.asarray(TIMES)) for s in (general, special)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("schedule", CLOSED, ids=lambda s: type(s).__name__)
+def test_float32_keeps_its_digits_down_to_tiny_times(schedule):
+    """Fails for sigma^2 = 1 - alpha^2, which has no digits left at t = 1e-6."""
+    times = np.geomspace(1e-6, 0.9, 40)
+    scales = jax.vmap(schedule)(jnp.asarray(times, jnp.float32))
+    close(scales, CLOSED[schedule](times)[:2], rtol=5e-6)
+
+
+def test_ends_are_exact_and_logsnr_is_never_nan():
+    """Fails for alpha = cos(pi t / 2), which is -4e-8 at t = 1 in float32 and makes logsnr NaN."""
+    for schedule in (Rectified(), Cosine()):
+        assert schedule(1.0) == (0.0, 1.0)
+        assert schedules.logsnr(schedule, 1.0) == -jnp.inf
+    for schedule in (Rectified(), Cosine(), VariancePreserving(), OrnsteinUhlenbeck(7.0)):
+        assert schedule(0.0) == (1.0, 0.0)
+        assert schedules.logsnr(schedule, 0.0) == jnp.inf
+    assert VarianceExploding(0.02, 20.0)(0.0) == (1.0, jnp.float32(0.02))
+
+
+def test_logsnr_is_its_definition_and_falls(x64, schedule):
+    values = jax.vmap(lambda t: schedules.logsnr(schedule, t))(jnp.asarray(TIMES))
+    alpha, sigma = CLOSED[schedule](TIMES)[:2]
+    close(values, np.log(alpha**2 / sigma**2), rtol=1e-11, atol=1e-14)
+    assert (np.diff(values) < 0).all()
+
+
+def test_schedules_are_values():
+    """They can be compared, hashed (as static arguments of jit) and read back from their repr."""
+    made = [*CLOSED][:-1]
+    for schedule in made:
+        copy = eval(repr(schedule))
+        assert copy == schedule
+        assert hash(copy) == hash(schedule)
+    assert len(set(made)) == len(made)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: VariancePreserving(0.0, 1.0),
+        lambda: VariancePreserving(2.0, 1.0),
+        lambda: VarianceExploding(0.0, 1.0),
+        lambda: VarianceExploding(1.0, 1.0),
+        lambda: OrnsteinUhlenbeck(0.0),
+        lambda: OrnsteinUhlenbeck(float("nan")),
+    ],
+)
+def test_impossible_parameters_are_refused(make):
+    with pytest.raises(ValueError, match="got self"):
+        make()
