@@ -74,8 +74,10 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("planner", [couplings.annealed, couplings.entropic])
-@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize(
+    ("name", "planner"),
+    [*((name, couplings.annealed) for name in DATA), ("outliers", couplings.entropic)],
+)
 def test_sinkhorn_reaches_nearly_all_of_the_gain(name, planner):
     """At least 94 % of what assignment gains over the noise as it came, also where kernels would underflow."""
     x_0 = DATA[name]()
@@ -130,19 +132,18 @@ def test_couplings_inside_scan_are_those_outside():
         np.testing.assert_allclose(cost(scanned), cost(alone), rtol=1e-2)
 
 
-@pytest.mark.parametrize("share", [0.8, 0.95, 0.99])
-def test_a_continuous_condition_is_kept_by_the_stated_share(share):
+def test_a_continuous_condition_is_kept_by_the_stated_share():
     """Counted on the costs by C2OT's definition, off the diagonal: at least the share, and not much more.
 
-    Fails for a weight of the wrong sign or scale, pairs that count the diagonal, or a search that stops
-    early.
+    Fails for a weight of the wrong sign or scale, pairs that count the diagonal, or a search that stops early.
     """
     x_0, x_1, _ = moons(3)
     cond = x_0[:, :1] * 7.0
-    weighted = np.asarray(couplings.near_condition(share)(x_0, x_1, cond), np.float64)
     own = np.diag(squared_costs(x_0, x_1))[:, None]
-    keeps = (weighted >= own * (1 - 1e-5))[~np.eye(N, dtype=bool)].mean()
-    assert share - 1e-3 <= keeps <= share + 5e-3
+    for share in (0.8, 0.95, 0.99):
+        weighted = np.asarray(couplings.near_condition(share)(x_0, x_1, cond), np.float64)
+        keeps = (weighted >= own * (1 - 1e-5))[~np.eye(N, dtype=bool)].mean()
+        assert share - 1e-4 <= keeps <= share + 2e-4
 
 
 def test_the_share_trades_transport_for_independence():
@@ -170,9 +171,7 @@ def test_equal_conditions_may_be_exchanged_at_any_share():
     one_hot = jax.nn.one_hot(labels, 2)
     soft = couplings.assignment(jax.random.key(0), x_0, x_1, one_hot, cost=couplings.near_condition(1.0))
     hard = couplings.assignment(jax.random.key(0), x_0, x_1, labels)
-    np.testing.assert_allclose(
-        np.trace(squared_costs(x_0, soft)), np.trace(squared_costs(x_0, hard)), rtol=0.02
-    )
+    np.testing.assert_allclose(np.trace(squared_costs(x_0, soft)), np.trace(squared_costs(x_0, hard)), rtol=0.02)
 
 
 def test_what_a_coupling_sees_follows_from_the_kind_of_condition():
@@ -184,7 +183,7 @@ def test_what_a_coupling_sees_follows_from_the_kind_of_condition():
     same(costs.conditional(x_0, x_1, x_0[:, 0]), costs.near_condition()(x_0, x_1, x_0[:, 0]))
     np.testing.assert_allclose(costs.squared(x_0, x_1), squared_costs(x_0, x_1), atol=1e-5)
     blind = couplings.blind(couplings.sinkhorn)
-    same(blind(jax.random.key(9), x_0, x_1, labels), couplings.sinkhorn(None, x_0, x_1))
+    same(blind(jax.random.key(9), x_0, x_1, labels), couplings.sinkhorn(jax.random.key(9), x_0, x_1))
 
 
 def test_annealed_and_ott_find_one_plan():
@@ -270,7 +269,7 @@ def test_the_smallest_batches_pair(n):
 def test_points_beyond_memory_are_refused_with_what_they_need():
     """Before anything is allocated: 50,000 points need 9.3 GiB."""
     points = jax.ShapeDtypeStruct((50_000, 2), jnp.float32)
-    with pytest.raises(ValueError, match="50000 points need 9.3 GiB"):
+    with pytest.raises(ValueError, match=r"50000 points need 9\.3 GiB"):
         jax.eval_shape(lambda x_0, x_1: couplings.sinkhorn(jax.random.key(9), x_0, x_1), points, points)
 
 

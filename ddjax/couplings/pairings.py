@@ -21,9 +21,7 @@ def independent(key: Key, x_0: Points, x_1: Points, cond: Any = None) -> Points:
     return x_1
 
 
-def assignment(
-    key: Key, x_0: Points, x_1: Points, cond: Any = None, *, cost: costs.Cost = costs.conditional
-) -> Points:
+def assignment(key: Key, x_0: Points, x_1: Points, cond: Any = None, *, cost: costs.Cost = costs.conditional) -> Points:
     """The cheapest permutation, exactly: SciPy on the host, also inside jit and scan.
 
     Args:

@@ -61,9 +61,7 @@ def annealed(
 
         ones = jnp.ones_like(f)
         (u, v), _ = jax.lax.scan(scale, (ones, ones), None, length=iterations)
-        lost = (
-            jnp.mean(jnp.abs(u * (kernel @ v) - 1)) / 2
-        )  # of the rows; columns are exact after the last scaling
+        lost = jnp.mean(jnp.abs(u * (kernel @ v) - 1)) / 2  # of the rows; columns are exact after the last scaling
         return (f + epsilon * jnp.log(u), g + epsilon * jnp.log(v)), lost
 
     (f, g), lost = jax.lax.scan(level, (f, g), unit * jnp.array(epsilons, cost.dtype))
@@ -85,9 +83,7 @@ def entropic(
     f, g, unit = _reduced(cost)
     scaled = (cost - f[:, None] - g[None, :]) / (epsilon * unit)
     # ott multiplies costs by plans: a forbidden pair must be finite, and beyond the reach of an exponential
-    scaled = jnp.where(
-        jnp.isfinite(scaled), scaled, jnp.max(scaled, where=jnp.isfinite(scaled), initial=0.0) + 1e4
-    )
+    scaled = jnp.where(jnp.isfinite(scaled), scaled, jnp.max(scaled, where=jnp.isfinite(scaled), initial=0.0) + 1e4)
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         geometry = Geometry(cost_matrix=scaled, epsilon=1.0)
         out = linear.solve(geometry, threshold=tolerance, max_iterations=max_iterations)
