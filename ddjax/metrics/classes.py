@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -19,7 +20,7 @@ def per_class(
     *,
     classes: int,
 ) -> list[Any]:
-    """`metric(real, fake)` of the points of each class 0, 1, ..., classes - 1, on the host.
+    """`metric(real, fake)` of the points of each class 0, 1, ..., classes - 1.
 
     Raises: ValueError for labels that do not fit their points, a label outside the classes, or a class without points
         in either sample.
@@ -29,7 +30,7 @@ def per_class(
     return [metric(a, b) for a, b in zip(real_parts, fake_parts, strict=True)]
 
 
-def _parts(points: np.ndarray, labels: np.ndarray, classes: int, name: str) -> list[np.ndarray]:
+def _parts(points: np.ndarray, labels: np.ndarray, classes: int, name: str) -> list[Array]:
     if labels.shape != points.shape[:1]:
         raise ValueError(f"need one label for each {name} point, got {points.shape=}, {labels.shape=}")
     if ((labels < 0) | (labels >= classes)).any():
@@ -37,4 +38,4 @@ def _parts(points: np.ndarray, labels: np.ndarray, classes: int, name: str) -> l
     counts = np.bincount(labels, minlength=classes)
     if not counts.all():
         raise ValueError(f"every class needs {name} points, got counts {counts}")
-    return [points[labels == label] for label in range(classes)]
+    return [jnp.asarray(points[labels == label]) for label in range(classes)]

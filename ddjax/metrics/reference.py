@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ddjax import scoring
@@ -21,7 +22,7 @@ from ddjax.metrics.mmd import mmd
 from ddjax.transport import wasserstein
 from ddjax.types import known
 
-Points = Float[Array, "_ d"]
+Points = Float[Array | np.ndarray, "_ d"]
 
 
 class EntropicCost(NamedTuple):
@@ -49,7 +50,7 @@ def wasserstein_1(real: Float[Array, "n d"], fake: Float[Array, "n d"]) -> Float
     return wasserstein((real - mean) / std, (fake - mean) / std, p=1.0)
 
 
-def mmd_v(real: Points, fake: Points) -> Float[Array, ""]:
+def mmd_v(real: Float[Array, "n d"], fake: Float[Array, "m d"]) -> Float[Array, ""]:
     """MMD^2 by the V-statistic with kernel exp(-||x - y||^2). Raises: as `metrics.mmd`."""
     return mmd(real, fake, kernel=scoring.rbf(0.5**0.5), estimator="v")
 
