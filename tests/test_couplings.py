@@ -163,12 +163,15 @@ def test_the_share_trades_transport_for_independence():
 
 
 def test_equal_conditions_may_be_exchanged_at_any_share():
-    """One-hot conditions are classes: at share 1 the pairing is that of labels, with its cost.
+    """One-hot conditions: pairs within a class never count against the share, and at share 1 they alone are left.
 
-    Fails where pairs of one condition count against the share.
+    Fails where a pair that keeps its condition is taken for one that changes it.
     """
     x_0, x_1, labels = moons(5)
     one_hot = jax.nn.one_hot(labels, 2)
+    weighted = np.asarray(couplings.near_condition(0.9)(x_0, x_1, one_hot), np.float64)
+    own, changed = np.diag(squared_costs(x_0, x_1))[:, None], labels[:, None] != labels[None]
+    assert 0.099 < (changed & (weighted < own * (1 - 1e-5))).sum() / (N * (N - 1)) < 0.1001
     soft = couplings.assignment(jax.random.key(0), x_0, x_1, one_hot, cost=couplings.near_condition(1.0))
     hard = couplings.assignment(jax.random.key(0), x_0, x_1, labels)
     np.testing.assert_allclose(np.trace(squared_costs(x_0, soft)), np.trace(squared_costs(x_0, hard)), rtol=0.02)

@@ -84,9 +84,7 @@ def test_one_step_of_each_kernel_by_hand(x64):
     }
     for name, quadrature in expected.items():
         step = getattr(flows, name)(lambda key, x, t: jnp.broadcast_to(c(t)[:, None], x.shape))
-        np.testing.assert_allclose(
-            step(jax.random.key(0), jnp.zeros((2, 3)), 1.0, 0.0), -quadrature, rtol=1e-12
-        )
+        np.testing.assert_allclose(step(jax.random.key(0), jnp.zeros((2, 3)), 1.0, 0.0), -quadrature, rtol=1e-12)
 
 
 def test_calls_of_the_denoiser():

@@ -39,12 +39,8 @@ def off_curve(toy, x, label):
     expected = {
         toys.two_moons: lambda: np.hypot(*(x - np.where(label[:, None] == 0, 0.0, [[1.0, 0.5]])).T) - 1,
         toys.circles: lambda: np.hypot(*x.T) - np.where(label == 0, 1.0, 0.5),
-        toys.swiss_roll: lambda: np.hypot(
-            *(x - label[:, None] * np.stack([np.cos(label), np.sin(label)], -1)).T
-        ),
-        toys.s_curve: lambda: np.hypot(
-            x[:, 0] - np.sin(label), x[:, 1] - np.sign(label) * (np.cos(label) - 1)
-        ),
+        toys.swiss_roll: lambda: np.hypot(*(x - label[:, None] * np.stack([np.cos(label), np.sin(label)], -1)).T),
+        toys.s_curve: lambda: np.hypot(x[:, 0] - np.sin(label), x[:, 1] - np.sign(label) * (np.cos(label) - 1)),
         toys.sine: lambda: np.hypot(x[:, 0] - label, x[:, 1] - np.sin(label)),
     }
     return np.abs(expected[toy]()).max()
@@ -125,9 +121,7 @@ def test_gaussians_are_draws_of_their_mixture(toy, mixture, k, std):
 
 def test_eight_gaussians_stand_on_their_circle_and_forty_are_distinct():
     means = np.asarray(toys.eight_mixture(radius=2.0).means)
-    np.testing.assert_allclose(
-        means[:, 0] + 1j * means[:, 1], 2 * np.exp(1j * np.pi / 4 * np.arange(8)), atol=1e-6
-    )
+    np.testing.assert_allclose(means[:, 0] + 1j * means[:, 1], 2 * np.exp(1j * np.pi / 4 * np.arange(8)), atol=1e-6)
     means = np.asarray(toys.forty_mixture().means)
     assert len(np.unique(means, axis=0)) == 40
     assert 30 < np.abs(means).max() <= 40
