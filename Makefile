@@ -13,7 +13,7 @@ help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, about 3 minutes on 2 cores
-	$(BIN)/python -m experiments.two_gaussians --out runs/two_gaussians/demo
+	$(BIN)/python -m experiments.two_gaussians --out runs/two_gaussians/demo --resume
 	@echo "results: runs/two_gaussians/demo (open report.html)"
 
 test: $(READY)  ## the whole test suite

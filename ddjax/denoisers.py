@@ -61,6 +61,30 @@ def population(
     return jax.vmap(lambda key: denoiser(params, key, x_t, t, cond), out_axes=1)(keys)
 
 
+def folded_population(
+    denoiser: Denoiser,
+    params: Params,
+    key: Key,
+    x_t: Float[Array, "batch *event"],
+    t: Float[Array, " batch"],
+    cond: Any = None,
+    *,
+    size: int,
+) -> Float[Array, "batch size *event"]:
+    """The law of `population` from one call on a batch `size` times as long: shares nothing, and runs as plain products.
+
+    The faster one on a CPU when xi is injected early (docs/performance.md). Raises: ValueError for a size below 1.
+    """
+    if size < 1:
+        raise ValueError(f"a population has at least 1 draw, got {size=}")
+
+    def repeated(a: Array) -> Array:
+        return jnp.broadcast_to(a[None], (size, *a.shape)).reshape(-1, *a.shape[1:])
+
+    draws = denoiser(params, key, repeated(x_t), repeated(t), jax.tree.map(repeated, cond))
+    return jnp.moveaxis(draws.reshape(size, *x_t.shape), 0, 1)
+
+
 def bind(denoiser: Denoiser, params: Params, cond: Any = None) -> Denoise:
     """A denoiser with parameters and condition fixed, `denoise(key, x_t, t)`, as the samplers take it."""
     return lambda key, x_t, t: denoiser(params, key, x_t, t, cond)

@@ -56,10 +56,11 @@ def test_mean_ignores_the_key_and_gives_no_xi():
     assert seen == [("cond", None)] * 2
 
 
-def test_xi_is_standard_normal_and_differs_in_every_number():
+@pytest.mark.parametrize("population", [denoisers.population, denoisers.folded_population])
+def test_xi_is_standard_normal_and_differs_in_every_number(population):
     """Fails for a uniform xi, one xi for the whole batch, or one xi for the population."""
     key, x_t = jax.random.key(1), jnp.zeros((4, 3))
-    draws = np.asarray(denoisers.population(XI, None, key, x_t, jnp.zeros(4), size=500))
+    draws = np.asarray(population(XI, None, key, x_t, jnp.zeros(4), size=500))
     assert draws.shape == (4, 500, 3)
     assert len(np.unique(draws)) > 0.99 * draws.size
     assert stats.kstest(draws.ravel(), "norm").pvalue > 1e-3
@@ -72,8 +73,15 @@ def test_a_population_shares_all_but_xi_and_is_vmap_over_keys():
     together = denoisers.population(affine, None, jax.random.key(2), X_T, T, cond, size=4)
     one_by_one = [affine(None, key, X_T, T, cond) for key in jax.random.split(jax.random.key(2), 4)]
     close(together, jnp.stack(one_by_one, 1), rtol=1e-6)
-    without_xi = denoisers.population(denoiser(lambda x_t, *_: x_t), None, jax.random.key(3), X_T, T, size=4)
-    same(without_xi, np.repeat(X_T[:, None], 4, 1))
+
+
+@pytest.mark.parametrize("population", [denoisers.population, denoisers.folded_population])
+def test_every_draw_belongs_to_its_example(population):
+    """Without xi all draws of an example are its own answer; fails for an order of the fold that mixes examples."""
+    cond = jnp.array([[100.0], [200.0], [300.0]])
+    plain = denoiser(lambda x_t, t, cond, xi: x_t + 10 * t[:, None] + cond)
+    draws = population(plain, None, jax.random.key(3), X_T, T, cond, size=4)
+    close(draws, np.repeat((X_T + 10 * T[:, None] + cond)[:, None], 4, 1), rtol=1e-6)
 
 
 def test_bound_and_fixed_xi():
@@ -119,9 +127,12 @@ def test_guidance_extrapolates_inside_its_interval_only():
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_shared_xi_moves_a_draw_and_independent_xi_mixes_two(shared):
-    """Variance 1 at every weight when shared, w^2 + (1 - w)^2 when not; the mean moves alike."""
+    """Variance 1 at every weight when shared, w^2 + (1 - w)^2 when not; the mean moves alike.
+
+    Fails also when the null keeps its own dtype (an integer beside floats).
+    """
     n, w = 20000, 1.8
-    guided = denoisers.guided(denoiser(lambda x_t, t, cond, xi: cond + xi), w, null=-1.0, shared_xi=shared)
+    guided = denoisers.guided(denoiser(lambda x_t, t, cond, xi: cond + xi), w, null=np.int32(-1), shared_xi=shared)
     cond = jnp.full((n, 1), 2.0)
     draws = np.asarray(guided(None, jax.random.key(9), 0 * cond, jnp.zeros(n), cond), np.float64)
     variance = 1.0 if shared else w**2 + (1 - w) ** 2
@@ -133,6 +144,7 @@ def test_shared_xi_moves_a_draw_and_independent_xi_mixes_two(shared):
     "make",
     [
         lambda: denoisers.population(XI, None, jax.random.key(0), X_T, T, size=0),
+        lambda: denoisers.folded_population(XI, None, jax.random.key(0), X_T, T, size=0),
         lambda: denoisers.guided(XI, 2.0, null=None, interval=(0.6, 0.4)),
         lambda: denoisers.guided(XI, 2.0, null=None, interval=(-0.1, 0.4)),
         lambda: denoisers.guided(XI, 2.0, null=None, interval=(0.1, 1.4)),

@@ -4,8 +4,8 @@
     (2)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m
     (3)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
 
-DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t:
-t, scope="position")`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
+DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t,
+scope="position")`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
 References: De Bortoli et al., arXiv 2502.02483, eq. (14) and Algorithm 1.
 """
 
@@ -31,14 +31,16 @@ def distributional(
     weight: weights.Weight = weights.uniform,
     score: Rule = scoring.Energy(),  # noqa: B008 (a frozen value)
     size: int = 8,
+    population: Callable[..., Array] = denoisers.population,
 ) -> LossFn:
     """The scoring-rule loss, eq. (3).
 
     Args:
         times: law of t. weight: w(t), per example. score: a rule (samples, observation, t) -> Terms.
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
-    Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss,
-    and the
+        population: how the m draws are made: `denoisers.population` shares what does not depend on xi,
+            `denoisers.folded_population` does not.
+    Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
         unweighted means `confinement` and `interaction`.
     Raises: ValueError for a population too small for the rule.
     """
@@ -51,14 +53,10 @@ def distributional(
         t = times(key_time, x_0.shape[0])
         noise = jax.random.normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
-        draws = denoisers.population(denoiser, params, key_xi, x_t, t, cond, size=size)
+        draws = population(denoiser, params, key_xi, x_t, t, cond, size=size)
         terms = jax.vmap(score)(draws, x_0, t)
         loss = jnp.mean(jax.vmap(weight)(t) * terms.score)
-        metrics = {
-            "loss": loss,
-            "confinement": terms.confinement.mean(),
-            "interaction": terms.interaction.mean(),
-        }
+        metrics = {"loss": loss, "confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()}
         return loss, metrics
 
     return loss_fn
@@ -71,6 +69,6 @@ def denoising(
     times: time_laws.Law = time_laws.uniform,
     weight: weights.Weight = weights.uniform,
 ) -> LossFn:
-    """Plain regression mean_i w(t_i) ||x_0 - D(x_t, t_i)||^2: `distributional` at beta = 2, lam = 0, one draw."""
+    """Plain regression mean_i w(t_i) ||x_0 - D(x_t, t_i)||^2: the `distributional` loss at beta = 2, lam = 0, one draw."""
     squared_error = scoring.Energy(beta=2.0, lam=0.0)
     return distributional(denoiser, schedule, times=times, weight=weight, score=squared_error, size=1)

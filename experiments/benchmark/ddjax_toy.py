@@ -22,7 +22,8 @@ class Worker:
         self.inject = inject
         self.network = networks.mlp(2, width=toy.WIDTH, depth=toy.DEPTH, time_size=toy.TIME, inject=inject)
         denoiser = denoisers.distributional(self.network, SCHEDULE)
-        loss_fn = objectives.distributional(denoiser, SCHEDULE, size=toy.POPULATION)
+        population = denoisers.population if inject else denoisers.folded_population  # early, nothing can be shared
+        loss_fn = objectives.distributional(denoiser, SCHEDULE, size=toy.POPULATION, population=population)
         optimizer = optax.adam(toy.LEARNING_RATE)
         train_step = training.make_train_step(loss_fn, optimizer, ema_decay=0)
         mixture = two_gaussians()
