@@ -1,7 +1,8 @@
 """ddjax: distributional diffusion models in JAX.
 
-The rooms, from the ground up: `schedules`, `times`, `scoring`, `transport`; `predictions`, `paths`, `weights`,
-`mixtures`, `metrics`; `denoisers`, `networks`; `objectives`, `samplers`, `training`. Each is imported on first use.
+The rooms, from the ground up: `schedules`, `times`, `scoring`, `transport`; `predictions`, `paths`,
+`weights`, `couplings`, `mixtures`, `metrics`, `data`; `denoisers`, `networks`, `flows`; `objectives`,
+`samplers`, `training`. Each is imported on first use.
 """
 
 import importlib
@@ -9,8 +10,8 @@ import importlib
 __version__ = "0.1.0"
 __all__ = [  # noqa: RUF022 (in the order of the rooms, not of the alphabet)
     "schedules", "times", "scoring", "transport",
-    "predictions", "paths", "weights", "mixtures", "metrics",
-    "denoisers", "networks",
+    "predictions", "paths", "couplings", "weights", "mixtures", "metrics", "data",
+    "denoisers", "networks", "flows",
     "objectives", "samplers", "training",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.predictions import Kind, convert
-from ddjax.types import Denoise, Denoiser, Key, Network, Params, Schedule
+from ddjax.types import Denoise, Denoiser, Key, Network, Params, Scalar, Schedule
 
 
 def mean(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
@@ -97,7 +97,7 @@ def fixed_xi(denoise: Denoise, key: Key) -> Denoise:
 
 def guided(
     denoiser: Denoiser,
-    weight: float,
+    weight: Scalar,
     *,
     null: Any,
     interval: tuple[float, float] = (0.0, 1.0),
@@ -105,11 +105,13 @@ def guided(
 ) -> Denoiser:
     """Classifier-free guidance (1 - w) D(x_t, t, null) + w D(x_t, t, cond): w = 1 is conditional, w = 0 unconditional, bit for bit.
 
+    A velocity (`ddjax.flows`) is guided by the same rule: it is an affine function of x_0, and the weights sum to 1.
+
     Args:
         null: the condition without information, of one example (broadcast over the batch).
         interval: times (low, high) inside which guidance acts; outside, w = 1.
         shared_xi: hand the same key to both branches (one draw moved), or two keys (two draws mixed).
-    Raises: ValueError for an interval that is not 0 <= low <= high <= 1.
+    Raises: ValueError for an interval that is not 0 <= low <= high <= 1; the denoiser, when called without a condition.
     References: Ho and Salimans, arXiv 2207.12598; Kynkaanniemi et al. (interval), arXiv 2404.07724.
     """
     low, high = interval
@@ -117,6 +119,8 @@ def guided(
         raise ValueError(f"guidance acts for times 0 <= low <= high <= 1, got {interval=}")
 
     def guided_denoiser(params: Params, key: Key, x_t: Array, t: Array, cond: Any) -> Array:
+        if cond is None:
+            raise ValueError(f"guidance by {weight=} mixes two conditions and needs labels, got {cond=}")
         nulls = jax.tree.map(lambda null, c: jnp.broadcast_to(jnp.asarray(null, c.dtype), c.shape), null, cond)
         key_cond, key_null = (key, jax.random.clone(key)) if shared_xi else jax.random.split(key)
         conditional = denoiser(params, key_cond, x_t, t, cond)

@@ -1,7 +1,9 @@
 """Samplers: kernels `step(key, x_t, t, s) -> x_s`, and one `lax.scan` over a grid of times that applies them.
 
-A kernel takes a batch x_t [batch, *event] at one time t and brings it to s < t. `denoise(key, x_t, t) -> x_0` is a
-denoiser with its parameters bound (`denoisers.bind`).
+A kernel takes a batch x_t [batch, *event] at one time t and brings it to s < t. `denoise(key, x_t, t) -> x_0`
+is a denoiser with its parameters bound (`denoisers.bind`). The kernels on the probability-flow ODE are those
+of `flows` on the denoiser's velocity; a network that predicts velocities takes them from there,
+`flows.heun(field)`, and needs no detour through x_0.
 """
 
 from collections.abc import Callable
@@ -11,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax import paths
-from ddjax.predictions import convert
+from ddjax import flows, paths
 from ddjax.types import Denoise, Key, Scalar, Schedule, Step, known
 
 Times = Float[Array | np.ndarray, " steps_plus_1"]
@@ -22,7 +23,8 @@ def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step
     """Draw x_0, then x_s from the bridge between x_0 and x_t, with xi and z from separate keys.
 
     Args:
-        churn: in [0, 1]; 0 is DDIM, 1 DDPM. Exact at every number of steps when `denoise` draws from the true posterior.
+        churn: in [0, 1]; 0 is DDIM, 1 DDPM. Exact at every number of steps when `denoise` draws from the true
+        posterior.
     Raises: ValueError for a churn outside [0, 1].
     References: De Bortoli et al., arXiv 2502.02483, Algorithm 2.
     """
@@ -45,45 +47,44 @@ def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step
 
 def euler(denoise: Denoise, schedule: Schedule) -> Step:
     """First order on the probability-flow ODE: x_s = x_t + (s - t) velocity(x_t, t). One call of the denoiser."""
-    velocity = _velocity(denoise, schedule)
+    return flows.euler(flows.velocity(denoise, schedule))
 
-    def euler_step(key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-        return x_t + (s - t) * velocity(key, x_t, t)
 
-    return euler_step
+def midpoint(denoise: Denoise, schedule: Schedule) -> Step:
+    """Second order: the velocity half way. Two calls of the denoiser."""
+    return flows.midpoint(flows.velocity(denoise, schedule))
 
 
 def heun(denoise: Denoise, schedule: Schedule) -> Step:
-    """Second order: the trapezoid of the velocities at both ends. Two calls of the denoiser, one in the step to s = 0.
+    """Second order: the trapezoid of the velocities at both ends. Two calls, one in the step to s = 0.
 
-    The velocity of an x_0 prediction is 0/0 at s = 0, so the last step is Euler's, as in EDM (arXiv 2206.00364,
-    Algorithm 1); the order stays 2.
+    That step is Euler's, as in EDM (arXiv 2206.00364, Algorithm 1).
     """
-    velocity = _velocity(denoise, schedule)
+    velocity = flows.velocity(denoise, schedule)
+    return _ending(flows.heun(velocity), flows.euler(velocity))
 
-    def heun_step(key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-        key_t, key_s = jax.random.split(key)
-        slope = velocity(key_t, x_t, t)
-        x_s = x_t + (s - t) * slope
 
-        def trapezoid(x_s: Array) -> Array:
-            return x_t + (s - t) * (slope + velocity(key_s, x_s, s)) / 2
+def rk4(denoise: Denoise, schedule: Schedule) -> Step:
+    """Fourth order: the classical method. Four calls, in the step to s = 0 the three of `flows.kutta3`."""
+    velocity = flows.velocity(denoise, schedule)
+    return _ending(flows.rk4(velocity), flows.kutta3(velocity))
 
-        return jax.lax.cond(s > 0, trapezoid, lambda x_s: x_s, x_s)
 
-    return heun_step
+def _ending(step: Step, last: Step) -> Step:
+    """`step`, but `last` to s = 0, where the velocity of an x_0 prediction is 0/0 and no stage may stand.
+
+    A single step of order p - 1 has the error, O(h^p), that all the steps of a method of order p have
+    together: the order is kept.
+    """
+
+    def step_or_last(key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
+        return jax.lax.cond(s > 0, step, last, key, x_t, t, s)
+
+    return step_or_last
 
 
 def _times(x: Array, t: Scalar) -> Array:
     return jnp.full(x.shape[:1], t, x.dtype)
-
-
-def _velocity(denoise: Denoise, schedule: Schedule) -> Callable[[Key, Array, Scalar], Array]:
-    def velocity(key: Key, x_t: Array, t: Scalar) -> Array:
-        x_0 = denoise(key, x_t, _times(x_t, t))
-        return jax.vmap(lambda x, x_0: convert(schedule, x, t, x_0, source="x0", target="velocity"))(x_t, x_0)
-
-    return velocity
 
 
 def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:

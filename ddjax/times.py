@@ -54,20 +54,56 @@ def logit_normal(mean: float = 0.0, std: float = 1.0) -> Law:
     return logit_normal_law
 
 
-def grid(n: int, kind: Literal["uniform", "quadratic", "cosine"] = "uniform") -> Float[Array, " n_plus_1"]:
-    """Sampling times from exactly 1 down to exactly 0, n + 1 of them, for n steps.
+def shifted(n: int, *, shift: float = 3.0) -> Float[Array, " n_plus_1"]:
+    """The grid shift u / (1 + (shift - 1) u) with u = 1 - i/n: finer near noise for shift > 1, uniform for 1.
 
-    With u = 1 - i/n: "uniform" is u, "quadratic" u^2 (finer near data), "cosine" sin(pi u / 2)^2 (finer at both ends).
+    Raises: ValueError for n < 1 or a shift that is not positive.
+    References: Esser et al., arXiv 2403.03206, section 5.3.2.
+    """
+    if not shift > 0:
+        raise ValueError(f"shift must be positive, got {shift=}")
+    u = _descending(n)
+    return jnp.asarray(shift * u / (1 + (shift - 1) * u), float)
+
+
+def karras(n: int, *, rho: float = 7.0, last: float = 0.002) -> Float[Array, " n_plus_1"]:
+    """The grid (1 + i/(n - 1) (last^(1/rho) - 1))^rho for i < n, then 0: finer near data for rho > 1.
+
+    Raises: ValueError for n < 1, rho <= 0, or a last positive time outside (0, 1).
+    References: Karras et al., arXiv 2206.00364, eq. (5), in units of t.
+    """
+    if not (rho > 0 and 0 < last < 1):
+        raise ValueError(f"need rho > 0 and 0 < last < 1, got {rho=}, {last=}")
+    _descending(n)
+    return jnp.asarray(np.append(np.linspace(1.0, last ** (1 / rho), n) ** rho, 0.0), float)
+
+
+def grid(
+    n: int, kind: Literal["uniform", "quadratic", "cosine", "shifted", "karras"] = "uniform"
+) -> Float[Array, " n_plus_1"]:
+    """Sampling times from exactly 1 down to exactly 0, n + 1 of them, for n >= 1 steps.
+
+    With u = 1 - i/n: "uniform" is u, "quadratic" u^2 (finer near data), "cosine" sin(pi u / 2)^2 (finer at
+    both ends); "shifted" and "karras" are the functions of that name at their defaults.
 
     Raises: ValueError for n < 1 or an unknown kind.
 
     >>> print(grid(4))
     [1.   0.75 0.5  0.25 0.  ]
     """
+    kinds = {
+        "uniform": lambda n: jnp.asarray(_descending(n), float),
+        "quadratic": lambda n: jnp.asarray(_descending(n) ** 2, float),
+        "cosine": lambda n: jnp.asarray(np.sin(np.pi / 2 * _descending(n)) ** 2, float),
+        "shifted": shifted,
+        "karras": karras,
+    }
+    if kind not in kinds:
+        raise ValueError(f"kind must be one of {sorted(kinds)}, got {kind=}")
+    return kinds[kind](n)
+
+
+def _descending(n: int) -> np.ndarray:
     if n < 1:
         raise ValueError(f"a grid needs at least 1 step, got {n=}")
-    u = np.linspace(1.0, 0.0, n + 1)
-    warped = {"uniform": u, "quadratic": u**2, "cosine": np.sin(np.pi / 2 * u) ** 2}
-    if kind not in warped:
-        raise ValueError(f"kind must be one of {sorted(warped)}, got {kind=}")
-    return jnp.asarray(warped[kind], float)
+    return np.linspace(1.0, 0.0, n + 1)

@@ -17,6 +17,10 @@ Schedule = Callable[[Scalar], Any]
 Denoiser = Callable[[Params, Key, Array, Array, Any], Array]
 # the same with params and cond bound: denoise(key, x_t, t) -> x_0
 Denoise = Callable[[Key, Array, Array], Array]
+# velocity(params, key, x_t[batch, *event], t[batch], cond) -> dx/dt, [batch, *event]
+Velocity = Callable[[Params, Key, Array, Array, Any], Array]
+# the same with params and cond bound: field(key, x_t, t) -> dx/dt
+Field = Callable[[Key, Array, Array], Array]
 # loss_fn(params, key, batch) -> (scalar, metrics)
 LossFn = Callable[[Params, Key, Any], tuple[Array, Metrics]]
 # one reverse step of a sampler: step(key, x_t, t, s) -> x_s

@@ -18,8 +18,8 @@ FLOORS = (
     {"types"},
     {"schedules", "times", "scoring", "transport"},
     {"predictions", "paths", "couplings", "weights", "mixtures", "sde", "inflation", "metrics", "data"},
-    {"denoisers", "networks"},
-    {"objectives", "samplers", "flows", "training"},
+    {"denoisers", "networks", "flows"},
+    {"objectives", "samplers", "training"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}

@@ -1,4 +1,4 @@
-"""Losses: factories of `loss_fn(params, key, batch) -> (scalar, metrics)`.
+"""Scoring-rule losses of denoisers.
 
     (1)  t_i ~ times,  noise_i ~ N(0, I),  x_t = alpha x_0 + sigma noise
     (2)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m

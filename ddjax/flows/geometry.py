@@ -1,0 +1,40 @@
+"""The shape of trajectories, as `samplers.sample_path` returns them: [steps + 1, batch, *event].
+
+    (1)  straightness = sum_k dt_k ||(x_N - x_0) / T - (x_{k+1} - x_k) / dt_k||^2,   T = sum_k dt_k
+    (2)  path length  = sum_k ||x_{k+1} - x_k||
+
+(1) is 0 exactly for straight lines run at constant speed, which one Euler step integrates without error; (2)
+is at least the distance of the ends, with equality for straight lines at any speed. Both are for the polygon
+that the grid resolves. References: Liu et al., arXiv 2209.03003, eq. (5) of section 2.2.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+Path = Float[Array | np.ndarray, "steps_plus_1 batch *event"]
+
+
+def straightness(path: Path, times: Float[Array | np.ndarray, " steps_plus_1"]) -> Float[Array, " batch"]:
+    """Squared deviation from the mean velocity, integrated over time, eq. (1), for each trajectory.
+
+    Raises: ValueError for a path that does not belong to the grid.
+    """
+    path = _flat(path)
+    if times.shape != path.shape[:1]:
+        raise ValueError(f"a path has one state for each time of its grid, got {path.shape=}, {times.shape=}")
+    dt = jnp.abs(jnp.diff(times))
+    speeds = jnp.diff(path, axis=0) / dt[:, None, None]
+    mean = (path[-1] - path[0]) / jnp.sum(dt)
+    return jnp.sum(dt[:, None] * jnp.sum((speeds - mean[None]) ** 2, -1), 0)
+
+
+def path_length(path: Path) -> Float[Array, " batch"]:
+    """Length of each trajectory, eq. (2)."""
+    return jnp.sum(jnp.linalg.norm(jnp.diff(_flat(path), axis=0), axis=-1), 0)
+
+
+def _flat(path: Path) -> Float[Array, "steps_plus_1 batch d"]:
+    if path.ndim < 2 or path.shape[0] < 2:
+        raise ValueError(f"a path is [steps + 1, batch, *event] with at least 1 step, got {path.shape=}")
+    return jnp.asarray(path).reshape(*path.shape[:2], -1)

@@ -1,0 +1,70 @@
+"""Explicit Runge-Kutta steps along a field, as kernels `step(key, x_t, t, s) -> x_s` for `samplers.sample`.
+
+    (1)  slope_i = field(x_t + h sum_{j < i} rows[i][j] slope_j,  t + nodes[i] h),   h = s - t < 0
+    (2)  x_s = x_t + h sum_i weights[i] slope_i
+
+Each stage calls the field anew, so guidance inside it acts at every stage, and gets a key of its own.
+References: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section II.1.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ddjax.types import Field, Key, Scalar, Step
+
+
+class Tableau(NamedTuple):
+    """The coefficients of eq. (1) and (2); stage i has i earlier slopes, and calls the field once."""
+
+    nodes: tuple[float, ...]
+    rows: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+
+
+def runge_kutta(field: Field, tableau: Tableau) -> Step:
+    """The step of eq. (1) and (2)."""
+
+    def runge_kutta_step(key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
+        h = s - t
+        slopes: list[Array] = []
+        keys = jax.random.split(key, len(tableau.nodes))
+        for key_stage, node, row in zip(keys, tableau.nodes, tableau.rows, strict=True):
+            x = _advance(x_t, h, row, slopes)
+            slopes.append(field(key_stage, x, jnp.full(x.shape[:1], t + node * h, x.dtype)))
+        return _advance(x_t, h, tableau.weights, slopes)
+
+    return runge_kutta_step
+
+
+def _advance(x: Array, h: Scalar, weights: tuple[float, ...], slopes: list[Array]) -> Array:
+    terms = [weight * slope for weight, slope in zip(weights, slopes, strict=True) if weight]
+    return x + h * sum(terms) if terms else x
+
+
+def euler(field: Field) -> Step:
+    """First order, one call: x_s = x_t + h field(x_t, t)."""
+    return runge_kutta(field, Tableau((0.0,), ((),), (1.0,)))
+
+
+def midpoint(field: Field) -> Step:
+    """Second order, two calls: the slope half way."""
+    return runge_kutta(field, Tableau((0.0, 0.5), ((), (0.5,)), (0.0, 1.0)))
+
+
+def heun(field: Field) -> Step:
+    """Second order, two calls: the mean of the slopes at both ends."""
+    return runge_kutta(field, Tableau((0.0, 1.0), ((), (1.0,)), (0.5, 0.5)))
+
+
+def kutta3(field: Field) -> Step:
+    """Third order, three calls, none of them at s: Heun's method of 1900."""
+    return runge_kutta(field, Tableau((0.0, 1 / 3, 2 / 3), ((), (1 / 3,), (0.0, 2 / 3)), (0.25, 0.0, 0.75)))
+
+
+def rk4(field: Field) -> Step:
+    """Fourth order, four calls: the classical method of Kutta."""
+    rows = ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0))
+    return runge_kutta(field, Tableau((0.0, 0.5, 0.5, 1.0), rows, (1 / 6, 1 / 3, 1 / 3, 1 / 6)))

@@ -1,0 +1,44 @@
+"""Where velocities come from: a network of any prediction kind, or a denoiser.
+
+    (1)  u(x_t, t) = alpha' x_0 + sigma' noise,  with (x_0, noise) read off a prediction and x_t
+
+For the conditional means of x_0 and noise, (1) is the velocity of the probability-flow ODE.
+References: Lipman et al., arXiv 2210.02747; Albergo et al., arXiv 2303.08797.
+"""
+
+from typing import Any
+
+import jax
+from jaxtyping import Array
+
+from ddjax.predictions import Kind, convert
+from ddjax.types import Denoise, Field, Key, Network, Params, Schedule, Velocity
+
+
+def network_velocity(network: Network, schedule: Schedule, *, predicts: Kind = "velocity") -> Velocity:
+    """The velocity, eq. (1), of a network without xi that predicts any kind.
+
+    Only "velocity" is finite at both ends: x_0 says nothing of the noise at t = 0, nor noise of x_0 at alpha
+    = 0.
+    """
+
+    def velocity_of_network(params: Params, key: Key, x_t: Array, t: Array, cond: Any = None) -> Array:
+        return _to_velocity(schedule, x_t, t, network.apply(params, x_t, t, cond, None), predicts)
+
+    return velocity_of_network
+
+
+def velocity(denoise: Denoise, schedule: Schedule) -> Field:
+    """The field, eq. (1), of a denoiser with its params bound: 0/0, not a number, where sigma = 0."""
+
+    def velocity_of_denoiser(key: Key, x_t: Array, t: Array) -> Array:
+        return _to_velocity(schedule, x_t, t, denoise(key, x_t, t), "x0")
+
+    return velocity_of_denoiser
+
+
+def _to_velocity(schedule: Schedule, x_t: Array, t: Array, value: Array, predicts: Kind) -> Array:
+    def one(x_t: Array, t: Array, value: Array) -> Array:
+        return convert(schedule, x_t, t, value, source=predicts, target="velocity")
+
+    return jax.vmap(one)(x_t, t, value)
