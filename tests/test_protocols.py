@@ -56,9 +56,23 @@ denoisers.guided(denoiser, weight, *, null, interval, shared_xi)
 denoisers.bind(denoiser, params, cond)
 objectives.distributional(denoiser, schedule, *, times, weight, score, size, population)
 objectives.denoising(denoiser, schedule, *, times, weight)
+objectives.flow_matching(velocity, schedule, *, times, weight, coupling)
+objectives.condition_dropout(loss_fn, *, probability, null)
+couplings.independent(key, x_0, x_1, cond=None)
+couplings.assignment(key, x_0, x_1, cond=None, *, cost)
+couplings.sinkhorn(key, x_0, x_1, cond=None, *, cost, planner)
+couplings.resampled(key, x_0, x_1, cond=None, *, cost, planner)
+flows.velocity(denoise, schedule)
+flows.network_velocity(network, schedule, *, predicts="velocity")
+flows.integrate(field, key, x, *, start=1.0, end=0.0, tolerance, max_steps)
+flows.log_density(field, schedule, key, x_0, *, divergence, start=0.0, tolerance, max_steps)
+flows.straightness(path, times)
+flows.path_length(path)
 samplers.bridge(denoise, schedule, *, churn=1.0)
 samplers.euler(denoise, schedule)
+samplers.midpoint(denoise, schedule)
 samplers.heun(denoise, schedule)
+samplers.rk4(denoise, schedule)
 samplers.sample(step, key, x_1, times)
 samplers.sample_path(step, key, x_1, times)
 training.make_train_step(loss_fn, optimizer, *, ema_decay)
@@ -66,6 +80,9 @@ metrics.mmd(x, y, *, kernel, estimator)
 metrics.energy_distance(x, y, *, beta, estimator)
 metrics.wasserstein(x, y, *, p)
 metrics.sinkhorn_divergence(x, y, *, blur)
+metrics.prdc(real, fake, *, k)
+metrics.kde_nll(real, fake, *, bandwidth)
+metrics.per_class(metric, real, real_labels, fake, fake_labels, *, classes)
 metrics.floor(metric, sample, key, *, n, repeats)
 """.splitlines()
 
@@ -104,9 +121,9 @@ def test_what_the_factories_return(skewed):
         denoisers.guided(lambda *_: None, 2.0, null=None),
     ):
         assert [*inspect.signature(denoiser).parameters] == ["params", "key", "x_t", "t", "cond"]
-    for make in (samplers.bridge, samplers.euler, samplers.heun):
+    for make in (samplers.bridge, samplers.euler, samplers.midpoint, samplers.heun, samplers.rk4):
         assert_takes(make(lambda key, x_t, t: x_t, schedule), "key, x_t, t, s")
-    for make in (objectives.distributional, objectives.denoising):
+    for make in (objectives.distributional, objectives.denoising, objectives.flow_matching):
         assert_takes(make(lambda *_: None, schedule), "params, key, batch")
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from ddjax import times
 from ddjax.data import toys
+from ddjax.mixtures import GaussianMixture
 
 ANGLE = {  # the parameter u in [0, 1] read back from noiseless points
     toys.two_moons: lambda x, label: (
@@ -102,17 +103,18 @@ def test_checkerboard_fills_its_eight_squares_evenly():
 
 
 @pytest.mark.parametrize(
-    ("toy", "mixture", "k", "std"),
+    ("toy", "components", "k", "std"),
     [
-        (toys.eight_gaussians, toys.eight_mixture(), 8, 0.1**0.5),
-        (toys.forty_gaussians, toys.forty_mixture(), 40, None),
+        (toys.eight_gaussians, toys.eight_components, 8, 0.1**0.5),
+        (toys.forty_gaussians, toys.forty_components, 40, 1.3133**0.5),
     ],
+    ids=["eight", "forty"],
 )
-def test_gaussians_are_draws_of_their_mixture(toy, mixture, k, std):
+def test_gaussians_are_draws_of_their_mixture(toy, components, k, std):
     """Fails for labels of other components, or a spread that is not the mixture's own."""
     x, label = drawn(toy)
+    mixture = GaussianMixture(*components())
     assert stats.chisquare(np.bincount(label, minlength=k)).pvalue > 1e-3
-    std = std or 1.3133**0.5
     assert stats.kstest((x - np.asarray(mixture.means)[label]).ravel() / std, "norm").pvalue > 1e-3
     twin = mixture.sample(jax.random.key(1), 4000)
     log_prob = jax.jit(jax.vmap(mixture.log_prob))
@@ -120,9 +122,9 @@ def test_gaussians_are_draws_of_their_mixture(toy, mixture, k, std):
 
 
 def test_eight_gaussians_stand_on_their_circle_and_forty_are_distinct():
-    means = np.asarray(toys.eight_mixture(radius=2.0).means)
+    means = np.asarray(toys.eight_components(radius=2.0).means)
     np.testing.assert_allclose(means[:, 0] + 1j * means[:, 1], 2 * np.exp(1j * np.pi / 4 * np.arange(8)), atol=1e-6)
-    means = np.asarray(toys.forty_mixture().means)
+    means = np.asarray(toys.forty_components().means)
     assert len(np.unique(means, axis=0)) == 40
     assert 30 < np.abs(means).max() <= 40
 
@@ -151,7 +153,7 @@ def test_the_same_cloud_as_scikit_learn(toy):
         lambda: toys.circles(jax.random.key(0), 4, factor=1.5),
         lambda: toys.checkerboard(jax.random.key(0), 0),
         lambda: toys.eight_gaussians(jax.random.key(0), 0),
-        lambda: toys.forty_mixture(std=0.0),
+        lambda: toys.forty_components(std=0.0),
     ],
 )
 def test_impossible_parameters_are_refused(make):

@@ -13,14 +13,14 @@ coordinates are kept; Grathwohl et al. (checkerboard), arXiv 1810.01367; Tong et
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from ddjax import times
-from ddjax.mixtures import GaussianMixture
 from ddjax.types import Batch, Key, Scalar, known
 
 Curve = Callable[[Array], tuple[Array, Array]]
@@ -103,8 +103,18 @@ def checkerboard(key: Key, n: int) -> Batch:
     return Batch(corner + 2 * jax.random.uniform(key_point, (n, 2)), label)
 
 
-def eight_mixture(*, radius: float = 5.0, std: float = 0.1**0.5) -> GaussianMixture:
+class Components(NamedTuple):
+    """The components of a law, in the order in which `mixtures.GaussianMixture` takes them."""
+
+    weights: Float[np.ndarray, " k"]
+    means: Float[np.ndarray, "k 2"]
+    covs: Float[np.ndarray, "k 2 2"]
+
+
+def eight_components(*, radius: float = 5.0, std: float = 0.1**0.5) -> Components:
     """Eight equal Gaussians N(., std^2 I) on a circle, the k-th at angle k pi / 4.
+
+    `GaussianMixture(*eight_components())` is the law of `eight_gaussians`, with its density and its oracles.
 
     Raises: ValueError for a std that is not positive.
     """
@@ -112,8 +122,10 @@ def eight_mixture(*, radius: float = 5.0, std: float = 0.1**0.5) -> GaussianMixt
     return _equal_gaussians(radius * np.stack([np.cos(angle), np.sin(angle)], -1), std)
 
 
-def forty_mixture(*, extent: float = 40.0, std: float = 1.3133**0.5) -> GaussianMixture:
+def forty_components(*, extent: float = 40.0, std: float = 1.3133**0.5) -> Components:
     """Forty equal Gaussians N(., std^2 I) at fixed places, drawn once and for all from U(-extent, extent)^2.
+
+    `GaussianMixture(*forty_components())` is the law of `forty_gaussians`, with its density and its oracles.
 
     Raises: ValueError for a std that is not positive.
     """
@@ -121,19 +133,19 @@ def forty_mixture(*, extent: float = 40.0, std: float = 1.3133**0.5) -> Gaussian
 
 
 def eight_gaussians(key: Key, n: int, *, radius: float = 5.0, std: float = 0.1**0.5) -> Batch:
-    """Draws of `eight_mixture`, labelled by component.
+    """Draws from `eight_components`, labelled by component.
 
     Raises: ValueError for n < 1 or a std that is not positive.
     """
-    return _from_mixture(key, n, eight_mixture(radius=radius, std=std))
+    return _from_components(key, n, eight_components(radius=radius, std=std), std)
 
 
 def forty_gaussians(key: Key, n: int, *, extent: float = 40.0, std: float = 1.3133**0.5) -> Batch:
-    """Draws of `forty_mixture`, labelled by component.
+    """Draws from `forty_components`, labelled by component.
 
     Raises: ValueError for n < 1 or a std that is not positive.
     """
-    return _from_mixture(key, n, forty_mixture(extent=extent, std=std))
+    return _from_components(key, n, forty_components(extent=extent, std=std), std)
 
 
 def _branches(key: Key, n: int, branches: tuple[Curve, Curve], noise: Scalar, angles: times.Law) -> Batch:
@@ -162,19 +174,18 @@ def _noisy(key: Key, points: Array, noise: Scalar) -> Array:
     return points + noise * jax.random.normal(key, points.shape)
 
 
-def _equal_gaussians(means: np.ndarray, std: float) -> GaussianMixture:
+def _equal_gaussians(means: np.ndarray, std: float) -> Components:
     if not std > 0:
         raise ValueError(f"std must be positive, got {std=}")
     k = len(means)
-    return GaussianMixture(np.full(k, 1 / k), means, np.stack([std**2 * np.eye(2)] * k))
+    return Components(np.full(k, 1 / k), means, np.stack([std**2 * np.eye(2)] * k))
 
 
-def _from_mixture(key: Key, n: int, mixture: GaussianMixture) -> Batch:
+def _from_components(key: Key, n: int, components: Components, std: float) -> Batch:
     _require_points(n)
     key_label, key_noise = jax.random.split(key)
-    label = jax.random.randint(key_label, (n,), 0, len(mixture.weights))  # the weights are equal
-    std = jnp.sqrt(mixture.variances[0, 0])
-    return Batch(_noisy(key_noise, mixture.means[label], std), label)
+    label = jax.random.randint(key_label, (n,), 0, len(components.weights))  # the weights are equal
+    return Batch(_noisy(key_noise, jnp.asarray(components.means, float)[label], std), label)
 
 
 def _require_points(n: int, noise: Scalar = 0.0) -> None:
