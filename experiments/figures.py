@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.evaluation import Number, Spread
+from experiments.evaluation import Spread
+from experiments.numbers import Number
 
 # Okabe-Ito: distinct for colour-blind readers
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

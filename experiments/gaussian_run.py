@@ -12,7 +12,8 @@ import optax
 from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, training, weights
 from ddjax.training import checkpoints
 from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
-from experiments import evaluation, figures, report, runs, targets
+from experiments import evaluation, figures, gaussian_report, runs, targets
+from experiments.numbers import table
 
 SCHEDULE = schedules.Rectified()
 SPREAD_TIMES = np.linspace(0.2, 0.95, 16)
@@ -150,8 +151,8 @@ def run(config: Any) -> None:
     figures.distance_by_steps(numbers, "mmd2", churn=config.churn[-1]).savefig(folder.path / "mmd2.png", dpi=110)
     figures.spread(spreads).savefig(folder.path / "spread.png", dpi=110)
     figures.training(runs.read_metrics(folder.path)).savefig(folder.path / "training.png", dpi=110)
-    report.write(folder.path, summary, numbers)
-    print(evaluation.table(numbers, "mmd2"))
+    gaussian_report.write(folder.path, summary, numbers)
+    print(table(numbers, "mmd2"))
     for name, shares in summary["gap_closed"].items():
         told = ", ".join(f"{steps}: {100 * share:.2f} %" for steps, share in shares.items())
         print(f"gap closed between the exact mean and the floor at equal steps, {name}: {told}")
