@@ -9,10 +9,10 @@ import jax
 import numpy as np
 import optax
 
-from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, training, weights
+from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, weights
 from ddjax.training import checkpoints
 from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
-from experiments import evaluation, figures, gaussian_report, runs, targets
+from experiments import evaluation, figures, gaussian_report, jobs, runs, targets
 from experiments.numbers import table
 
 SCHEDULE = schedules.Rectified()
@@ -52,31 +52,21 @@ def optimizer(settings: Any) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
 
 
-def initial_state(model: Model, settings: Any, seed: int) -> training.TrainState:
-    """The state at step 0, a function of the seed alone."""
-    key_init, key_state = jax.random.split(jax.random.key(seed))
-    return training.TrainState.create(model.network.init(key_init), optimizer(settings), key_state)
-
-
 def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
-    """Train one model from scratch, or from its newest intact checkpoint; the averaged parameters."""
-    job = f"{model.name}-seed{seed}"
+    """Train one model; the averaged parameters."""
     mixture = targets.two_gaussians()
-    train_step = training.make_train_step(model.loss_fn, optimizer(settings), ema_decay=settings.ema_decay)
-    state = initial_state(model, settings, seed)
-    with checkpoints.manager(folder.checkpoints(job)) as manager:
-        state = checkpoints.restore(manager, state) or state
-        state = training.fit(
-            state,
-            train_step,
-            lambda key: mixture.sample(key, settings.batch),
-            steps=settings.steps,
-            checkpoints=manager,
-            save_every=settings.save_every,
-            log=folder.logger(job, int(state.step)),
-            label=job,
-        )
-    return state.ema
+    return jobs.train(
+        folder,
+        f"{model.name}-seed{seed}",
+        model.network,
+        model.loss_fn,
+        optimizer(settings),
+        lambda key: mixture.sample(key, settings.batch),
+        seed=seed,
+        steps=settings.steps,
+        save_every=settings.save_every,
+        ema_decay=settings.ema_decay,
+    )
 
 
 def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedules.Rectified, tuple[int, ...]]:
@@ -86,13 +76,13 @@ def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedule
         name: of the checkpoint folder, for instance "ddm-beta1-seed0"; None takes the first.
     Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
     """
-    jobs = {f"{model.name}-seed{seed}": model for model in models(settings) for seed in range(settings.seeds)}
-    name = name or next(iter(jobs))
-    if name not in jobs:
-        raise ValueError(f"this run has the models {', '.join(jobs)}; got {name!r}")
-    like = initial_state(jobs[name], settings, 0)
+    found = {f"{model.name}-seed{seed}": model for model in models(settings) for seed in range(settings.seeds)}
+    name = name or next(iter(found))
+    if name not in found:
+        raise ValueError(f"this run has the models {', '.join(found)}; got {name!r}")
+    like = jobs.initial_state(found[name].network, optimizer(settings), 0)
     state = checkpoints.restore_newest(path / "checkpoints" / name, like)
-    return denoisers.bind(jobs[name].denoiser, state.ema), SCHEDULE, (2,)
+    return denoisers.bind(found[name].denoiser, state.ema), SCHEDULE, (2,)
 
 
 def run(config: Any) -> None:

@@ -29,10 +29,10 @@ class Run:
         """The checkpoint folder of one trained model."""
         return self.path / "checkpoints" / job
 
-    def logger(self, job: str, from_step: int) -> Callable[[int, dict[str, float]], None]:
-        """A `log` for `training.fit` that appends to metrics.jsonl, after dropping what the job logged beyond from_step."""
-        file = self.path / "metrics.jsonl"
-        rows = [row for row in read_metrics(self.path) if row["job"] != job or row["step"] <= from_step]
+    def logger(self, job: str, from_step: int, name: str = "metrics.jsonl") -> Callable[[int, dict[str, float]], None]:
+        """A `log` for `training.fit` that appends to `name`, after dropping what the job logged there beyond from_step."""
+        file = self.path / name
+        rows = [row for row in read_metrics(self.path, name) if row["job"] != job or row["step"] <= from_step]
         write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows))
 
         def log(step: int, metrics: dict[str, float]) -> None:
@@ -87,9 +87,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a last line cut short by a kill is left out."""
-    file = path / "metrics.jsonl"
+def read_metrics(path: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
+    """The rows of a JSON-lines file of the run; a last line cut short by a kill is left out."""
+    file = path / name
     rows = []
     for line in file.read_text().splitlines() if file.exists() else []:
         try:

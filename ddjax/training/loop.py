@@ -16,6 +16,7 @@ from ddjax.training.state import TrainState, TrainStep
 from ddjax.types import Key
 
 Log = Callable[[int, dict[str, float]], None]
+Visit = Callable[[TrainState], None]
 
 
 class Interrupted(Exception):
@@ -36,6 +37,7 @@ def fit(
     checkpoints: ocp.CheckpointManager | None = None,
     save_every: int = 1000,
     log: Log | None = None,
+    visit: Visit | None = None,
     label: str | None = "training",
 ) -> TrainState:
     """Train from `state.step` to `steps`: one `lax.scan` of `chunk` steps per dispatch, the state donated.
@@ -46,7 +48,8 @@ def fit(
     Args:
         state: consumed (its buffers are donated). batch: key -> batch, pure. checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
-        log: called on the host with (step, chunk means of the metrics). label: of the progress display, None for silence.
+        log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
+            to judge or to draw; it must not keep the state, whose buffers the next step takes. label: of the progress display, None for silence.
     Returns: the state at `steps`.
     Raises: ValueError for a chunk or save_every that does not fit; FloatingPointError at the first loss that is not
         finite, the last good checkpoint untouched; Interrupted after SIGTERM, the state saved.
@@ -85,6 +88,8 @@ def fit(
                 pending = None
                 if checkpoints is not None:
                     ckpt.save(checkpoints, state)
+                if visit:
+                    visit(state)
             if stopped.is_set() and step < steps:
                 raise Interrupted(step)
     return state
