@@ -5,6 +5,8 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
 
   python -m experiments.two_gaussians   train and judge distributional diffusion on the paper's target    3 min
   python -m experiments.two_gaussians --full   four betas, three seeds                                  35 min
+  python -m experiments.two_moons       flow matching, OT coupling, guidance and DDM on two moons           10 min
+  python -m experiments.conditional_ot  the curse of conditions: three couplings under three conditions       3 min
   python -m experiments.limits          what no training can beat: exact oracles at every step count     1 min
   python -m experiments.dispersion      the spread that lam and beta imply, trained against theory       1 min
   python -m experiments.traps           three published mistakes, and what each costs                      1 min

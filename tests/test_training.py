@@ -180,6 +180,18 @@ def test_sigterm_saves_and_raises(tmp_path):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_visits_see_the_state_wherever_it_is_saved():
+    """At every save_every and at the end, with the parameters of that step. Fails for visits one chunk late."""
+    optimizer, seen = optax.sgd(0.1), {}
+    train_step = training.make_train_step(quadratic, optimizer)
+    fit = lambda steps, **visits: training.fit(  # noqa: E731
+        state_of(optimizer), train_step, noise_batch, steps=steps, chunk=2, save_every=4, label=None, **visits
+    )
+    fit(10, visit=lambda state: seen.update({int(state.step): np.asarray(state.params["w"])}))
+    assert list(seen) == [4, 8, 10]
+    np.testing.assert_array_equal(seen[4], np.asarray(fit(4).params["w"]))
+
+
 def test_fit_runs_in_a_thread():
     """Python allows signal handlers in the main thread only; fit elsewhere must not try."""
     optimizer = optax.sgd(0.1)

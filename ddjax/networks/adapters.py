@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import Array
 
 from ddjax.types import Key, Network, known
@@ -41,7 +42,8 @@ def labelled(network: Network, classes: int) -> Network:
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         if cond is None or cond.shape != x_t.shape[:1]:
             raise ValueError(f"need one label for each example, got {x_t.shape=}, {getattr(cond, 'shape', None)=}")
-        if known(cond) and not ((cond >= 0) & (cond <= classes)).all():
+        # by NumPy: known labels stay known while a loop around them is traced, what JAX makes of them does not
+        if known(cond) and not ((0 <= np.asarray(cond)) & (np.asarray(cond) <= classes)).all():
             raise ValueError(f"labels are 0..{classes - 1}, and {classes} for none, got {cond}")
         return network.apply(params, x_t, t, jax.nn.one_hot(cond, classes, dtype=x_t.dtype), xi)
 

@@ -49,7 +49,8 @@ def fit(
         state: consumed (its buffers are donated). batch: key -> batch, pure. checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
         log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
-            to judge or to draw; it must not keep the state, whose buffers the next step takes. label: of the progress display, None for silence.
+            to judge or to draw; it must not keep the state, whose buffers the next step takes.
+        label: of the progress display, None for silence.
     Returns: the state at `steps`.
     Raises: ValueError for a chunk or save_every that does not fit; FloatingPointError at the first loss that is not
         finite, the last good checkpoint untouched; Interrupted after SIGTERM, the state saved.

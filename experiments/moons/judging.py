@@ -47,6 +47,7 @@ def _class_mean(distance: Callable[[Array, Array], Any]) -> Callable[[Batch, Bat
 
 
 _sinkhorn_cost = jax.jit(lambda real, fake: reference.sinkhorn_cost(real, fake).cost)
+_class_w1 = _class_mean(lambda real, fake: metrics.wasserstein(real, fake, p=1.0))
 _divergence = jax.jit(lambda real, fake: metrics.sinkhorn_divergence(real, fake, blur=0.1))
 _wasserstein = _on_points(reference.wasserstein_1)
 
@@ -59,7 +60,7 @@ FEW_STEP = {
     "density": Metric("density, k = 5 (truth: 1)", None, _on_points(reference.density)),
 }
 PER_CLASS = {
-    "class_w1": Metric("W₁ within each class, mean over classes, n = 500 for each", BLOCK, _class_mean(lambda x, y: metrics.wasserstein(x, y, p=1.0))),
+    "class_w1": Metric("W₁ within each class, mean over classes, n = 500 for each", BLOCK, _class_w1),
     "class_mmd2": Metric("MMD² within each class, U-statistic, mean over classes", None, _class_mean(metrics.mmd)),
     "class_coverage": Metric("coverage within each class, k = 5, mean over classes", None, _class_mean(reference.coverage)),
 }  # fmt: skip
