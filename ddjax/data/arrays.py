@@ -1,7 +1,9 @@
 """Sets of arrays on disk: .npz files, and .npy files as memory maps. Never a pickle, never more than the header says."""
 
 import math
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ from ddjax.data import bounds
 from ddjax.data.images import Images, Split, held_out
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_BROKEN = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, SyntaxError, MemoryError)
+# what numpy's parser of headers raises, which are Python literals
+_MALFORMED = (ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError, RecursionError)
+_DAMAGED = (*_MALFORMED, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -57,7 +61,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 members = archive.infolist()
                 bounds.require_plausible(sum(member.file_size for member in members), path)
                 return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
-        except (*_BROKEN, ValueError) as error:
+        except _DAMAGED as error:
             raise ValueError(f"{path} is no .npz file that can be read: {error or type(error).__name__}") from None
 
 
@@ -82,7 +86,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
 def _map(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (EOFError, SyntaxError, MemoryError, ValueError, OverflowError) as error:
+    except (*_MALFORMED, EOFError) as error:
         raise ValueError(f"{path} is no .npy file that can be read: {error or type(error).__name__}") from None
 
 

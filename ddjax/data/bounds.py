@@ -3,7 +3,7 @@
 from pathlib import Path
 
 LARGEST = 4 * 2**30  # bytes in memory; beyond it a memory map or a stream is the right tool
-FREE = 64 * 2**20  # bytes that any file may inflate to
+FREE = 16 * 2**20  # bytes that any file may inflate to
 RATIO = 100  # how far a larger one may inflate: real images stay below 10, bombs reach 1,000
 
 

@@ -8,8 +8,8 @@ References: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images
 import gzip
 import tarfile
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def _require_honest(member: tarfile.TarInfo, path: Path) -> None:
 class _Bounded:
     """A stream that may be read so far and no further."""
 
-    def __init__(self, file: BinaryIO, left: int, path: Path):
+    def __init__(self, file: BufferedIOBase, left: int, path: Path):
         self._file, self._left, self._path = file, left, path
 
     def read(self, size: int) -> bytes:

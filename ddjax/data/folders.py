@@ -1,6 +1,8 @@
 """A folder of image files, with a subfolder for each class or without: read at once, or one by one for a stream."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,21 +128,24 @@ def _shape(paths: list[Path], size: int | None) -> tuple[int, int, int]:
     return height, width, 1 if grey else 3
 
 
-def _open(path: Path) -> Any:
-    """The image, its pixels not decoded yet. Raises: ValueError, with the name of the file."""
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """The image, its pixels not decoded yet. Raises: ValueError with the name of the file, here and while it is open."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own bound is a warning; ours, below, is an error
             image = Image.open(path, formats=sorted(set(FORMATS.values())))
-        if image.width * image.height > LARGEST:
-            raise ValueError(f"{image.width} x {image.height} is more than {LARGEST:,} pixels")
-        if image.mode not in MODES:
-            raise ValueError(f"pixels of mode {image.mode} do not fit in bytes")
+        with image:
+            if image.width * image.height > LARGEST:
+                raise ValueError(f"{image.width} x {image.height} is more than {LARGEST:,} pixels")
+            bounds.require_plausible(3 * image.width * image.height, path)
+            if image.mode not in MODES:
+                raise ValueError(f"pixels of mode {image.mode} do not fit in bytes")
+            yield image
     except Exception as error:  # a decoder that meets a damaged file may raise anything
         raise ValueError(f"cannot read the image {path}: {error or type(error).__name__}") from None
-    return image
 
 
 def _decode(path: Path, shape: tuple[int, int, int], size: int | None) -> np.ndarray:
@@ -148,10 +153,7 @@ def _decode(path: Path, shape: tuple[int, int, int], size: int | None) -> np.nda
 
     height, width, channels = shape
     with _open(path) as image:
-        try:
-            pixels = image.convert("L" if channels == 1 else "RGB")
-            if size is not None:
-                pixels = ImageOps.fit(pixels, (width, height), Image.Resampling.LANCZOS)
-        except Exception as error:  # as above
-            raise ValueError(f"cannot read the image {path}: {error or type(error).__name__}") from None
-    return np.asarray(pixels).reshape(shape)
+        pixels = image.convert("L" if channels == 1 else "RGB")
+        if size is not None:
+            pixels = ImageOps.fit(pixels, (width, height), Image.Resampling.LANCZOS)
+        return np.asarray(pixels).reshape(shape)

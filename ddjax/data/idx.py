@@ -9,8 +9,8 @@ import gzip
 import math
 import struct
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -78,7 +78,7 @@ def read_idx(path: Path, axes: int) -> UInt8[np.ndarray, "..."]:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _header(file: BinaryIO, path: Path, axes: int) -> tuple[int, ...]:
+def _header(file: BufferedIOBase, path: Path, axes: int) -> tuple[int, ...]:
     head = file.read(4 * (1 + axes))
     magic = int.from_bytes(head[:4], "big")
     if len(head) != 4 * (1 + axes) or magic != 0x800 + axes:
@@ -91,7 +91,7 @@ def _header(file: BinaryIO, path: Path, axes: int) -> tuple[int, ...]:
     return shape
 
 
-def _read(file: BinaryIO, size: int) -> bytes:
+def _read(file: BufferedIOBase, size: int) -> bytes:
     """Up to `size` bytes; memory grows with what arrives and not with what was promised."""
     content = bytearray()
     while len(content) < size and (piece := file.read(min(_CHUNK, size - len(content)))):
