@@ -1,5 +1,6 @@
 """A folder of image files, with a subfolder for each class or without: read at once, or one by one for a stream."""
 
+import mmap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,10 +135,11 @@ def _open(path: Path) -> Iterator[Any]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bound is a warning; ours, below, is an error
-            image = Image.open(path, formats=sorted(set(FORMATS.values())))
-        with image:
+        # a map gives no more than it has, where a file first makes room for all that a damaged header asks for
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's own bound is a warning; ours, below, is an error
+                image = Image.open(content, formats=sorted(set(FORMATS.values())))
             if image.width * image.height > LARGEST:
                 raise ValueError(f"{image.width} x {image.height} is more than {LARGEST:,} pixels")
             bounds.require_plausible(3 * image.width * image.height, path)
