@@ -57,7 +57,7 @@ class Stream:
         try:
             found = json.loads(state)
             place = found.pop("grain")
-        except (json.JSONDecodeError, AttributeError, KeyError):
+        except (json.JSONDecodeError, AttributeError, TypeError, KeyError):
             raise ValueError(f"not the state of a stream: {state!r}") from None
         if found != self._identity:
             raise ValueError(f"the state is that of another stream: {found}, this one is {self._identity}")
