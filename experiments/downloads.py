@@ -68,7 +68,7 @@ def _fetch(url: str, part: Path, remote: Remote, update: Callable[[int], None]) 
             start = present if goes_on else 0
             if answer.length is not None and start + answer.length != remote.size:
                 raise UserError(f"{url} has {start + answer.length:,} bytes and not {remote.size:,}: another file")
-            _save(answer, part, remote, start, update)
+            _save(answer, part, remote, append=goes_on, update=update)
     except urllib.error.HTTPError as error:
         raise UserError(f"{url} answered {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
@@ -77,20 +77,20 @@ def _fetch(url: str, part: Path, remote: Remote, update: Callable[[int], None]) 
         return  # the caller sees how far it came
 
 
-def _save(answer: http.client.HTTPResponse, part: Path, remote: Remote, start: int, update: Callable) -> None:
+def _save(answer: http.client.HTTPResponse, part: Path, remote: Remote, *, append: bool, update: Callable) -> None:
+    present = 0
     try:
-        with open(part, "ab" if start else "wb") as file:
-            while piece := answer.read(_CHUNK):
-                start += len(piece)
-                if start > remote.size:
-                    break
+        with open(part, "ab" if append else "wb") as file:
+            # the size of the file itself is watched: no answer, however long, may fill the disk
+            while present <= remote.size and (piece := answer.read(_CHUNK)):
                 file.write(piece)
-                update(start)
+                present = file.tell()
+                update(min(present, remote.size))
     except (ConnectionError, TimeoutError):
         raise
     except OSError as error:
         raise UserError(f"cannot write {part}: {error.strerror}; what has come is kept, run again to go on") from None
-    if start > remote.size:
+    if present > remote.size:
         part.unlink()
         raise UserError(f"{answer.url} is larger than the {remote.size:,} bytes of {remote.name}: removed")
 
