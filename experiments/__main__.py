@@ -12,6 +12,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.traps           three published mistakes, and what each costs                      1 min
   python -m experiments.benchmark       training and sampling speed against torch (extra: bench)            3 min
   python -m experiments.coupling_solvers   exact and Sinkhorn couplings, timed side by side                   5 min
+  python -m experiments.fetch           download MNIST, Fashion-MNIST or CIFAR-10                      minutes
   python -m experiments.sample          draw samples from a saved run                                 seconds
 """
 
