@@ -14,7 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.networks.images import Embedding, Injection, SelfAttention, block_of, image_network, patches, unpatches
+from ddjax.networks.images import (
+    Embedding,
+    Injection,
+    SelfAttention,
+    block_of,
+    by_rows,
+    image_network,
+    patches,
+    unpatches,
+)
 from ddjax.types import Network
 
 
@@ -50,9 +59,9 @@ class Block(nn.Module):
         attention = SelfAttention(self.heads, nn.initializers.lecun_normal(), self.dtype, name="attention")
         h = h + gate_1 * attention(_modulated(h, shift_1, scale_1, self.dtype))
         update = _modulated(h, shift_2, scale_2, self.dtype)
-        update = nn.Dense(self.ratio * channels, dtype=self.dtype, name="mlp_0")(update)
+        update = by_rows(nn.Dense(self.ratio * channels, dtype=self.dtype, name="mlp_0"), update)
         update = nn.Dropout(self.dropout, deterministic=False)(nn.gelu(update))
-        return h + gate_2 * nn.Dense(channels, dtype=self.dtype, name="mlp_1")(update)
+        return h + gate_2 * by_rows(nn.Dense(channels, dtype=self.dtype, name="mlp_1"), update)
 
 
 def _modulated(h: Array, shift: Array, scale: Array, dtype: Any) -> Array:
@@ -92,11 +101,11 @@ class DiT(nn.Module):
         block = nn.remat(Block) if self.remat else Block
         cut = patches(x_t, self.patch)
         batch, rows, columns, length = cut.shape
-        h = nn.Dense(self.width, dtype=self.dtype, name="patches")(cut.reshape(batch, rows * columns, length))
+        h = by_rows(nn.Dense(self.width, dtype=self.dtype, name="patches"), cut.reshape(batch, rows * columns, length))
         h = h + jnp.asarray(positions(rows, columns, self.width), self.dtype)[None]
         noise = None if xi is None else patches(xi, self.patch).reshape(batch, rows * columns, length)
         if self.inject == 0:  # a layer on [x_t, xi] is the sum of two
-            h = h + nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi")(noise)
+            h = h + by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
         embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
         for i in range(self.depth):
             if i and i == self.inject:
@@ -104,7 +113,7 @@ class DiT(nn.Module):
             h = block(self.heads, self.ratio, self.dropout, self.dtype, name=f"block_{i}")(h, embedding)
         shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding)
         h = _modulated(h, shift, scale, self.dtype)
-        out = nn.Dense(length, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out")(h)
+        out = by_rows(nn.Dense(length, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out"), h)
         return unpatches(out.reshape(cut.shape), self.patch)
 
 

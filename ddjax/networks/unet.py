@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.networks.images import Embedding, Injection, SelfAttention, block_of, image_network, patches
+from ddjax.networks.images import Embedding, Injection, SelfAttention, block_of, by_rows, image_network, patches
 from ddjax.types import Network
 
 Image = Float[Array, "batch h w c"]
@@ -38,7 +38,7 @@ class Block(nn.Module):
         update = nn.Dropout(self.dropout, deterministic=False)(update)
         update = _conv(self.channels, self.dtype, zero=True, name="conv_1")(update)
         if h.shape[-1] != self.channels:
-            h = nn.Dense(self.channels, dtype=self.dtype, name="skip")(h)
+            h = by_rows(nn.Dense(self.channels, dtype=self.dtype, name="skip"), h)
         h = h + update
         return self._attended(h) if self.heads else h
 
