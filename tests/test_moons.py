@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 from scipy.optimize import linear_sum_assignment
+from test_experiments import CACHED, ROOT, command
 
 from ddjax.types import Batch
 from experiments import cli, conditional_ot, two_moons
@@ -17,7 +18,6 @@ from experiments.conditional import models as conditional
 from experiments.conditional import run as conditional_run
 from experiments.moons import judging
 from experiments.moons.models import models
-from tests.test_experiments import CACHED, ROOT, command
 
 
 @pytest.fixture(scope="module")

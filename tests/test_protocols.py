@@ -129,7 +129,7 @@ def test_what_the_factories_return(skewed):
 
 def test_fields_of_the_bundles():
     assert schedules.Scales._fields == ("alpha", "sigma")
-    assert Network._fields == ("init", "apply")
+    assert Network._fields == ("init", "apply", "convolutional")
     assert training.TrainState._fields == ("step", "params", "ema", "opt_state", "key")
 
 
