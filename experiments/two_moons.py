@@ -41,7 +41,7 @@ class Config:
     """Decoupled weight decay."""
     ema_decay: float = 0.999
     """Decay of the averaged parameters that are sampled from."""
-    population: int = 8
+    population: int = 4
     """Draws m of DDM for each example; at least 2."""
     dropout: float = 0.1
     """Share of labels that experiment 4 hides from its net."""

@@ -21,13 +21,17 @@ MakeStep = Callable[[Params, Any], Step]
 
 
 class Model(NamedTuple):
-    """A model to train, and how it is sampled from: `steps` holds a name and a kernel for each way."""
+    """A model to train, and how it is sampled from: `steps` holds a name and a kernel for each way.
+
+    `flow` tells whether samples follow a velocity, and so have a straightness.
+    """
 
     name: str
     network: Network
     loss_fn: LossFn
     labelled: bool
     steps: dict[str, MakeStep]
+    flow: bool = True
 
 
 def models(settings: Any) -> Iterator[Model]:
@@ -75,10 +79,9 @@ def conditional(name: str, network: Network, coupling: couplings.Coupling, setti
 def distributional(name: str, network: Network, size: int) -> Model:
     """Distributional diffusion on the same net and budget, sampled by the bridge with churn 1."""
     denoiser = denoisers.distributional(network, SCHEDULE, predicts="velocity")
-    law = times.power(0.7, base=times.stratified)
-    loss_fn = objectives.distributional(denoiser, SCHEDULE, times=law, score=scoring.Energy(), size=size)
+    loss_fn = objectives.distributional(denoiser, SCHEDULE, times=times.stratified, score=scoring.Energy(), size=size)
     step = {name: lambda params, _: samplers.bridge(denoisers.bind(denoiser, params), SCHEDULE)}
-    return Model(name, network, loss_fn, False, step)
+    return Model(name, network, loss_fn, False, step, flow=False)
 
 
 def optimizer(settings: Any) -> optax.GradientTransformation:

@@ -132,11 +132,10 @@ def shape_of_flows(found: list[Model], params: dict[str, list[Params]], key: Any
         labels = None if not model.labelled else np.arange(_SHOWN, dtype=np.int32) % 2
         step = make_step(params[model.name][0], labels)
         path = jax.jit(lambda x_1, step=step: samplers.sample_path(step, jax.random.key(1), x_1, grid))(x_1)
-        length = flows.path_length(path) / np.linalg.norm(path[-1] - path[0], axis=-1)
-        shapes[name] = {
-            "straightness": float(flows.straightness(path, grid).mean()),
-            "length_over_distance": float(np.median(length)),
-        }
+        if model.flow:
+            length = flows.path_length(path) / np.linalg.norm(path[-1] - path[0], axis=-1)
+            straightness = float(flows.straightness(path, grid).mean())
+            shapes[name] = {"straightness": straightness, "length_over_distance": float(np.median(length))}
         tracks[name] = np.asarray(path)
     return shapes, tracks
 
