@@ -1,7 +1,7 @@
 """Numbers of an image run, and samples to take them of."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,21 +42,23 @@ def pixels(x: Array) -> np.ndarray:
     return np.asarray(x).reshape(len(x), -1)
 
 
-def sampler(denoiser: Denoiser, event_shape: tuple[int, ...], churn: float) -> Callable[..., Batch]:
-    """`draw(params, key, labels, steps) -> uint8-rounded samples`, in chunks, compiled once for each number of steps."""
+def sampler(
+    denoiser: Denoiser, event_shape: tuple[int, ...], churn: float, *, chunk: int = CHUNK
+) -> Callable[..., Batch]:
+    """`draw(params, key, labels, n, steps) -> Batch` of samples clipped to [-1, 1], `chunk` at a time."""
 
     @jax.jit
-    def chunk(params: Params, key: Key, labels: Array | None, grid: Array) -> Array:
+    def drawn_chunk(params: Params, key: Key, labels: Array | None, grid: Array) -> Array:
         key_prior, key_steps = jax.random.split(key)
         step = samplers.bridge(denoisers.bind(denoiser, params, labels), SCHEDULE, churn=churn)
-        x_1 = paths.prior(SCHEDULE, key_prior, (CHUNK, *event_shape))
+        x_1 = paths.prior(SCHEDULE, key_prior, (chunk, *event_shape))
         return samplers.sample(step, key_steps, x_1, grid)
 
     def draw(params: Params, key: Key, labels: np.ndarray | None, n: int, steps: int) -> Batch:
         drawn = []
-        for i, key_chunk in enumerate(jax.random.split(key, -(-n // CHUNK))):
-            part = None if labels is None else jnp.asarray(np.resize(labels[i * CHUNK : (i + 1) * CHUNK], CHUNK))
-            drawn.append(chunk(params, key_chunk, part, times.grid(steps)))
+        for i, key_chunk in enumerate(jax.random.split(key, -(-n // chunk))):
+            part = None if labels is None else jnp.asarray(np.resize(labels[i * chunk : (i + 1) * chunk], chunk))
+            drawn.append(drawn_chunk(params, key_chunk, part, times.grid(steps)))
         return Batch(jnp.clip(jnp.concatenate(drawn)[:n], -1, 1), labels)
 
     return draw
@@ -74,24 +76,26 @@ def judge(drawn: Batch, spaces: list[Space], classify: Callable[[Array], np.ndar
     found = {}
     for where in spaces:
         fake = np.concatenate([where.features(drawn.x_0[i : i + CHUNK]) for i in range(0, len(drawn.x_0), CHUNK)])
-        found[f"frechet {where.name}"] = metrics.frechet_distance(where.test, fake)
-        found[f"kernel distance {where.name}"] = float(
-            metrics.kernel_distance(where.test, fake, jax.random.key(0)).mean
-        )
-        found |= {f"{name} {where.name}": value for name, value in metrics.prdc(where.test, fake)._asdict().items()}
+        found |= against_test(where, fake)
         found[f"memorisation {where.name}"] = metrics.memorisation(fake, where.train, where.test).ratio
     if classify is not None and drawn.cond is not None:
         found["class accuracy"] = float(np.mean(classify(drawn.x_0) == drawn.cond))
     return found
 
 
-def floors(spaces: list[Space], key: Any) -> dict[str, float]:
-    """The training set in the place of samples: what the held-out set is from data of the same law."""
+def floors(spaces: list[Space], classify: Callable[[Array], np.ndarray] | None, test: Images) -> dict[str, float]:
+    """The training set in the place of the samples, and for the class accuracy the held-out images themselves."""
     found = {}
     for where in spaces:
-        found[f"frechet {where.name}"] = metrics.frechet_distance(where.test, where.train)
-        found[f"kernel distance {where.name}"] = float(metrics.kernel_distance(where.test, where.train, key).mean)
-        found |= {
-            f"{name} {where.name}": value for name, value in metrics.prdc(where.test, where.train)._asdict().items()
-        }
+        found |= against_test(where, where.train)
+    if classify is not None:
+        found["class accuracy"] = float(np.mean(by_chunks(classify, test.x) == test.labels))
     return found
+
+
+def against_test(where: Space, fake: np.ndarray) -> dict[str, float]:
+    """The distances of one space."""
+    found = {"frechet": metrics.frechet_distance(where.test, fake)}
+    found["kernel distance"] = float(metrics.kernel_distance(where.test, fake, jax.random.key(0)).mean)
+    found |= metrics.prdc(where.test, fake)._asdict()
+    return {f"{name} {where.name}": value for name, value in found.items()}
