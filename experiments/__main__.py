@@ -11,6 +11,8 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.dispersion      the spread that lam and beta imply, trained against theory       1 min
   python -m experiments.traps           three published mistakes, and what each costs                      1 min
   python -m experiments.benchmark       training and sampling speed against torch (extra: bench)            3 min
+  python -m experiments.benchmark.images   a UNet and a DiT step against torch; the price of early and late xi   2 min
+  python -m experiments.train_classifier   the small classifier in whose features images are measured          1 min
   python -m experiments.coupling_solvers   exact and Sinkhorn couplings, timed side by side                   5 min
   python -m experiments.fetch           download MNIST, Fashion-MNIST or CIFAR-10                      minutes
   python -m experiments.sample          draw samples from a saved run                                 seconds

@@ -34,7 +34,7 @@ def test_frechet_distance_of_samples_is_the_formula_with_scipys_root():
 
 
 def test_frechet_distance_is_symmetric_and_zero_at_equal_even_where_singular():
-    """5 points in 40 dimensions, equal columns, float32 input. Fails for NaN or noise of the size of 1e-8 d from null directions."""
+    """5 points in 40 dimensions, equal columns, float32. Fails for NaN, or noise of 1e-8 d from null directions."""
     few = GENERATOR.normal(size=(5, 40)).astype(np.float32)
     for points in (X, few, np.repeat(X, 3, 1), np.zeros((3, 2)) + 7):
         assert metrics.frechet_distance(points, points) < 1e-10

@@ -15,7 +15,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -49,25 +49,20 @@ class _View(NamedTuple):
 
 
 def read_torch(path: str | Path) -> dict[str, np.ndarray]:
-    """The tensors of a saved state dict, by name.
+    """The tensors of a saved state dict, by name; `weights.read` is its door.
 
     Raises: ValueError, naming what was found, for anything that is not a mapping from names to tensors, and for tensors
-        that do not lie inside their storage.
+        that do not lie inside their storage; what zipfile and pickle raise on a damaged file.
     """
     with Path(path).open("rb") as file:
-        try:
-            views, bytes_of = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
-            return {name: _tensor(name, view, bytes_of) for name, view in views.items()}
-        except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, struct.error, NotImplementedError) as error:
-            raise ValueError(f"{path} is a damaged torch file: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+        views, bytes_of = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+        return {name: _tensor(name, view, bytes_of) for name, view in views.items()}
 
 
 # --- the two containers -----------------------------------------------------------------------------------------------
 
 
-def _read_zip(file: BinaryIO) -> tuple[dict[str, _View], Callable[[_Storage], bytes]]:
+def _read_zip(file: io.BufferedIOBase) -> tuple[dict[str, _View], Callable[[_Storage], bytes]]:
     archive = zipfile.ZipFile(file)
     members = {info.filename: info for info in archive.infolist()}
     pickles = [name for name in members if name.endswith("data.pkl") and name.count("/") <= 1]
@@ -93,7 +88,7 @@ def _read_zip(file: BinaryIO) -> tuple[dict[str, _View], Callable[[_Storage], by
         return _views(_load(io.BytesIO(member.read()))), bytes_of
 
 
-def _read_legacy(file: BinaryIO) -> tuple[dict[str, _View], Callable[[_Storage], bytes]]:
+def _read_legacy(file: io.BufferedIOBase) -> tuple[dict[str, _View], Callable[[_Storage], bytes]]:
     size = Path(file.name).stat().st_size
     file.seek(0)
     if file.read(1) != pickle.PROTO:
@@ -128,7 +123,7 @@ def _read_legacy(file: BinaryIO) -> tuple[dict[str, _View], Callable[[_Storage],
 # --- the pickle -------------------------------------------------------------------------------------------------------
 
 
-def _load(file: BinaryIO) -> Any:
+def _load(file: io.BufferedIOBase) -> Any:
     """The next pickle of a file, after a look at all its opcodes: nothing unknown is ever loaded, let alone called."""
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):

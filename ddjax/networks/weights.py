@@ -8,8 +8,11 @@ a network's modules are named alike (`networks.reference`, `networks.inception`)
 
 import math
 import os
+import pickle
+import struct
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +26,45 @@ from ddjax.types import Params
 
 Arrays = dict[str, np.ndarray]
 
+# what the libraries raise on bytes that they do not understand
+_DAMAGE = (
+    ValueError, KeyError, IndexError, TypeError, SyntaxError, RuntimeError, OverflowError, EOFError, OSError, struct.error,
+    zlib.error, zipfile.BadZipFile, pickle.UnpicklingError, safetensors.SafetensorError,
+)  # fmt: skip
+
 
 def read(path: str | Path) -> Arrays:
     """The arrays of a safetensors, npz or torch file, told apart by content; nothing in it is ever run.
 
     Raises: FileNotFoundError; ValueError for another or a damaged file, or an entry that is not numbers.
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        start = file.read(9)
-    if start[8:] == b"{":
-        try:
-            return safetensors.numpy.load_file(path)
-        except (safetensors.SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is a damaged safetensors file: {error}") from None
-    if zipfile.is_zipfile(path) and all(name.endswith(".npy") for name in zipfile.ZipFile(path).namelist()):
-        return _read_npz(path)
-    return read_torch(path)
-
-
-def _read_npz(path: Path) -> Arrays:
-    arrays = {}
     try:
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                with archive.open(info) as member:
-                    arrays[info.filename.removesuffix(".npy")] = _read_npy(member, info)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{path} is not a readable npz file: {error}") from None
+        return _reader(path)(path)
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except _DAMAGE as error:
+        raise ValueError(f"cannot read weights from {path}: {error}") from None
+
+
+def _reader(path: str | Path) -> Callable[[str | Path], Arrays]:
+    with Path(path).open("rb") as file:
+        if file.read(9)[8:] == b"{":
+            return safetensors.numpy.load_file
+        if zipfile.is_zipfile(file) and all(name.endswith(".npy") for name in zipfile.ZipFile(file).namelist()):
+            return _read_npz
+    return read_torch
+
+
+def _read_npz(path: str | Path) -> Arrays:
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                arrays[info.filename.removesuffix(".npy")] = _read_npy(member, info)
     return arrays
 
 
-def _read_npy(member, info: zipfile.ZipInfo) -> np.ndarray:
+def _read_npy(member: zipfile.ZipExtFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One array, its header checked against the length of the member before anything is allocated."""
     version = np.lib.format.read_magic(member)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
