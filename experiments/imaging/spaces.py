@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax.data import Images
-from experiments import classifiers
-from experiments.imaging import judging
+from experiments.imaging import classifiers, judging
 
 PROTOCOL = (
     "{n} samples against the {test} held-out images; pixels in [-1, 1] and the 128 features of a classifier trained on the "
