@@ -14,7 +14,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .7rem; text-align: right }
 th { border-bottom: 2px solid #888 } td { border-bottom: 1px solid #ddd }
 td:first-child, th:first-child { text-align: left }
-small { color: #666; display: block; white-space: nowrap } img { max-width: 100% }
+small { color: #666; display: block } td small { white-space: nowrap } img { max-width: 100% }
 """
 
 

@@ -127,7 +127,7 @@ def draw_figures(
     for model in found:
         draw = judging.sampler(model.denoiser, train.x.shape[1:], config.churn, chunk=_SHOWN)
         first = params[model.name][0]
-        rows = {f"{n} steps": draw(first, jax.random.key(3), labels, _SHOWN, n).x_0 for n in config.nfe}
+        rows = {f"{n} step{'s' * (n > 1)}": draw(first, jax.random.key(3), labels, _SHOWN, n).x_0 for n in config.nfe}
         rows["held out"] = np.asarray(data.to_float(jnp.asarray(test.x[:_SHOWN])))
         figures.grid(rows, model.name).savefig(folder.path / f"samples-{slug(model.name)}.png", dpi=110)
         if model.name != REGRESSION:
