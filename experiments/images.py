@@ -86,6 +86,8 @@ class Config:
     """Numbers of sampling steps to judge."""
     samples: int = 2000
     """Samples for each judged number."""
+    inception: Path | None = None
+    """Weights of the FID network (pt_inception-2015-12-05.pth, or a safetensors copy): adds FID to the numbers."""
     save_every: int = 1000
     """Training steps between checkpoints and sample grids, a multiple of 100."""
     config: Path | None = None
@@ -132,6 +134,8 @@ def check(config: Config) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(config, name)}")
     if config.samples < 100:
         raise ValueError(f"--samples must be at least 100, got {config.samples}")
+    if config.inception is not None and not config.inception.is_file():
+        raise ValueError(f"--inception {config.inception} is not a file")
     if config.save_every % 100:
         raise ValueError(f"--save-every must be a multiple of 100, got {config.save_every}")
     for name in ("dropout", "label_dropout", "churn"):

@@ -10,6 +10,7 @@ from experiments.numbers import Number
 TABLES = {
     "frechet pixels": "Fréchet distance, pixels",
     "frechet features": "Fréchet distance, classifier features",
+    "FID": "FID, against the training images",
     "kernel distance features": "Kernel distance, classifier features (unbiased, may be negative)",
     "class accuracy": "Class accuracy of conditional samples",
     "precision features": "Precision, classifier features, k = 5",

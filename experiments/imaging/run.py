@@ -1,7 +1,6 @@
 """An image run: train every model, judge all of them, write everything."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,8 @@ def run(config: Any) -> None:
     params = {model.name: [fit(model, config, folder, train, seed) for seed in range(config.seeds)] for model in found}
     trained = time.monotonic()
 
-    where, classify = spaces.of(train, test)
-    floors = judging.floors(where, classify, test)
-    numbers = list(judged(found, params, config, train, where, classify, floors))
+    judges = spaces.of(train, test, config.inception)
+    numbers = list(judged(found, params, config, train, judges, judging.floors(judges, test)))
     summary = {
         "experiment": "images",
         "settings": folder.settings,
@@ -101,8 +99,7 @@ def judged(
     params: dict[str, list[Params]],
     config: Any,
     train: Images,
-    where: list[judging.Space],
-    classify: Callable | None,
+    judges: judging.Judges,
     floors: dict[str, float],
 ):
     """Every number of every model at every number of steps."""
@@ -113,7 +110,7 @@ def judged(
             for seed, of_seed in enumerate(params[model.name]):
                 key_labels, key_draw = jax.random.split(jax.random.fold_in(jax.random.key(2026 + nfe), seed))
                 labels = judging.labels_like(train, key_labels, config.samples)
-                by_seed.append(judging.judge(draw(of_seed, key_draw, labels, config.samples, nfe), where, classify))
+                by_seed.append(judging.judge(draw(of_seed, key_draw, labels, config.samples, nfe), judges))
             for metric in by_seed[0]:
                 values = np.array([[numbers[metric]] for numbers in by_seed])
                 yield measured(model.name, metric, nfe, values, (floors[metric], 0.0))
