@@ -31,10 +31,10 @@ def run(config: Config) -> None:
     """Load, train, judge, save."""
     if config.steps < 1 or config.batch < 1:
         raise cli.UserError(f"--steps and --batch must be at least 1, got {config.steps}, {config.batch}")
+    from ddjax import data
     from experiments.imaging import classifiers
-    from experiments.imaging.run import load
 
-    train, test = (load(config.data, split) for split in ("train", "test"))
+    train, test = (data.load(config.data, split) for split in ("train", "test"))
     if train.labels is None:
         raise cli.UserError(f"--data {config.data} has no labels to train on")
     print(f"{train.describe()}\n{test.describe()}")

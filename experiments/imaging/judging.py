@@ -84,10 +84,10 @@ def judge(drawn: Batch, spaces: list[Space], classify: Callable[[Array], np.ndar
 
 
 def floors(spaces: list[Space], classify: Callable[[Array], np.ndarray] | None, test: Images) -> dict[str, float]:
-    """The training set in the place of the samples, and for the class accuracy the held-out images themselves."""
+    """The training set in the place of the samples; for class accuracy and memorisation the held-out images themselves."""
     found = {}
     for where in spaces:
-        found |= against_test(where, where.train)
+        found |= against_test(where, where.train) | {f"memorisation {where.name}": 1.0}  # fresh data, by its definition
     if classify is not None:
         found["class accuracy"] = float(np.mean(by_chunks(classify, test.x) == test.labels))
     return found

@@ -13,7 +13,6 @@ from ddjax import data, denoisers, paths
 from ddjax.data import Images
 from ddjax.types import Params
 from experiments import jobs, runs
-from experiments.cli import UserError
 from experiments.imaging import figures, judging, page, spaces
 from experiments.imaging.models import REGRESSION, SCHEDULE, Model, models, optimizer, parameters
 from experiments.numbers import Number, measured, table
@@ -24,7 +23,7 @@ _SHOWN = 12  # images in a row of a grid
 def run(config: Any) -> None:
     """Everything behind `experiments.images`."""
     began = time.monotonic()
-    train, test = (load(config.data, split) for split in ("train", "test"))
+    train, test = (data.load(config.data, split) for split in ("train", "test"))
     found = list(models(config, train))
     folder = runs.open_run("images", config, Path("runs/images") / config.preset)
     print(f"{train.describe()}\n{test.describe()}")
@@ -57,19 +56,6 @@ def run(config: Any) -> None:
         if any(number.metric == metric for number in numbers):
             print(f"\n{metric}\n\n{table(numbers, metric)}")
     print(f"{summary['seconds']['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")
-
-
-def load(source: str, split: str) -> Images:
-    """A split of the data. Raises: UserError that says how to get what is not there."""
-    try:
-        return data.load(source, split)
-    except FileNotFoundError as error:
-        told = (
-            f"; `python -m experiments.fetch {source}` downloads it"
-            if source in ("mnist", "fashion_mnist", "cifar10")
-            else ""
-        )
-        raise UserError(f"--data {source}: {error}{told}") from None
 
 
 def fit(model: Model, settings: Any, folder: runs.Run, train: Images, seed: int) -> Params:
@@ -132,7 +118,7 @@ def judged(
                 by_seed.append(judging.judge(draw(of_seed, key_draw, labels, config.samples, nfe), where, classify))
             for metric in by_seed[0]:
                 values = np.array([[numbers[metric]] for numbers in by_seed])
-                yield measured(model.name, metric, nfe, values, (floors.get(metric, np.nan), 0.0))
+                yield measured(model.name, metric, nfe, values, (floors[metric], 0.0))
 
 
 def draw_figures(
