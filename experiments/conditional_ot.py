@@ -7,11 +7,11 @@ by an adaptive solver. Theirs trains 20,000 steps and couples batches of 1,024; 
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import cli
+from experiments import cli, engine
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(engine.Engine):
     """Train {no, class, x} condition x {independent, OT, condition-aware OT} and print W_2 of each.
 
     Minibatch OT that does not see the condition makes the start depend on it, and sampling does not: the model is wrong by
@@ -42,10 +42,6 @@ class Config:
     """The published budget: 20,000 steps, 5 seeds (explicit flags still win)."""
     config: Path | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
-    out: Path | None = None
-    """Folder of the run (default: runs/conditional_ot/default, or .../full)."""
-    resume: bool = False
-    """Go on with the run in --out, bit for bit as if it had never stopped; starts it where there is none."""
 
 
 PRESETS = {"full": {"steps": 20_000, "seeds": 5}}
@@ -69,6 +65,7 @@ def check(config: Config) -> None:
 def run(config: Config) -> None:
     """Train, judge, write the report, print the table."""
     check(config)
+    engine.start(config)
     from experiments.conditional import run
 
     run.run(config)

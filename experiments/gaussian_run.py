@@ -93,6 +93,8 @@ def run(config: Any) -> None:
     folder = runs.open_run("two_gaussians", config, default)
     params = {model.name: [train(model, config, folder, seed) for seed in range(config.seeds)] for model in trained}
     training_seconds = time.monotonic() - began
+    if not runs.first_process():
+        return
 
     mixture = targets.two_gaussians()
     key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments import cli
+from experiments import cli, engine
 
 Preset = Literal["digits", "glyphs", "photos", "cifar10", "cifar10-dit"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(engine.Engine):
     """Train distributional diffusion (DDM) and x_0 regression on images, and judge both at 1 to 50 steps.
 
     The embedded sets (digits, glyphs, photos) need nothing; `python -m experiments.fetch` downloads MNIST, Fashion-MNIST and
@@ -92,10 +92,6 @@ class Config:
     """Training steps between checkpoints and sample grids, a multiple of 100."""
     config: Path | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
-    out: Path | None = None
-    """Folder of the run (default: runs/images/PRESET)."""
-    resume: bool = False
-    """Go on with the run in --out, bit for bit as if it had never stopped; starts it where there is none."""
 
 
 _PAPER = {"data": "cifar10", "steps": 200_000, "batch": 256, "weight": "sigmoid", "learning_rate": 2e-4, "warmup": 5000,
@@ -150,6 +146,7 @@ def check(config: Config) -> None:
 def run(config: Config) -> None:
     """Train, judge, write the report, print the tables."""
     check(config)
+    engine.start(config)
     from experiments.imaging import run
 
     run.run(config)

@@ -7,9 +7,10 @@ import jax
 import optax
 
 from ddjax import training
-from ddjax.training import checkpoints
+from ddjax.training import checkpoints, sharding
 from ddjax.types import Key, LossFn, Network, Params
-from experiments.runs import Run
+from experiments.engine import layout
+from experiments.runs import Run, first_process
 
 Watch = Callable[[Params], dict[str, float]]
 
@@ -41,10 +42,17 @@ def train(
     """
     state = initial_state(network, optimizer, seed)
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
+    state, train_step = layout(folder.engine, state, train_step)
     with checkpoints.manager(folder.checkpoints(job)) as manager:
         state = checkpoints.restore(manager, state) or state
         start = int(state.step)
-        watched = folder.logger(job, start, "watched.jsonl") if watch else None
+        told = folder.logger(job, start, "watched.jsonl") if watch else None
+
+        def visit(state: training.TrainState) -> None:
+            params = sharding.on_host(state.ema)  # by all processes together
+            if told:
+                told(int(state.step), watch(params))
+
         state = training.fit(
             state,
             train_step,
@@ -53,7 +61,8 @@ def train(
             checkpoints=manager,
             save_every=save_every,
             log=folder.logger(job, start),
-            visit=(lambda state: watched(int(state.step), watch(state.ema))) if watch else None,
-            label=job,
+            visit=visit if watch else None,
+            label=job if first_process() else None,
+            scanned=training.may_scan(network),
         )
-    return state.ema
+    return sharding.on_host(state.ema)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments import cli
+from experiments import cli, engine
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(engine.Engine):
     """Train the models of the two-moons page and judge them at 1 to 50 steps.
 
     1: time concatenated. 2: sinusoidal time. 3: minibatch OT coupling. 4: class-conditional with guidance, for independent,
@@ -59,10 +59,6 @@ class Config:
     """Training steps between checkpoints and points of the metrics plot, a multiple of 100."""
     config: Path | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
-    out: Path | None = None
-    """Folder of the run (default: runs/two_moons/EXP)."""
-    resume: bool = False
-    """Go on with the run in --out, bit for bit as if it had never stopped; starts it where there is none."""
 
 
 def check(config: Config) -> None:
@@ -91,6 +87,7 @@ def check(config: Config) -> None:
 def run(config: Config) -> None:
     """Train, judge, write the report, print the tables."""
     check(config)
+    engine.start(config)
     from experiments.moons import run
 
     run.run(config)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import chex
 import jax
@@ -14,6 +15,7 @@ import pytest
 from ddjax import denoisers, metrics, networks, objectives, paths, samplers, schedules, times, training
 from ddjax.training import checkpoints
 from ddjax.training.progress import progress
+from ddjax.types import Network
 from experiments.targets import two_gaussians
 
 SCHEDULE = schedules.Rectified()
@@ -75,10 +77,15 @@ def test_keys_differ_by_step_and_by_use():
     assert len(data) == 6
 
 
-def test_fit_equals_a_python_loop_and_traces_once():
-    """Scanned chunks, a remainder included, give the parameters of single steps, and one trace for each length."""
+@pytest.mark.parametrize(("scanned", "traces"), [(True, 2), (False, 1)])
+def test_fit_equals_a_python_loop_and_traces_once(scanned, traces):
+    """Scanned chunks, a remainder included, give the parameters of single steps, and one trace for each length.
+
+    So does dispatching step by step, with one trace in all. Mutation: metrics of the wrong chunk.
+    """
+    chex.clear_trace_counter()
     optimizer = optax.adam(0.05)
-    counted = chex.assert_max_traces(training.make_train_step(quadratic, optimizer), n=2)
+    counted = chex.assert_max_traces(training.make_train_step(quadratic, optimizer), n=traces)
     rows = []
     fitted = training.fit(
         state_of(optimizer),
@@ -89,6 +96,7 @@ def test_fit_equals_a_python_loop_and_traces_once():
         save_every=10,
         label=None,
         log=lambda *row: rows.append(row),
+        scanned=scanned,
     )
     single = jax.jit(training.make_train_step(quadratic, optimizer))
     state, losses = state_of(optimizer), []
@@ -102,6 +110,52 @@ def test_fit_equals_a_python_loop_and_traces_once():
         [np.mean(losses[a:b]) for a, b in ((0, 10), (10, 20), (20, 25))],
         rtol=1e-5,
     )
+
+
+def test_convolutions_are_not_trained_inside_a_scan_on_a_cpu():
+    """25 fitted steps of a conv net take less than 5 times 25 bare ones; inside a scan they take more than 20 times as long.
+
+    Mutations: `may_scan` always True; `_dispatch` scanning its steps.
+    """
+    network = Network(lambda key: jax.random.normal(key, (3, 3, 16, 16)) / 12, lambda *_: None, convolutional=True)
+
+    def loss_fn(params, key, batch):
+        h = jax.lax.conv_general_dilated(batch, params, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        loss = jnp.mean((h - 1) ** 2)
+        return loss, {"loss": loss}
+
+    optimizer = optax.sgd(0.1)
+    train_step = training.make_train_step(loss_fn, optimizer)
+    single = jax.jit(train_step)
+
+    def start():
+        return training.TrainState.create(network.init(jax.random.key(0)), optimizer, jax.random.key(1))
+
+    def batch(key):
+        return jax.random.normal(key, (16, 32, 32, 16))
+
+    def bare():
+        state = start()
+        for _ in range(30):
+            if int(state.step) == 5:
+                yield time.perf_counter()
+            state, _ = jax.block_until_ready(single(state, batch(jax.random.key(2))))
+        yield time.perf_counter()
+
+    def fitted():
+        times_ = []
+        training.fit(
+            start(), train_step, batch, steps=30, chunk=5, save_every=5, label=None,
+            log=lambda *_: times_.append(time.perf_counter()), scanned=training.may_scan(network),
+        )  # fmt: skip
+        return times_
+
+    def seconds(times_):
+        first, *_, last = times_
+        return last - first
+
+    assert training.may_scan(networks.mlp(2, width=4, depth=1, inject=None))
+    assert seconds(fitted()) < 5 * seconds(bare())
 
 
 def test_resume_equals_uninterrupted_by_hash(tmp_path):

@@ -1,6 +1,6 @@
 """Training: state and step, the loop, checkpoints, progress."""
 
-from ddjax.training.loop import Interrupted, fit
+from ddjax.training.loop import Interrupted, fit, may_scan
 from ddjax.training.state import TrainState, make_train_step
 
-__all__ = ["Interrupted", "TrainState", "fit", "make_train_step"]
+__all__ = ["Interrupted", "TrainState", "fit", "make_train_step", "may_scan"]

@@ -1,4 +1,4 @@
-"""The training loop: many steps per dispatch, checkpoints, a stop on NaN and on SIGTERM."""
+"""The training loop: many steps per dispatch where that is faster, checkpoints, a stop on NaN and on signals."""
 
 import signal
 import threading
@@ -8,23 +8,25 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from ddjax.training import checkpoints as ckpt
 from ddjax.training.progress import progress
+from ddjax.training.sharding import agreed
 from ddjax.training.state import TrainState, TrainStep
-from ddjax.types import Key
+from ddjax.types import Key, Network
+
+_STOPS = (signal.SIGTERM, signal.SIGUSR1)
 
 Log = Callable[[int, dict[str, float]], None]
 Visit = Callable[[TrainState], None]
 
 
 class Interrupted(Exception):
-    """SIGTERM arrived: the state of `step` has been saved where checkpoints are kept."""
+    """SIGTERM or SIGUSR1 arrived: the state of `step` has been saved where checkpoints are kept."""
 
-    def __init__(self, step: int):
-        super().__init__(f"stopped by SIGTERM at step {step}")
-        self.step = step
+    def __init__(self, step: int, signum: int):
+        super().__init__(f"stopped by {signal.Signals(signum).name} at step {step}")
+        self.step, self.signum = step, signum
 
 
 def fit(
@@ -34,11 +36,12 @@ def fit(
     *,
     steps: int,
     chunk: int = 100,
-    checkpoints: ocp.CheckpointManager | None = None,
+    checkpoints: ckpt.Checkpoints | None = None,
     save_every: int = 1000,
     log: Log | None = None,
     visit: Visit | None = None,
     label: str | None = "training",
+    scanned: bool = True,
 ) -> TrainState:
     """Train from `state.step` to `steps`: one `lax.scan` of `chunk` steps per dispatch, the state donated.
 
@@ -51,9 +54,11 @@ def fit(
         log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
             to judge or to draw; it must not keep the state, whose buffers the next step takes.
         label: of the progress display, None for silence.
+        scanned: False dispatches each step by itself, for networks that `may_scan` refuses.
     Returns: the state at `steps`.
     Raises: ValueError for a chunk or save_every that does not fit; FloatingPointError at the first loss that is not
-        finite, the last good checkpoint untouched; Interrupted after SIGTERM, the state saved.
+        finite, the last good checkpoint untouched; Interrupted after SIGTERM or SIGUSR1, the state saved; OSError when
+        a checkpoint cannot be written.
     """
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
@@ -62,41 +67,77 @@ def fit(
         key_batch, _ = state.keys()
         return train_step(state, batch(key_batch))
 
-    run = jax.jit(lambda state, n: jax.lax.scan(one, state, None, length=n), static_argnums=1, donate_argnums=0)
     step = int(state.step)
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
-    with _sigterm() as stopped, display as update:
-        pending = None
+    with _signals() as stopped, display as update:
+        run, pending = _scan(one) if scanned else _dispatch(one, stopped), None
 
-        def report(first: int, stacked: dict[str, jax.Array]) -> None:
-            host = {name: np.asarray(values) for name, values in stacked.items()}
+        def report(first: int, stacked: dict[str, Any]) -> dict[str, float]:
+            host = {name: np.asarray(values) for name, values in jax.device_get(stacked).items()}
             _require_finite(host["loss"], first, checkpoints)
             means = {name: float(values.mean()) for name, values in host.items()}
             last = first + len(host["loss"])
             update(last, means)
             if log:
                 log(last, means)
+            return means
 
         while step < steps:
-            length = min(chunk - step % chunk, steps - step)
-            state, metrics = run(state, length)
+            state, metrics = run(state, min(chunk - step % chunk, steps - step))
             if pending:
                 report(*pending)
             pending = (step, metrics)
-            step += length
-            if step % save_every == 0 or step == steps or stopped.is_set():
-                report(*pending)
+            step += len(metrics["loss"])
+            stop = agreed(stopped)
+            if step % save_every == 0 or step == steps or stop:
+                means = report(*pending)
                 pending = None
                 if checkpoints is not None:
-                    ckpt.save(checkpoints, state)
+                    ckpt.save(checkpoints, state, means)
                 if visit:
                     visit(state)
-            if stopped.is_set() and step < steps:
-                raise Interrupted(step)
+            if step == steps or stop:
+                if checkpoints is not None:
+                    checkpoints.wait()
+                if step < steps:
+                    raise Interrupted(step, stop)
     return state
 
 
-def _require_finite(losses: np.ndarray, first: int, checkpoints: ocp.CheckpointManager | None) -> None:
+def may_scan(network: Network) -> bool:
+    """Whether training steps of `network` may share one `lax.scan`: not those of convolutions on a CPU.
+
+    XLA's CPU backend runs the gradient of a convolution inside a loop some 50 times slower than outside.
+    """
+    return not (network.convolutional and jax.default_backend() == "cpu")
+
+
+def _scan(one: Callable) -> Callable:
+    """run(state, n): n steps in one dispatch, metrics stacked."""
+    return jax.jit(lambda state, n: jax.lax.scan(one, state, None, length=n), static_argnums=1, donate_argnums=0)
+
+
+def _dispatch(one: Callable, stopped: list[int]) -> Callable:
+    """run(state, n): n dispatches of one step, fewer once stopped, metrics as lists.
+
+    At most two steps wait on the device at a time, so that a signal is answered within two.
+    """
+    single = jax.jit(one, donate_argnums=0)
+
+    def run(state: TrainState, n: int) -> tuple[TrainState, dict[str, list[jax.Array]]]:
+        rows = []
+        for _ in range(n):
+            state, row = single(state, None)
+            jax.block_until_ready(rows[-1:])
+            rows.append(row)
+            if agreed(stopped):
+                break
+        return state, {name: [row[name] for row in rows] for name in rows[0]}
+
+    return run
+
+
+def _require_finite(losses: np.ndarray, first: int, checkpoints: ckpt.Checkpoints | None) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         kept = "none" if checkpoints is None else checkpoints.latest_step()
@@ -104,14 +145,15 @@ def _require_finite(losses: np.ndarray, first: int, checkpoints: ocp.CheckpointM
 
 
 @contextmanager
-def _sigterm() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets while the loop runs (in the main thread, where Python allows handlers)."""
-    stopped = threading.Event()
+def _signals() -> Iterator[list[int]]:
+    """A list that SIGTERM and SIGUSR1 join while the loop runs (in the main thread, where Python allows handlers)."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield stopped
+        yield received
         return
-    previous = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    previous = {signum: signal.signal(signum, lambda signum, _: received.append(signum)) for signum in _STOPS}
     try:
-        yield stopped
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

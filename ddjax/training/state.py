@@ -35,7 +35,9 @@ class TrainState(NamedTuple):
 TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
-def make_train_step(loss_fn: LossFn, optimizer: optax.GradientTransformation, *, ema_decay: float = 0.999) -> TrainStep:
+def make_train_step(
+    loss_fn: LossFn, optimizer: optax.GradientTransformation, *, ema_decay: float = 0.999, accumulate: int = 1
+) -> TrainStep:
     """One step of stochastic gradient descent with an exponential moving average of the parameters.
 
     The average warms up, decay = min(ema_decay, (1 + step) / (10 + step)): a plain average of .999 would still carry a
@@ -44,16 +46,24 @@ def make_train_step(loss_fn: LossFn, optimizer: optax.GradientTransformation, *,
     Args:
         loss_fn: from `ddjax.objectives`. optimizer: any optax transformation, clipping included.
         ema_decay: in [0, 1); 0 keeps the parameters themselves.
+        accumulate: parts of a batch, at least 1; gradients and metrics are means over the parts, each with a key of its
+            own, computed one after the other in the memory of one.
     Returns: train_step(state, batch) -> (state, metrics), pure, to be jitted or scanned. Metrics: those of the loss, and
         `grad_norm` before clipping.
-    Raises: ValueError for a decay outside [0, 1).
+    Raises: ValueError for a decay outside [0, 1) or accumulate < 1; the step, for a batch that the parts do not divide.
     """
+    if accumulate < 1:
+        raise ValueError(f"a batch has at least 1 part, got {accumulate=}")
     if not 0 <= ema_decay < 1:
         raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay=}")
 
+    gradient = jax.grad(loss_fn, has_aux=True)
+    if accumulate > 1:
+        gradient = _accumulated(gradient, accumulate)
+
     def train_step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
         _, key_loss = state.keys()
-        grads, metrics = jax.grad(loss_fn, has_aux=True)(state.params, key_loss, batch)
+        grads, metrics = gradient(state.params, key_loss, batch)
         decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -63,3 +73,28 @@ def make_train_step(loss_fn: LossFn, optimizer: optax.GradientTransformation, *,
         return TrainState(state.step + 1, params, ema, opt_state, state.key), metrics
 
     return train_step
+
+
+def _accumulated(gradient: Callable, parts: int) -> Callable:
+    """The mean of (gradients, metrics) over the parts i, i + parts, i + 2 parts, ... of the batch.
+
+    Strided, so that each part of a batch that is split over devices is split over all of them.
+    """
+
+    def accumulated(params: Params, key: Key, batch: Any) -> tuple[Params, Metrics]:
+        def split(leaf: Array) -> Array:
+            if leaf.shape[0] % parts:
+                raise ValueError(f"a batch of {leaf.shape[0]} examples cannot be divided into {parts} parts")
+            return jnp.moveaxis(leaf.reshape(-1, parts, *leaf.shape[1:]), 1, 0)
+
+        def add(total: Any, part: Any) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, gradient(params, *part)), None
+
+        keys, shares = jax.random.split(key, parts), jax.tree.map(split, batch)
+        shapes = jax.eval_shape(gradient, params, key, jax.tree.map(lambda leaf: leaf[0], shares))
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        # unrolled on a CPU, where the gradient of a convolution inside a loop is slow (`training.may_scan`)
+        total, _ = jax.lax.scan(add, zeros, (keys, shares), unroll=jax.default_backend() == "cpu")
+        return jax.tree.map(lambda leaf: leaf / parts, total)
+
+    return accumulated

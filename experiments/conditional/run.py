@@ -40,6 +40,8 @@ def run(config: Any) -> None:
     )
     found = list(models(config))
     params = {model.name: [train(model, config, folder, seed) for seed in range(config.seeds)] for model in found}
+    if not runs.first_process():
+        return
     cells = {model.name: judge(model, params[model.name], config) for model in found}
     floors = {model.condition.name: floor(model, config) for model in found}
     summary = {

@@ -29,6 +29,8 @@ def run(config: Any) -> None:
     print(f"{parameters(found[0]):,} parameters")
     params = {model.name: [fit(model, config, folder, train, seed) for seed in range(config.seeds)] for model in found}
     trained = time.monotonic()
+    if not runs.first_process():
+        return
 
     judges = spaces.of(train, test, config.inception)
     numbers = list(judged(found, params, config, train, judges, judging.floors(judges, test)))

@@ -25,6 +25,8 @@ def run(config: Any) -> None:
     found = list(models(config))
     params = {model.name: [train(model, config, folder, seed) for seed in range(config.seeds)] for model in found}
     trained = time.monotonic()
+    if not runs.first_process():
+        return
 
     key_floor, key_judge, key_shape = jax.random.split(jax.random.key(2026), 3)
     chosen = judging.FEW_STEP | judging.AT_THE_END | (judging.PER_CLASS if any(m.labelled for m in found) else {})

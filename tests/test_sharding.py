@@ -1,0 +1,150 @@
+"""Devices: a run is the same on 1, 2, 4 and 8 of them, whole or fully sharded, and bad meshes are told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ddjax import training
+
+ROOT = Path(__file__).parents[1]
+DEVICES = os.environ | {
+    "JAX_NUM_CPU_DEVICES": "8",
+    "JAX_PLATFORMS": "cpu",
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"),
+}
+
+# a job is (event shape, network, loss of the network); more networks need one line more
+JOBS = {
+    "mlp": """
+network = networks.mlp(2, width=32, depth=2, inject=1)
+loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=4)
+shape = (2,)""",
+    "assignment": """
+network = networks.mlp(2, width=32, depth=2, inject=None)
+loss_fn = objectives.flow_matching(flows.network_velocity(network, schedule), schedule, coupling=couplings.assignment)
+shape = (2,)""",
+    "sinkhorn": """
+network = networks.mlp(2, width=32, depth=2, inject=None)
+loss_fn = objectives.flow_matching(flows.network_velocity(network, schedule), schedule, coupling=couplings.sinkhorn)
+shape = (2,)""",
+}
+
+RUN = """
+import json, jax, numpy as np, optax
+from ddjax import couplings, denoisers, flows, networks, objectives, schedules, training
+from ddjax.training import sharding
+schedule = schedules.Rectified()
+{job}
+optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(2e-3))
+
+def fit(devices, model, fully, accumulate=1):
+    losses = []
+    train_step = training.make_train_step(loss_fn, optimizer, accumulate=accumulate)
+    state = training.TrainState.create(network.init(jax.random.key(0)), optimizer, jax.random.key(1))
+    if devices:
+        mesh = sharding.mesh(devices // model, model)
+        state = sharding.shard_state(state, mesh, fully=fully)
+        train_step = sharding.on_mesh(train_step, mesh, fully=fully)
+    state = training.fit(
+        state, train_step, lambda key: jax.random.normal(key, (32, *shape)), steps=50, chunk=1, save_every=1,
+        label=None, log=lambda step, metrics: losses.append(metrics["loss"]), scanned=training.may_scan(network),
+    )
+    largest = max(jax.tree.leaves(state.opt_state), key=lambda leaf: leaf.size)
+    return losses, largest.size // largest.addressable_shards[0].data.size, len(largest.addressable_shards)
+
+print(json.dumps([fit(*case) for case in {cases}]))
+"""
+ALL = [(n, 1, fully) for n in (1, 2, 4, 8) for fully in (False, True)]
+CASES = {"mlp": [*ALL, (8, 2, True), (4, 4, False)], "assignment": [(4, 1, True)], "sinkhorn": [(8, 1, False)]}
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=DEVICES, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", JOBS)
+def test_losses_do_not_depend_on_the_number_of_devices(job):
+    """50 losses on 1, 2, 4, 8 devices, whole, fully sharded and split by model, within 1e-5 of those without a mesh.
+
+    Mutations: noise drawn for each device by its own key; the coupling inside each device's part; the state left whole.
+    """
+    cases = CASES.get(job, ALL)
+    (alone, _, _), *others = run(RUN.format(job=JOBS[job], cases=[(0, 1, False), *cases]))
+    assert np.std(alone) > 1e-2
+    for (devices, model, fully), (losses, shares, held) in zip(cases, others, strict=True):
+        np.testing.assert_allclose(losses, alone, atol=1e-5, rtol=0, err_msg=f"{devices=} {model=} {fully=}")
+        assert held == devices and shares == (devices if fully else model)
+
+
+@pytest.mark.slow
+def test_an_accumulated_batch_is_the_same_on_many_devices():
+    """4 parts on 1 and on 4 devices. Mutation: another key for each device."""
+    (alone, _, _), (losses, _, _) = run(RUN.format(job=JOBS["mlp"], cases=[(0, 1, False, 4), (4, 1, True, 4)]))
+    np.testing.assert_allclose(losses, alone, atol=1e-5, rtol=0)
+
+
+MISTAKES = """
+import json, jax, numpy as np
+from ddjax.training import sharding
+def told(work):
+    try:
+        return str(work())
+    except ValueError as error:
+        return str(error)
+mesh = sharding.mesh(4, 2)
+step = sharding.on_mesh(lambda state, batch: (state, {}), mesh)
+batch = sharding.shard_batch({"x": np.arange(24.0).reshape(8, 3)}, mesh)["x"]
+print(json.dumps([
+    told(lambda: sharding.mesh(3, 3)), told(lambda: sharding.mesh(-1, 9)), told(lambda: sharding.mesh(0, 1)),
+    told(lambda: sharding.mesh(-1, 0)), told(lambda: jax.eval_shape(step, {}, np.zeros((6, 2)))),
+    told(lambda: sharding.shard_batch(np.zeros((6, 2)), mesh)), dict(sharding.mesh(-1, 2).shape),
+    [shard.data[0, 0].item() for shard in batch.addressable_shards],
+]))
+"""
+
+
+def test_meshes_and_batches_that_do_not_fit_are_told():
+    """Each mistake in one sentence; a batch that fits lies on the devices in its order, [batch / data, ...] each."""
+    *messages, shape, firsts = run(MISTAKES)
+    assert messages[0] == "a mesh of data=3 x model=3 does not fit 8 devices"
+    assert messages[1] == "a mesh of data=0 x model=9 does not fit 8 devices"
+    assert all("does not fit 8 devices" in message for message in messages[:4])
+    assert messages[4:] == ["a batch of 6 examples cannot be divided over 4 devices"] * 2
+    assert shape == {"data": 4, "model": 2}
+    assert firsts == [0.0, 0.0, 6.0, 6.0, 12.0, 12.0, 18.0, 18.0]
+
+
+def linear(params, key, batch):
+    """loss = mean_i w . x_i + w . noise, whose gradient is mean(x) + noise."""
+    loss = jnp.mean(batch @ params) + params @ jax.random.normal(key, params.shape)
+    return loss, {"loss": loss}
+
+
+def test_accumulation_is_the_mean_over_parts():
+    """4 parts of 8 examples, against gradients by hand. Mutations: the sum for the mean, one key for all parts."""
+    batch = jnp.arange(16.0).reshape(8, 2)
+    state = training.TrainState.create(jnp.ones(2), optax.sgd(1.0), jax.random.key(3))
+    _, key_loss = state.keys()
+    noise = np.mean([jax.random.normal(key, (2,)) for key in jax.random.split(key_loss, 4)], 0)
+    moved, metrics = jax.jit(training.make_train_step(linear, optax.sgd(1.0), accumulate=4))(state, batch)
+    np.testing.assert_allclose(1 - moved.params, np.mean(batch, 0) + noise, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss"], np.sum(np.mean(batch, 0) + noise), rtol=1e-5)
+
+
+def test_parts_that_do_not_fit_are_told():
+    with pytest.raises(ValueError, match="at least 1 part, got accumulate=0"):
+        training.make_train_step(linear, optax.sgd(1.0), accumulate=0)
+    state = training.TrainState.create(jnp.ones(2), optax.sgd(1.0), jax.random.key(3))
+    with pytest.raises(ValueError, match="8 examples cannot be divided into 3 parts"):
+        training.make_train_step(linear, optax.sgd(1.0), accumulate=3)(state, jnp.ones((8, 2)))
