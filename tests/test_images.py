@@ -125,7 +125,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     ("words", "message"),
     [
         ("--preset mnist", "--preset"),
-        ("--data /nowhere", "/nowhere is neither a file, a folder, nor one of digits"),
+        ("--data /proc/nowhere", "/proc/nowhere is neither a file, a folder, nor one of digits"),
         ("--preset cifar10", "python -m experiments.fetch cifar10"),
         ("--population 1", "--population must be at least 2 when lam > 0, got 1"),
         ("--dropout 2", "--dropout must lie in [0, 1], got 2.0"),
