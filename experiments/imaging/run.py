@@ -134,7 +134,7 @@ def judged(
                 by_seed.append(judging.judge(draw(of_seed, key_draw, labels, config.samples, nfe), judges))
             for metric in by_seed[0]:
                 values = np.array([[numbers[metric]] for numbers in by_seed])
-                yield measured(model.name, metric, nfe, values, (floors[metric], 0.0))
+                yield measured(model.name, metric, nfe, values, (floors[metric], None))
 
 
 def draw_figures(
