@@ -7,6 +7,7 @@ any number of devices and processes, restored on any other: the shardings are th
 
 import threading
 import warnings
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -24,7 +25,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None):
         self.folder, self.orbax = folder, orbax
-        self._lock, self._writer, self._error = lock, None, None
+        self._lock, self._writer, self._error, self._failed = lock, None, None, False
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -38,7 +39,7 @@ class Checkpoints:
         try:
             self.orbax.save(step, args=ocp.args.StandardSave(_raw(state)), metrics=metrics, force=True)
         except Exception as error:
-            raise self._failure(step, error) from error
+            raise self._failure(step, error) from None
         self._writer = threading.Thread(target=self._finish, args=(step,))
         self._writer.start()
 
@@ -58,12 +59,13 @@ class Checkpoints:
 
     def close(self) -> None:
         """Complete the last save and let other runs have the folder. Raises: as `wait` does."""
-        try:
-            self.wait()
-        finally:
-            self.orbax.close()
+        with ExitStack() as closing:
             if self._lock is not None:
-                self._lock.close()
+                closing.enter_context(self._lock)
+            if self._failed:  # Orbax tells a failure again when it closes
+                closing.enter_context(suppress(Exception))
+            closing.callback(self.orbax.close)
+            self.wait()
 
     def _finish(self, step: int) -> None:
         try:
@@ -73,12 +75,14 @@ class Checkpoints:
         except Exception as error:
             self._error = self._failure(step, error)
 
-    def _failure(self, step: int, error: Exception) -> OSError:
-        reason = "the disk is full" if "No space left" in str(error) else " ".join(str(error).split())[:300]
+    def _failure(self, step: int, error: Exception) -> Exception:
+        self._failed = True
+        if isinstance(error, jax.errors.JaxRuntimeError):  # another process was lost: no matter of this folder
+            return error
+        full = "No space left" in str(error)
+        reason = "the disk is full: make room, then resume" if full else " ".join(str(error).split())[:300]
         good = next((step for step in manifest.steps(self.folder) if manifest.intact(self.folder / str(step))), "none")
-        return OSError(
-            f"cannot save step {step} in {self.folder}: {reason}; last good checkpoint: {good}. Make room, then resume from it"
-        )
+        return OSError(f"cannot save step {step} in {self.folder}: {reason}; last good checkpoint: {good}")
 
 
 def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Checkpoints:
