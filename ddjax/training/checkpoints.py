@@ -75,10 +75,8 @@ class Checkpoints:
         except Exception as error:
             self._error = self._failure(step, error)
 
-    def _failure(self, step: int, error: Exception) -> Exception:
+    def _failure(self, step: int, error: Exception) -> OSError:
         self._failed = True
-        if isinstance(error, jax.errors.JaxRuntimeError):  # another process was lost: no matter of this folder
-            return error
         full = "No space left" in str(error)
         reason = "the disk is full: make room, then resume" if full else " ".join(str(error).split())[:300]
         good = next((step for step in manifest.steps(self.folder) if manifest.intact(self.folder / str(step))), "none")
