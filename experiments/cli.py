@@ -5,6 +5,7 @@ Nothing here imports jax, so that `--help` answers at once.
 
 import dataclasses
 import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ import yaml
 Config = TypeVar("Config")
 Presets = dict[str, dict[str, Any]]
 
-TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it
+TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after SIGUSR1 it is 128 + 10
+LOST = 4  # exit code when another process of the run is gone
 
 
 class UserError(Exception):
@@ -26,8 +28,8 @@ class UserError(Exception):
 def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets | None = None) -> None:
     """Parse the command line into `make` and run it.
 
-    Exit codes: 2 after a user's mistake (one line on stderr), 3 when training diverged, 143 when SIGTERM stopped it and
-    its state was saved.
+    Exit codes: 2 after a user's mistake or a full disk (one line on stderr), 3 when training diverged, 4 when another
+    process of the run was lost, 143 when SIGTERM stopped it and its state was saved, 138 when SIGUSR1 did.
     """
     try:
         run(parse(make, sys.argv[1:], presets=presets))
@@ -36,13 +38,27 @@ def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets 
     except FloatingPointError as error:
         _fail(error, 3)
     except Exception as error:
-        if type(error).__name__ != "Interrupted":  # its class lives in ddjax, which imports jax
+        name = type(error).__name__  # the classes live in ddjax and jax, which --help must not import
+        if name == "Interrupted":
+            _fail(f"{error}; --resume goes on from there", 128 + error.signum)
+        if not (name == "JaxRuntimeError" and _one_of_several()):
             raise
-        _fail(f"{error}; --resume goes on from there", TERMINATED)
+        _fail(f"another process of this run is gone: {_short(error)}; --resume goes on from the last checkpoint", LOST)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _one_of_several() -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def _fail(error: Any, code: int) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    if _one_of_several():
+        os._exit(code)  # an orderly exit would wait for the others
     raise SystemExit(code)
 
 
@@ -62,8 +78,19 @@ def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = 
     file = _value_of("--config", argv)
     if file is not None:
         words += _words(_read(Path(file), names))
+    argv = _spelled_out(argv, {field.name: field.default for field in dataclasses.fields(make)})
     program = sys.modules[make.__module__].__spec__.name
     return tyro.cli(make, args=[*words, *argv], prog=f"python -m {program}")
+
+
+def _spelled_out(argv: Sequence[str], defaults: dict[str, Any]) -> list[str]:
+    """A bare `--resume` as `--resume auto`, where it takes a word."""
+    words = list(argv)
+    if isinstance(defaults.get("resume"), str) and "--resume" in words:
+        i = words.index("--resume")
+        if words[i + 1 : i + 2] == [] or words[i + 1].startswith("-"):
+            words.insert(i + 1, "auto")
+    return words
 
 
 def _require_known(name: str, names: list[str], given: str) -> None:

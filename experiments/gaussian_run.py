@@ -10,9 +10,9 @@ import numpy as np
 import optax
 
 from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, training, weights
-from ddjax.training import checkpoints
+from ddjax.training import checkpoints, sharding
 from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
-from experiments import evaluation, figures, report, runs, targets
+from experiments import engine, evaluation, figures, report, runs, targets
 
 SCHEDULE = schedules.Rectified()
 SPREAD_TIMES = np.linspace(0.2, 0.95, 16)
@@ -62,7 +62,7 @@ def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
     job = f"{model.name}-seed{seed}"
     mixture = targets.two_gaussians()
     train_step = training.make_train_step(model.loss_fn, optimizer(settings), ema_decay=settings.ema_decay)
-    state = initial_state(model, settings, seed)
+    state, train_step = engine.layout(settings, initial_state(model, settings, seed), train_step)
     with checkpoints.manager(folder.checkpoints(job)) as manager:
         state = checkpoints.restore(manager, state) or state
         state = training.fit(
@@ -73,9 +73,9 @@ def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
             checkpoints=manager,
             save_every=settings.save_every,
             log=folder.logger(job, int(state.step)),
-            label=job,
+            label=job if runs.first_process() else None,
         )
-    return state.ema
+    return sharding.on_host(state.ema)
 
 
 def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedules.Rectified, tuple[int, ...]]:
@@ -94,14 +94,15 @@ def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedule
     return denoisers.bind(jobs[name].denoiser, state.ema), SCHEDULE, (2,)
 
 
-def run(config: Any) -> None:
+def run(config: Any, path: Path) -> None:
     """Train every model, judge them beside both oracles, write everything, print the table."""
     began = time.monotonic()
     trained = list(models(config))
-    default = Path("runs/two_gaussians") / ("full" if config.full else "default")
-    folder = runs.open_run("two_gaussians", config, default)
+    folder = runs.open_run("two_gaussians", config, path)
     params = {model.name: [train(model, config, folder, seed) for seed in range(config.seeds)] for model in trained}
     training_seconds = time.monotonic() - began
+    if not runs.first_process():
+        return
 
     mixture = targets.two_gaussians()
     key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)

@@ -14,8 +14,10 @@ from typing import Any
 import yaml
 
 from experiments.cli import UserError
+from experiments.engine import Engine
 
-_NOT_SETTINGS = ("out", "resume", "config", "full")  # where and how to run, not what
+# where and how to run, not what
+_NOT_SETTINGS = {"config", "full", *(field.name for field in dataclasses.fields(Engine))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +31,13 @@ class Run:
         """The checkpoint folder of one trained model."""
         return self.path / "checkpoints" / job
 
-    def logger(self, job: str, from_step: int) -> Callable[[int, dict[str, float]], None]:
-        """A `log` for `training.fit` that appends to metrics.jsonl, after dropping what the job logged beyond from_step."""
+    def logger(self, job: str, from_step: int) -> Callable[[int, dict[str, float]], None] | None:
+        """A `log` for `training.fit` that appends to metrics.jsonl, after dropping what the job logged beyond from_step.
+
+        None in every process but the first.
+        """
+        if not first_process():
+            return None
         file = self.path / "metrics.jsonl"
         rows = [row for row in read_metrics(self.path) if row["job"] != job or row["step"] <= from_step]
         write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows))
@@ -46,17 +53,39 @@ class Run:
         write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
 
 
+def folder(config: Any, default: Path) -> Path:
+    """Where the run lives: `--resume DIR`, else `--out`, else the default.
+
+    Raises: UserError for a DIR that holds no run, or differs from --out.
+    """
+    if config.resume in (True, False, "auto", "off"):
+        return config.out or default
+    path = Path(config.resume)
+    if config.out not in (None, path):
+        raise UserError(f"--resume {path} and --out {config.out} name two folders: give one")
+    read_settings(path)
+    return path
+
+
+def first_process() -> bool:
+    """Whether this process writes the reports: the first of several, or the only one."""
+    jax = sys.modules.get("jax")
+    return jax is None or jax.process_index() == 0
+
+
 def open_run(experiment: str, config: Any, default: Path) -> Run:
-    """Create the folder of a new run, or take up an old one with `--resume`.
+    """Create the folder of a new run, or take up an old one as `--resume` says.
 
     Raises: UserError for a folder that holds another run, or cannot be written.
     """
-    path = config.out or default
+    path = folder(config, default)
     settings = {"experiment": experiment} | {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in dataclasses.asdict(config).items()
         if name not in _NOT_SETTINGS
     }
+    if not first_process():
+        return Run(path, settings)
     stored = path / "config.yaml"
     if stored.exists():
         _require_same(path, yaml.safe_load(stored.read_text()), settings, config.resume)
@@ -68,8 +97,8 @@ def open_run(experiment: str, config: Any, default: Path) -> Run:
     return Run(path, settings)
 
 
-def _require_same(path: Path, old: Any, new: dict[str, Any], resume: bool) -> None:
-    if not resume:
+def _require_same(path: Path, old: Any, new: dict[str, Any], resume: bool | str) -> None:
+    if resume in (False, "off"):
         raise UserError(f"{path} already holds a run: pass --resume to go on with it, or another --out")
     differing = [f"{key} ({old.get(key)} there, {new.get(key)} now)" for key in new if old.get(key) != new[key]]
     if differing:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments import cli
+from experiments import cli, engine, runs
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(engine.Engine):
     """Train distributional diffusion (DDM) and x_0 regression on two Gaussians, judge both at 1 to 32 steps.
 
     Writes config.yaml, metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
@@ -60,10 +60,6 @@ class Config:
     """The full protocol: beta .1, .5, 1 and 1.5, three seeds, 4,000 steps (explicit flags still win)."""
     config: Path | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
-    out: Path | None = None
-    """Folder of the run (default: runs/two_gaussians/default, or .../full)."""
-    resume: bool = False
-    """Go on with the run in --out, bit for bit as if it had never stopped; starts it where there is none."""
 
 
 PRESETS = {"full": {"beta": (0.1, 0.5, 1.0, 1.5), "seeds": 3, "steps": 4000}}
@@ -98,9 +94,11 @@ def check(config: Config) -> None:
 def run(config: Config) -> None:
     """Train, judge, write the report, print the table."""
     check(config)
+    path = runs.folder(config, Path("runs/two_gaussians") / ("full" if config.full else "default"))
+    engine.start(config, path.parent / ".jax_cache")
     from experiments import gaussian_run
 
-    gaussian_run.run(config)
+    gaussian_run.run(config, path)
 
 
 if __name__ == "__main__":

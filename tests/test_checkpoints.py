@@ -51,7 +51,7 @@ def test_only_the_newest_are_kept(tmp_path):
     with checkpoints.manager(tmp_path / "run", keep=2) as manager:
         for step in (1, 2, 3):
             checkpoints.save(manager, state_at(step))
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["2", "3"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "2", "3"]
 
 
 def test_a_flipped_byte_in_any_file_is_noticed(saved):

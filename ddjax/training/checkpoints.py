@@ -1,52 +1,142 @@
-"""Checkpoints that can be trusted: Orbax writes them atomically, a sha256 manifest tells whether they are still intact.
+"""Checkpoints that can be trusted: Orbax writes them in the background, a sha256 manifest tells whether they are intact.
 
 A step counts only with its manifest, written last. `restore` takes the newest intact step, renames damaged ones to
-`<step>.damaged` with a warning, and so never resumes from a flipped byte, a half-written step or a stray folder.
+`<step>.damaged` with a warning, and so never resumes from a flipped byte, a half-written step or a stray folder. Saved on
+any number of devices and processes, restored on any other: the shardings are those of the state that asks.
 """
 
-import hashlib
-import json
+import threading
 import warnings
 from pathlib import Path
+from typing import TextIO
 
 import jax
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
+from ddjax.training import lock, manifest
 from ddjax.training.state import TrainState
 
-_MANIFEST = "manifest.json"
+
+class Checkpoints:
+    """An open folder of checkpoints, from `manager`: close it, or use it in a `with`. One run at a time can have it."""
+
+    def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None):
+        self.folder, self.orbax = folder, orbax
+        self._lock, self._writer, self._error = lock, None, None
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def start(self, step: int, state: TrainState, metrics: dict[str, float]) -> None:
+        """Begin to save a step: the state has been copied on return, and may be donated."""
+        self.wait()
+        try:
+            self.orbax.save(step, args=ocp.args.StandardSave(_raw(state)), metrics=metrics, force=True)
+        except Exception as error:
+            raise self._failure(step, error) from error
+        self._writer = threading.Thread(target=self._finish, args=(step,))
+        self._writer.start()
+
+    def wait(self) -> None:
+        """Return when the last save is complete. Raises: OSError if it failed, a full disk above all."""
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def latest_step(self) -> int | None:
+        """The newest complete step."""
+        self.wait()
+        return self.orbax.latest_step()
+
+    def close(self) -> None:
+        """Complete the last save and let other runs have the folder. Raises: as `wait` does."""
+        try:
+            self.wait()
+        finally:
+            self.orbax.close()
+            if self._lock is not None:
+                self._lock.close()
+
+    def _finish(self, step: int) -> None:
+        try:
+            self.orbax.wait_until_finished()
+            if jax.process_index() == 0:
+                manifest.write(self.folder / str(step))
+        except Exception as error:
+            self._error = self._failure(step, error)
+
+    def _failure(self, step: int, error: Exception) -> OSError:
+        reason = "the disk is full" if "No space left" in str(error) else " ".join(str(error).split())[:300]
+        good = next((step for step in manifest.steps(self.folder) if manifest.intact(self.folder / str(step))), "none")
+        return OSError(
+            f"cannot save step {step} in {self.folder}: {reason}; last good checkpoint: {good}. Make room, then resume from it"
+        )
 
 
-def manager(folder: str | Path, *, keep: int = 2) -> ocp.CheckpointManager:
-    """An Orbax manager of `folder` that keeps the newest `keep` steps. Close it, or use it in a `with`."""
-    return _open(folder, max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=False)
+def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Checkpoints:
+    """Open `folder` for one run, which keeps the newest `keep` steps.
+
+    Args:
+        keep: at least 2, so that an intact one is left while the next is written.
+        best: name of a metric; the step with its smallest value is kept as well.
+    Raises: ValueError for keep < 2; OSError for a folder that another run uses or that cannot be written.
+    """
+    if keep < 2:
+        raise ValueError(f"at least 2 checkpoints are kept, got {keep=}")
+    folder = Path(folder).absolute()
+    held = lock.acquire(folder) if jax.process_index() == 0 else None
+    policies = [LatestN(keep)]
+    if best is not None:
+        policies.append(BestN(get_metric_fn=lambda metrics: metrics[best], reverse=True, n=1))
+    try:
+        orbax = _open(
+            folder,
+            preservation_policy=AnyPreservationPolicy(policies),
+            best_fn=None if best is None else lambda metrics: metrics[best],
+            best_mode="min",
+            cleanup_tmp_directories=True,
+        )
+    except BaseException:
+        if held is not None:
+            held.close()
+        raise
+    return Checkpoints(folder, orbax, held)
 
 
-def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
-    """Write the state of its step, then its manifest. A step already there is left as it is."""
+def save(checkpoints: Checkpoints, state: TrainState, metrics: dict[str, float] | None = None) -> None:
+    """Begin to write the state of its step, then its manifest, in the background; `checkpoints.wait()` waits for it.
+
+    A step already there is left as it is. Raises: OSError if this save, or the one before, failed.
+    """
     step = int(state.step)
-    if step in checkpoints.all_steps():
-        return
-    checkpoints.save(step, args=ocp.args.StandardSave(_raw(state)), force=True)
-    checkpoints.wait_until_finished()
-    folder = _folder(checkpoints) / str(step)
-    draft = folder / (_MANIFEST + ".draft")
-    draft.write_text(_digest(folder))
-    draft.rename(folder / _MANIFEST)
+    if step not in checkpoints.orbax.all_steps():
+        checkpoints.start(step, state, metrics or {})
 
 
-def restore(checkpoints: ocp.CheckpointManager, like: TrainState) -> TrainState | None:
+def restore(checkpoints: Checkpoints, like: TrainState) -> TrainState | None:
     """The newest intact state, in the structure, dtypes and shardings of `like`; None where there is none.
 
     Raises: ValueError for a checkpoint of another model or optimizer.
     """
-    folder = _folder(checkpoints)
-    for step in [step for step in _steps(folder) if not _intact(folder, step)]:
-        _warn(folder, step)
-        (folder / str(step)).rename(_unused(folder / f"{step}.damaged"))
-    checkpoints.reload()
-    step = checkpoints.latest_step()
-    return None if step is None else _read(checkpoints, step, like)
+    checkpoints.wait()
+    folder = checkpoints.folder
+    if jax.process_index() == 0:
+        for step in [step for step in manifest.steps(folder) if not manifest.intact(folder / str(step))]:
+            _warn(folder, step)
+            (folder / str(step)).rename(_unused(folder / f"{step}.damaged"))
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("damaged checkpoints set aside")
+    checkpoints.orbax.reload()
+    step = checkpoints.orbax.latest_step()
+    return None if step is None else _read(checkpoints.orbax, step, like)
 
 
 def restore_newest(folder: str | Path, like: TrainState) -> TrainState:
@@ -54,44 +144,34 @@ def restore_newest(folder: str | Path, like: TrainState) -> TrainState:
 
     Raises: FileNotFoundError where no intact step exists; ValueError for a checkpoint of another model or optimizer.
     """
-    for step in _steps(folder):
-        if _intact(folder, step):
-            with _open(folder, create=False) as checkpoints:
-                return _read(checkpoints, step, like)
+    folder = Path(folder).absolute()
+    for step in manifest.steps(folder):
+        if manifest.intact(folder / str(step)):
+            with _open(folder, create=False, read_only=True) as orbax:
+                return _read(orbax, step, like)
         _warn(folder, step)
     raise FileNotFoundError(f"no intact checkpoint under {folder}")
 
 
-def _open(folder: str | Path, **options) -> ocp.CheckpointManager:
+def restore_best(folder: str | Path, like: TrainState, *, metric: str) -> TrainState:
+    """The intact state whose `metric` was smallest when it was saved (`manager(best=metric)`), read only as above."""
+    folder = Path(folder).absolute()
+    with _open(folder, create=False, read_only=True) as orbax:
+        intact = [step for step in manifest.steps(folder) if manifest.intact(folder / str(step))]
+        values = {step: (orbax.metrics(step) or {}).get(metric) for step in intact}
+        known = {step: value for step, value in values.items() if value is not None}
+        if not known:
+            raise FileNotFoundError(f"no intact checkpoint with a {metric!r} under {folder}")
+        return _read(orbax, min(known, key=known.get), like)
+
+
+def _open(folder: Path, **options) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(**options)
-    return ocp.CheckpointManager(
-        Path(folder).absolute(), options=options, item_handlers=ocp.StandardCheckpointHandler()
-    )
+    return ocp.CheckpointManager(folder, options=options, item_handlers=ocp.StandardCheckpointHandler())
 
 
-def _folder(checkpoints: ocp.CheckpointManager) -> Path:
-    return Path(str(checkpoints.directory))
-
-
-def _warn(folder: str | Path, step: int) -> None:
+def _warn(folder: Path, step: int) -> None:
     warnings.warn(f"checkpoint {folder}/{step} is damaged or incomplete; using an earlier one", stacklevel=3)
-
-
-def _steps(folder: str | Path) -> list[int]:
-    folder = Path(folder)
-    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
-
-
-def _digest(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_MANIFEST))
-    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return json.dumps(digests, indent=0)
-
-
-def _intact(folder: str | Path, step: int) -> bool:
-    manifest = Path(folder) / str(step) / _MANIFEST
-    return manifest.is_file() and manifest.read_bytes() == _digest(manifest.parent).encode()
 
 
 def _unused(path: Path) -> Path:
@@ -104,12 +184,12 @@ def _raw(state: TrainState) -> TrainState:
     return state._replace(key=jax.random.key_data(state.key))
 
 
-def _read(checkpoints: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
+def _read(orbax: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
     wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, _raw(like))
-    stored = checkpoints.item_metadata(step)
+    stored = orbax.item_metadata(step)
     if stored is None or _signature(stored) != _signature(wanted):
-        raise ValueError(f"checkpoint {checkpoints.directory}/{step} holds another model or optimizer than this run's")
-    state = checkpoints.restore(step, args=ocp.args.StandardRestore(wanted))
+        raise ValueError(f"checkpoint {orbax.directory}/{step} holds another model or optimizer than this run's")
+    state = orbax.restore(step, args=ocp.args.StandardRestore(wanted))
     return state._replace(key=jax.random.wrap_key_data(state.key, impl=jax.random.key_impl(like.key)))
 
 

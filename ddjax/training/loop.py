@@ -1,4 +1,4 @@
-"""The training loop: many steps per dispatch where that is faster, checkpoints, a stop on NaN and on SIGTERM."""
+"""The training loop: many steps per dispatch where that is faster, checkpoints, a stop on NaN and on signals."""
 
 import signal
 import threading
@@ -8,22 +8,24 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from ddjax.training import checkpoints as ckpt
 from ddjax.training.progress import progress
+from ddjax.training.sharding import agreed
 from ddjax.training.state import TrainState, TrainStep
 from ddjax.types import Key, Network
+
+_STOPS = (signal.SIGTERM, signal.SIGUSR1)
 
 Log = Callable[[int, dict[str, float]], None]
 
 
 class Interrupted(Exception):
-    """SIGTERM arrived: the state of `step` has been saved where checkpoints are kept."""
+    """SIGTERM or SIGUSR1 arrived: the state of `step` has been saved where checkpoints are kept."""
 
-    def __init__(self, step: int):
-        super().__init__(f"stopped by SIGTERM at step {step}")
-        self.step = step
+    def __init__(self, step: int, signum: int):
+        super().__init__(f"stopped by {signal.Signals(signum).name} at step {step}")
+        self.step, self.signum = step, signum
 
 
 def fit(
@@ -33,7 +35,7 @@ def fit(
     *,
     steps: int,
     chunk: int = 100,
-    checkpoints: ocp.CheckpointManager | None = None,
+    checkpoints: ckpt.Checkpoints | None = None,
     save_every: int = 1000,
     log: Log | None = None,
     label: str | None = "training",
@@ -51,7 +53,8 @@ def fit(
         scanned: False dispatches each step by itself, for networks that `may_scan` refuses.
     Returns: the state at `steps`.
     Raises: ValueError for a chunk or save_every that does not fit; FloatingPointError at the first loss that is not
-        finite, the last good checkpoint untouched; Interrupted after SIGTERM, the state saved.
+        finite, the last good checkpoint untouched; Interrupted after SIGTERM or SIGUSR1, the state saved; OSError when
+        a checkpoint cannot be written.
     """
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
@@ -60,13 +63,12 @@ def fit(
         key_batch, _ = state.keys()
         return train_step(state, batch(key_batch))
 
-    run = (_scan if scanned else _dispatch)(one)
     step = int(state.step)
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
-    with _sigterm() as stopped, display as update:
-        pending = None
+    with _signals() as stopped, display as update:
+        run, pending = _scan(one) if scanned else _dispatch(one, stopped), None
 
-        def report(first: int, stacked: dict[str, Any]) -> None:
+        def report(first: int, stacked: dict[str, Any]) -> dict[str, float]:
             host = {name: np.asarray(values) for name, values in jax.device_get(stacked).items()}
             _require_finite(host["loss"], first, checkpoints)
             means = {name: float(values.mean()) for name, values in host.items()}
@@ -74,21 +76,25 @@ def fit(
             update(last, means)
             if log:
                 log(last, means)
+            return means
 
         while step < steps:
-            length = min(chunk - step % chunk, steps - step)
-            state, metrics = run(state, length)
+            state, metrics = run(state, min(chunk - step % chunk, steps - step))
             if pending:
                 report(*pending)
             pending = (step, metrics)
-            step += length
-            if step % save_every == 0 or step == steps or stopped.is_set():
-                report(*pending)
+            step += len(metrics["loss"])
+            stop = agreed(stopped)
+            if step % save_every == 0 or step == steps or stop:
+                means = report(*pending)
                 pending = None
                 if checkpoints is not None:
-                    ckpt.save(checkpoints, state)
-            if stopped.is_set() and step < steps:
-                raise Interrupted(step)
+                    ckpt.save(checkpoints, state, means)
+            if step == steps or stop:
+                if checkpoints is not None:
+                    checkpoints.wait()
+                if step < steps:
+                    raise Interrupted(step, stop)
     return state
 
 
@@ -105,8 +111,11 @@ def _scan(one: Callable) -> Callable:
     return jax.jit(lambda state, n: jax.lax.scan(one, state, None, length=n), static_argnums=1, donate_argnums=0)
 
 
-def _dispatch(one: Callable) -> Callable:
-    """run(state, n): n dispatches of one step, metrics as lists; at most two steps wait on the device at a time."""
+def _dispatch(one: Callable, stopped: list[int]) -> Callable:
+    """run(state, n): n dispatches of one step, fewer once stopped, metrics as lists.
+
+    At most two steps wait on the device at a time, so that a signal is answered within two.
+    """
     single = jax.jit(one, donate_argnums=0)
 
     def run(state: TrainState, n: int) -> tuple[TrainState, dict[str, list[jax.Array]]]:
@@ -115,12 +124,14 @@ def _dispatch(one: Callable) -> Callable:
             state, row = single(state, None)
             jax.block_until_ready(rows[-1:])
             rows.append(row)
+            if agreed(stopped):
+                break
         return state, {name: [row[name] for row in rows] for name in rows[0]}
 
     return run
 
 
-def _require_finite(losses: np.ndarray, first: int, checkpoints: ocp.CheckpointManager | None) -> None:
+def _require_finite(losses: np.ndarray, first: int, checkpoints: ckpt.Checkpoints | None) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         kept = "none" if checkpoints is None else checkpoints.latest_step()
@@ -128,14 +139,15 @@ def _require_finite(losses: np.ndarray, first: int, checkpoints: ocp.CheckpointM
 
 
 @contextmanager
-def _sigterm() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets while the loop runs (in the main thread, where Python allows handlers)."""
-    stopped = threading.Event()
+def _signals() -> Iterator[list[int]]:
+    """A list that SIGTERM and SIGUSR1 join while the loop runs (in the main thread, where Python allows handlers)."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield stopped
+        yield received
         return
-    previous = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    previous = {signum: signal.signal(signum, lambda signum, _: received.append(signum)) for signum in _STOPS}
     try:
-        yield stopped
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

@@ -12,10 +12,12 @@ across its batch, the optimal-transport coupling above all, is done over the glo
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -57,6 +59,20 @@ def shard_batch(local: Any, mesh: Mesh) -> Any:
         return jax.make_array_from_process_local_data(sharding, leaf)
 
     return jax.tree.map(whole, local)
+
+
+def agreed(values: Sequence[int]) -> int:
+    """The largest of the values that any process has, the same on all of them; 0 where none has one.
+
+    Processes must stop at the same step. One process alone just looks; several exchange a number.
+    """
+    largest = max(values, default=0)
+    return largest if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(largest)).max())
+
+
+def on_host(tree: Any) -> Any:
+    """The whole arrays as NumPy's, in every process, however they lie on the devices."""
+    return jax.device_get(tree) if jax.process_count() == 1 else multihost_utils.process_allgather(tree, tiled=True)
 
 
 def on_mesh(train_step: TrainStep, mesh: Mesh, *, fully: bool = False) -> TrainStep:

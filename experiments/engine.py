@@ -1,0 +1,82 @@
+"""How a run is carried out, whatever it computes: devices, processes, determinism, memory, resuming.
+
+An experiment's Config inherits from `Engine`, calls `start` before it imports anything that imports jax, and lays its
+training over `layout`. None of these settings changes a result beyond rounding, so a run may go on under others.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+HEARTBEAT = 20  # seconds without a sign of life after which a process counts as lost
+REPORT = 3600  # seconds that the others wait at the end for the process that judges and reports
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Settings of carrying out; see docs/scaling.md."""
+
+    out: Path | None = None
+    """Folder of the run (default: named after the experiment, under runs/)."""
+    resume: str = "off"
+    """auto: go on with the run in --out, bit for bit as if it had never stopped, or start it; DIR: go on with the run there; off: refuse a used folder. The bare flag means auto."""
+    distributed: Literal["auto", "off"] = "off"
+    """auto: join the processes that SLURM, a TPU pod or Open MPI started; each brings its devices."""
+    model_shards: int = 1
+    """Split every parameter over this many devices; the other factor of the device count splits the batch."""
+    fully_sharded: bool = False
+    """Split parameters and optimizer over all devices, instead of keeping them whole on each."""
+    deterministic: bool = False
+    """Refuse kernels that add in a varying order (GPU): the same seed gives the same bits, more slowly."""
+    memory_fraction: float | None = None
+    """Share of GPU memory taken at start, in (0, 1]; 0 takes it as needed (default: JAX's own, .75)."""
+
+
+def check(config: Engine) -> None:
+    """Raises: ValueError for settings that no machine can have."""
+    if config.model_shards < 1:
+        raise ValueError(f"--model-shards must be at least 1, got {config.model_shards}")
+    if config.memory_fraction is not None and not 0 <= config.memory_fraction <= 1:
+        raise ValueError(f"--memory-fraction must lie in [0, 1], got {config.memory_fraction}")
+
+
+def start(config: Engine, cache: Path) -> None:
+    """Set what must be set before jax is imported, keep compiled programs in `cache`, and join the other processes.
+
+    Raises: ValueError where no cluster is found; what the environment already says about the cache wins.
+    """
+    check(config)
+    if config.memory_fraction is not None:
+        name = "XLA_PYTHON_CLIENT_MEM_FRACTION" if config.memory_fraction else "XLA_PYTHON_CLIENT_PREALLOCATE"
+        os.environ[name] = f"{config.memory_fraction:g}" if config.memory_fraction else "false"
+    if config.deterministic:
+        flags = "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    import jax
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache.absolute()))
+    if config.distributed == "auto":
+        try:
+            jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=REPORT)
+        except ValueError:
+            raise ValueError(
+                "--distributed auto found no cluster: start the processes under SLURM, Open MPI or on a TPU pod"
+            ) from None
+
+
+def layout(config: Engine, state: Any, train_step: Any) -> tuple[Any, Any]:
+    """State and step laid over all devices, as the settings say; as they are on a single one.
+
+    Raises: ValueError for a mesh that does not fit.
+    """
+    import jax
+
+    from ddjax.training import sharding
+
+    if jax.device_count() == 1 and config.model_shards == 1:
+        return state, train_step
+    mesh = sharding.mesh(-1, config.model_shards)
+    fully = config.fully_sharded
+    return sharding.shard_state(state, mesh, fully=fully), sharding.on_mesh(train_step, mesh, fully=fully)
