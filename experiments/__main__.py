@@ -3,14 +3,21 @@
 EXPERIMENTS = """\
 Experiments of ddjax (time on 2 CPU cores; each has --help):
 
-  python -m experiments.two_gaussians   train and judge distributional diffusion on the paper's target    3 min
-  python -m experiments.two_gaussians --full   four betas, three seeds                                  35 min
-  python -m experiments.limits          what no training can beat: exact oracles at every step count     1 min
-  python -m experiments.dispersion      the spread that lam and beta imply, trained against theory       1 min
-  python -m experiments.traps           three published mistakes, and what each costs                      1 min
-  python -m experiments.benchmark       training and sampling speed against torch (extra: bench)            3 min
-  python -m experiments.coupling_solvers   exact and Sinkhorn couplings, timed side by side                   5 min
-  python -m experiments.sample          draw samples from a saved run                                 seconds
+  python -m experiments.two_gaussians          train and judge distributional diffusion on the paper's target      3 min
+  python -m experiments.two_gaussians --full   four betas, three seeds                                            35 min
+  python -m experiments.two_moons              flow matching, OT coupling, guidance and DDM on two moons          10 min
+  python -m experiments.conditional_ot         the curse of conditions: three couplings, three conditions          5 min
+  python -m experiments.images                 DDM beside regression on digits (also glyphs, photos, your own)    15 min
+  python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min
+  python -m experiments.dispersion             the spread that lam and beta imply, trained against theory          1 min
+  python -m experiments.traps                  three published mistakes, and what each costs                       1 min
+  python -m experiments.benchmark              training and sampling speed against torch (extra: bench)            3 min
+  python -m experiments.benchmark.images       UNet and DiT steps against torch; early and late xi                 2 min
+  python -m experiments.benchmark.coupling     OT-coupled steps against torchcfm                                   1 min
+  python -m experiments.coupling_solvers       exact and Sinkhorn couplings, timed side by side                    7 min
+  python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min
+  python -m experiments.fetch                  download MNIST, Fashion-MNIST or CIFAR-10                         minutes
+  python -m experiments.sample                 draw samples from a saved run                                     seconds
 """
 
 if __name__ == "__main__":

@@ -63,8 +63,10 @@ def _fail(error: Any, code: int) -> None:
 
 
 def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = None) -> Config:
-    """Defaults, then presets (`--full`), then `--config FILE.yaml`, then the command line: the later one wins.
+    """Defaults, then presets, then `--config FILE.yaml`, then the command line: the later one wins.
 
+    Args:
+        presets: words of the command line and the settings they stand for: `{"full": {...}, "preset digits": {...}}`.
     Raises: UserError for an unknown flag or key, naming the nearest valid one, or a file that cannot be read.
     """
     names = [field.name for field in dataclasses.fields(make)]
@@ -72,8 +74,9 @@ def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = 
         if word.startswith("--"):
             _require_known(word[2:].partition("=")[0].removeprefix("no-").replace("-", "_"), [*names, "help"], word)
     words: list[str] = []
+    given = f"{' '.join(argv)} ".replace("=", " ")
     for flag, preset in (presets or {}).items():
-        if f"--{flag}" in argv:
+        if f"--{flag} " in given:
             words += _words(preset)
     file = _value_of("--config", argv)
     if file is not None:

@@ -99,9 +99,7 @@ def _training(coupling: couplings.Coupling, batch: int, steps: int, labelled: bo
         return flows.network_velocity(network, schedule)(params, key, x_t, t, None)
 
     optimizer = optax.adamw(2e-3, weight_decay=0.01)
-    train_step = training.make_train_step(
-        objectives.flow_matching(velocity, schedule, coupling=coupling), optimizer
-    )
+    train_step = training.make_train_step(objectives.flow_matching(velocity, schedule, coupling=coupling), optimizer)
 
     def one(state: training.TrainState, _: None):
         drawn = toys.two_moons(state.keys()[0], batch, noise=0.03)

@@ -1,7 +1,8 @@
 """How a run is carried out, whatever it computes: devices, processes, determinism, memory, resuming.
 
 An experiment's Config inherits from `Engine`, calls `start` before it imports anything that imports jax, and lays its
-training over `layout`. None of these settings changes a result beyond rounding, so a run may go on under others.
+training over `layout` (`experiments.jobs` does). None of these settings changes a result beyond rounding, so a run may go
+on under others.
 """
 
 import os
@@ -20,7 +21,8 @@ class Engine:
     out: Path | None = None
     """Folder of the run (default: named after the experiment, under runs/)."""
     resume: str = "off"
-    """auto: go on with the run in --out, bit for bit as if it had never stopped, or start it; DIR: go on with the run there; off: refuse a used folder. The bare flag means auto."""
+    """auto, or the bare flag: go on with the run in --out, bit for bit as if it had never stopped, or start it; DIR: go
+    on with the run there; off: refuse a used folder."""
     distributed: Literal["auto", "off"] = "off"
     """auto: join the processes that SLURM, a TPU pod or Open MPI started; each brings its devices."""
     model_shards: int = 1
@@ -41,10 +43,10 @@ def check(config: Engine) -> None:
         raise ValueError(f"--memory-fraction must lie in [0, 1], got {config.memory_fraction}")
 
 
-def start(config: Engine, cache: Path) -> None:
-    """Set what must be set before jax is imported, keep compiled programs in `cache`, and join the other processes.
+def start(config: Engine) -> None:
+    """Set what must be set before jax is imported, then join the other processes.
 
-    Raises: ValueError where no cluster is found; what the environment already says about the cache wins.
+    Raises: ValueError where no cluster is found.
     """
     check(config)
     if config.memory_fraction is not None:
@@ -53,17 +55,23 @@ def start(config: Engine, cache: Path) -> None:
     if config.deterministic:
         flags = "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
-    import jax
-
-    if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", str(cache.absolute()))
     if config.distributed == "auto":
+        import jax
+
         try:
             jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=REPORT)
         except ValueError:
             raise ValueError(
                 "--distributed auto found no cluster: start the processes under SLURM, Open MPI or on a TPU pod"
             ) from None
+
+
+def keep_compiled(folder: Path) -> None:
+    """Keep compiled programs in `folder`, for the next start; what the environment says wins."""
+    import jax
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
 
 
 def layout(config: Engine, state: Any, train_step: Any) -> tuple[Any, Any]:

@@ -1,7 +1,6 @@
 """Judging samplers against a known truth: every number with its floor and its range."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import jax
@@ -12,30 +11,10 @@ from jaxtyping import Array
 from ddjax import denoisers, metrics, mixtures, paths, samplers, schedules, times
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Denoiser, Key, Params, Schedule, Step
+from experiments.numbers import Number, measured, table
 
 Draw = Callable[[Params, Key, float, Array], Array]
 Metric = Callable[[Array, Array], Array]
-
-
-@dataclass(frozen=True)
-class Number:
-    """One measured number: mean over draws, their range, and the floor it stands on."""
-
-    model: str
-    metric: str
-    nfe: int
-    churn: float
-    value: float
-    low: float
-    high: float
-    seeds: int
-    draws: int
-    floor: float
-    floor_std: float
-
-    def row(self) -> dict:
-        """As a row of summary.json."""
-        return asdict(self)
 
 
 def make_draw(
@@ -94,10 +73,8 @@ def sweep(
                 for name, (metric, _) in floors.items():
                     values[name].append(float(metric(x, y)))
             for name, (_, floor) in floors.items():
-                by_seed = np.reshape(values[name], (len(params), repeats)).mean(1)
-                spread = float(np.min(values[name])), float(np.max(values[name]))
-                value = float(np.median(by_seed))
-                numbers.append(Number(model, name, steps, float(e), value, *spread, len(params), len(keys), *floor))
+                draws = np.reshape(values[name], (len(params), repeats))
+                numbers.append(measured(model, name, steps, draws, floor, churn=float(e)))
     return numbers
 
 
@@ -158,24 +135,6 @@ def gap_closed(numbers: Sequence[Number], metric: str, limit: str) -> dict[str, 
         if "oracle" not in n.model and n.nfe in limits:
             shares.setdefault(n.model, {})[n.nfe] = (limits[n.nfe] - n.value) / (limits[n.nfe] - n.floor)
     return shares
-
-
-def table(numbers: Sequence[Number], metric: str) -> str:
-    """A Markdown table of one metric, models by steps."""
-    chosen = [number for number in numbers if number.metric == metric]
-    steps = sorted({number.nfe for number in chosen})
-    lines = ["| model | churn | " + " | ".join(f"{n} step{'s' * (n > 1)}" for n in steps) + " |"]
-    lines.append("|---|---|" + "---|" * len(steps))
-    for model in dict.fromkeys(number.model for number in chosen):
-        of_model = [number for number in chosen if number.model == model]
-        for e in sorted({number.churn for number in of_model}):
-            # one step has no churn: its number belongs to every row
-            cells = {number.nfe: number for number in of_model if number.churn == e or number.nfe == 1}
-            shown = (f"{cells[n].value:.2g}" if n in cells else "" for n in steps)
-            lines.append(f"| {model} | {e:g} | " + " | ".join(shown) + " |")
-    floor = chosen[0]
-    lines.append(f"\nfloor {floor.floor:.1e} +- {floor.floor_std:.1e}")
-    return "\n".join(lines)
 
 
 def oracle_ladder(

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.evaluation import Number, Spread
+from experiments.evaluation import Spread
+from experiments.numbers import Number
 
 # Okabe-Ito: distinct for colour-blind readers
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def samples(pictures: dict[str, Sequence[np.ndarray]], truth: np.ndarray, nfe: Sequence[int]) -> Figure:
@@ -19,7 +20,7 @@ def samples(pictures: dict[str, Sequence[np.ndarray]], truth: np.ndarray, nfe: S
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     low, high = truth.min(0) - 1.0, truth.max(0) + 1.0
     for row, (name, clouds) in zip(axes, pictures.items(), strict=True):
-        for axis, cloud, color in zip(row, [*clouds, truth], [_COLORS[0]] * len(nfe) + ["0.4"], strict=True):
+        for axis, cloud, color in zip(row, [*clouds, truth], [COLORS[0]] * len(nfe) + ["0.4"], strict=True):
             axis.scatter(cloud[:, 0], cloud[:, 1], s=1.0, alpha=0.4, color=color, linewidths=0, rasterized=True)
             axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
         row[0].set_ylabel(name.replace(" (", "\n("), fontsize=8)
@@ -42,7 +43,7 @@ def distance_by_steps(numbers: Sequence[Number], metric: str, *, churn: float) -
         of_model = [n for n in chosen if n.model == model]
         value, low, high = (np.maximum([getattr(n, name) for n in of_model], clip) for name in ("value", "low", "high"))
         bars = np.stack([np.maximum(value - low, 0), np.maximum(high - value, 0)])
-        style = {"linestyle": "--" if "oracle" in model else "-", "color": _COLORS[i % len(_COLORS)]}
+        style = {"linestyle": "--" if "oracle" in model else "-", "color": COLORS[i % len(COLORS)]}
         axis.errorbar([n.nfe for n in of_model], value, bars, marker="o", markersize=4, capsize=2, label=model, **style)
     axis.axhspan(clip / 2, clip, color="0.85", label="within one floor standard deviation")
     steps = sorted({n.nfe for n in chosen})
@@ -65,7 +66,7 @@ def spread(curves: dict[str, Spread]) -> Figure:
         for learned in curve.learned:
             label = name if learned is curve.learned[0] else None
             axis.plot(
-                curve.t, learned, marker="o", markersize=3, linewidth=1, color=_COLORS[i % len(_COLORS)], label=label
+                curve.t, learned, marker="o", markersize=3, linewidth=1, color=COLORS[i % len(COLORS)], label=label
             )
     axis.plot(curve.t, curve.exact, color="black", linestyle="--", label="exact")
     axis.set(xlabel="t", ylabel="posterior standard deviation of $x_0$ given $x_t$")
@@ -85,7 +86,7 @@ def training(rows: Sequence[dict[str, Any]]) -> Figure:
                 (row["step"], row[name]) for row in rows if row["job"] == job and (name == "loss" or row["interaction"])
             ]
             if points:
-                axis.plot(*zip(*points, strict=True), linewidth=1, color=_COLORS[i % len(_COLORS)], label=job)
+                axis.plot(*zip(*points, strict=True), linewidth=1, color=COLORS[i % len(COLORS)], label=job)
         axis.set(xlabel="step", title=name, yscale="log" if name == "loss" else "linear")
     axes[0].legend(fontsize=7, frameon=False)
     return figure

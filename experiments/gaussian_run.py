@@ -9,10 +9,11 @@ import jax
 import numpy as np
 import optax
 
-from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, training, weights
-from ddjax.training import checkpoints, sharding
+from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, weights
+from ddjax.training import checkpoints
 from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
-from experiments import engine, evaluation, figures, report, runs, targets
+from experiments import evaluation, figures, gaussian_report, jobs, runs, targets
+from experiments.numbers import table
 
 SCHEDULE = schedules.Rectified()
 SPREAD_TIMES = np.linspace(0.2, 0.95, 16)
@@ -51,31 +52,21 @@ def optimizer(settings: Any) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
 
 
-def initial_state(model: Model, settings: Any, seed: int) -> training.TrainState:
-    """The state at step 0, a function of the seed alone."""
-    key_init, key_state = jax.random.split(jax.random.key(seed))
-    return training.TrainState.create(model.network.init(key_init), optimizer(settings), key_state)
-
-
 def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
-    """Train one model from scratch, or from its newest intact checkpoint; the averaged parameters."""
-    job = f"{model.name}-seed{seed}"
+    """Train one model; the averaged parameters."""
     mixture = targets.two_gaussians()
-    train_step = training.make_train_step(model.loss_fn, optimizer(settings), ema_decay=settings.ema_decay)
-    state, train_step = engine.layout(settings, initial_state(model, settings, seed), train_step)
-    with checkpoints.manager(folder.checkpoints(job)) as manager:
-        state = checkpoints.restore(manager, state) or state
-        state = training.fit(
-            state,
-            train_step,
-            lambda key: mixture.sample(key, settings.batch),
-            steps=settings.steps,
-            checkpoints=manager,
-            save_every=settings.save_every,
-            log=folder.logger(job, int(state.step)),
-            label=job if runs.first_process() else None,
-        )
-    return sharding.on_host(state.ema)
+    return jobs.train(
+        folder,
+        f"{model.name}-seed{seed}",
+        model.network,
+        model.loss_fn,
+        optimizer(settings),
+        lambda key: mixture.sample(key, settings.batch),
+        seed=seed,
+        steps=settings.steps,
+        save_every=settings.save_every,
+        ema_decay=settings.ema_decay,
+    )
 
 
 def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedules.Rectified, tuple[int, ...]]:
@@ -85,20 +76,21 @@ def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedule
         name: of the checkpoint folder, for instance "ddm-beta1-seed0"; None takes the first.
     Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
     """
-    jobs = {f"{model.name}-seed{seed}": model for model in models(settings) for seed in range(settings.seeds)}
-    name = name or next(iter(jobs))
-    if name not in jobs:
-        raise ValueError(f"this run has the models {', '.join(jobs)}; got {name!r}")
-    like = initial_state(jobs[name], settings, 0)
+    found = {f"{model.name}-seed{seed}": model for model in models(settings) for seed in range(settings.seeds)}
+    name = name or next(iter(found))
+    if name not in found:
+        raise ValueError(f"this run has the models {', '.join(found)}; got {name!r}")
+    like = jobs.initial_state(found[name].network, optimizer(settings), 0)
     state = checkpoints.restore_newest(path / "checkpoints" / name, like)
-    return denoisers.bind(jobs[name].denoiser, state.ema), SCHEDULE, (2,)
+    return denoisers.bind(found[name].denoiser, state.ema), SCHEDULE, (2,)
 
 
-def run(config: Any, path: Path) -> None:
+def run(config: Any) -> None:
     """Train every model, judge them beside both oracles, write everything, print the table."""
     began = time.monotonic()
     trained = list(models(config))
-    folder = runs.open_run("two_gaussians", config, path)
+    default = Path("runs/two_gaussians") / ("full" if config.full else "default")
+    folder = runs.open_run("two_gaussians", config, default)
     params = {model.name: [train(model, config, folder, seed) for seed in range(config.seeds)] for model in trained}
     training_seconds = time.monotonic() - began
     if not runs.first_process():
@@ -151,8 +143,8 @@ def run(config: Any, path: Path) -> None:
     figures.distance_by_steps(numbers, "mmd2", churn=config.churn[-1]).savefig(folder.path / "mmd2.png", dpi=110)
     figures.spread(spreads).savefig(folder.path / "spread.png", dpi=110)
     figures.training(runs.read_metrics(folder.path)).savefig(folder.path / "training.png", dpi=110)
-    report.write(folder.path, summary, numbers)
-    print(evaluation.table(numbers, "mmd2"))
+    gaussian_report.write(folder.path, summary, numbers)
+    print(table(numbers, "mmd2"))
     for name, shares in summary["gap_closed"].items():
         told = ", ".join(f"{steps}: {100 * share:.2f} %" for steps, share in shares.items())
         print(f"gap closed between the exact mean and the floor at equal steps, {name}: {told}")

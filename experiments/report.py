@@ -1,4 +1,4 @@
-"""A self-contained HTML page of a run: tables, figures and what produced them."""
+"""Self-contained HTML pages of runs: the pieces that every report is made of."""
 
 import base64
 import html
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.evaluation import Number
+from experiments.numbers import Number, has_churn, rows
 from experiments.runs import write_atomically
 
 _STYLE = """
@@ -14,55 +14,58 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .7rem; text-align: right }
 th { border-bottom: 2px solid #888 } td { border-bottom: 1px solid #ddd }
 td:first-child, th:first-child { text-align: left }
-small { color: #666; display: block; white-space: nowrap } img { max-width: 100% }
+small { color: #666; display: block } td small { white-space: nowrap } img { max-width: 100% }
 """
 
-_FIGURES = {
-    "samples.png": "Samples by number of steps. The exact mean is a perfect classical model: what it lacks, no training adds.",
-    "mmd2.png": "Distance to the truth against steps. Dashed: the two oracles. Grey: not told from the truth.",
-    "spread.png": "Spread of the learned posterior against the exact one.",
-    "training.png": "Training curves: means over 100 steps.",
-}
-_METRICS = {
-    "mmd2": "MMD², Gaussian kernel of bandwidth 1, U-statistic (may be negative)",
-    "sliced_w2": "Sliced W₂, Euclidean ground cost, power 2, 64 projections",
-}
 
-
-def write(folder: Path, summary: dict[str, Any], numbers: Sequence[Number]) -> None:
-    """Write report.html into `folder`, its figures embedded."""
+def page(folder: Path, summary: dict[str, Any], body: Sequence[str]) -> None:
+    """Write report.html into `folder`: what was run, where, `body`, and the settings."""
     provenance = " · ".join(f"{key}: {value}" for key, value in summary["provenance"].items())
-    body = [f"<h1>{summary['experiment'].replace('_', ' ')}</h1>", f"<p><small>{html.escape(provenance)}</small></p>"]
-    for metric in dict.fromkeys(number.metric for number in numbers):
-        body.append(_table([number for number in numbers if number.metric == metric], _METRICS[metric]))
-    body.append(f"<p><small>In brackets: {html.escape(summary['interval'])}.</small></p>")
-    for name, shares in summary["gap_closed"].items():
-        told = ", ".join(f"{steps}: {100 * share:.2f} %" for steps, share in shares.items())
-        body.append(f"<p>Gap closed between the exact mean and the floor by {html.escape(name)}, by steps: {told}.</p>")
-    for name, curve in summary["spread"].items():
-        error = 100 * curve["mean_error"]
-        body.append(
-            f"<p>Posterior spread of {html.escape(name)}: off by {error:.1f} % on average over t in [.2, .95].</p>"
-        )
-    body += [_figure(folder / name, caption) for name, caption in _FIGURES.items() if (folder / name).exists()]
+    title = summary["experiment"].replace("_", " ")
     settings = "\n".join(f"{key}: {value}" for key, value in summary["settings"].items())
-    body.append(f"<h2>Settings</h2><pre>{html.escape(settings)}</pre>")
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>ddjax report</title><style>{_STYLE}</style>'
-    write_atomically(folder / "report.html", head + "\n".join(body) + "</html>\n")
+    parts = [
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>',
+        f"<h1>{title}</h1>",
+        f"<p><small>{html.escape(provenance)}</small></p>",
+        *body,
+        f"<h2>Settings</h2><pre>{html.escape(settings)}</pre></html>\n",
+    ]
+    write_atomically(folder / "report.html", "\n".join(parts))
 
 
-def _table(numbers: Sequence[Number], title: str) -> str:
+def heading(text: str) -> str:
+    """A section's title."""
+    return f"<h2>{html.escape(text)}</h2>"
+
+
+def paragraph(text: str, *, small: bool = False) -> str:
+    """A sentence or two; small print where it explains a table."""
+    text = html.escape(text)
+    return f"<p><small>{text}</small></p>" if small else f"<p>{text}</p>"
+
+
+def number_table(numbers: Sequence[Number], title: str) -> str:
+    """One metric, models by steps: values with the range of their draws, and the floor."""
     steps = sorted({number.nfe for number in numbers})
-    rows = ["<tr><th>model</th><th>churn</th>" + "".join(f"<th>{n}</th>" for n in steps) + "</tr>"]
-    for model in dict.fromkeys(number.model for number in numbers):
-        of_model = [number for number in numbers if number.model == model]
-        for churn in sorted({number.churn for number in of_model}):
-            cells = {number.nfe: number for number in of_model if number.churn == churn or number.nfe == 1}
-            shown = "".join(_cell(cells.get(n)) for n in steps)
-            rows.append(f"<tr><td>{html.escape(model)}</td><td>{churn:g}</td>{shown}</tr>")
+    heads = ["model", *["churn"] * has_churn(numbers), *map(str, steps)]
+    lines = ["<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
+    for names, cells in rows(numbers):
+        told = "".join(f"<td>{html.escape(name)}</td>" for name in names)
+        lines.append(f"<tr>{told}{''.join(_cell(cells.get(n)) for n in steps)}</tr>")
     one = numbers[0]
-    floor = f"floor {one.floor:.1e} ± {one.floor_std:.1e} (two fresh samples of the truth)"
-    return f"<h2>{html.escape(title)}</h2><p>{floor}; columns are steps</p><table>{''.join(rows)}</table>"
+    floor = f"floor {one.floor:.2g} ± {one.floor_std:.1g} (two fresh samples of the truth)"
+    return f"{heading(title)}<p>{floor}; columns are steps</p><table>{''.join(lines)}</table>"
+
+
+def plain_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Words and numbers as they are."""
+    cells = [f"<tr>{''.join(f'<td>{html.escape(word)}</td>' for word in line)}</tr>" for line in lines]
+    return f"<table><tr>{''.join(f'<th>{html.escape(head)}</th>' for head in heads)}</tr>{''.join(cells)}</table>"
+
+
+def figures(folder: Path, captions: dict[str, str]) -> list[str]:
+    """The figures of `folder` (PNG or GIF) that exist, embedded, in the order of their captions."""
+    return [_figure(folder / name, caption) for name, caption in captions.items() if (folder / name).exists()]
 
 
 def _cell(number: Number | None) -> str:
@@ -73,5 +76,5 @@ def _cell(number: Number | None) -> str:
 
 def _figure(path: Path, caption: str) -> str:
     data, caption = base64.b64encode(path.read_bytes()).decode(), html.escape(caption)
-    image = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
+    image = f'<img alt="{caption}" src="data:image/{path.suffix[1:]};base64,{data}">'
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from experiments.cli import UserError
-from experiments.engine import Engine
+from experiments.engine import Engine, keep_compiled
 
 # where and how to run, not what
 _NOT_SETTINGS = {"config", "full", *(field.name for field in dataclasses.fields(Engine))}
@@ -26,20 +26,23 @@ class Run:
 
     path: Path
     settings: dict[str, Any]
+    engine: Engine
 
     def checkpoints(self, job: str) -> Path:
         """The checkpoint folder of one trained model."""
         return self.path / "checkpoints" / job
 
-    def logger(self, job: str, from_step: int) -> Callable[[int, dict[str, float]], None] | None:
-        """A `log` for `training.fit` that appends to metrics.jsonl, after dropping what the job logged beyond from_step.
+    def logger(
+        self, job: str, from_step: int, name: str = "metrics.jsonl"
+    ) -> Callable[[int, dict[str, float]], None] | None:
+        """A `log` for `training.fit` that appends to `name`, after dropping what the job logged there beyond from_step.
 
         None in every process but the first.
         """
         if not first_process():
             return None
-        file = self.path / "metrics.jsonl"
-        rows = [row for row in read_metrics(self.path) if row["job"] != job or row["step"] <= from_step]
+        file = self.path / name
+        rows = [row for row in read_metrics(self.path, name) if row["job"] != job or row["step"] <= from_step]
         write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows))
 
         def log(step: int, metrics: dict[str, float]) -> None:
@@ -80,12 +83,13 @@ def open_run(experiment: str, config: Any, default: Path) -> Run:
     """
     path = folder(config, default)
     settings = {"experiment": experiment} | {
-        name: list(value) if isinstance(value, tuple) else value
+        name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
         for name, value in dataclasses.asdict(config).items()
         if name not in _NOT_SETTINGS
     }
+    run = Run(path, settings, config if isinstance(config, Engine) else Engine())
     if not first_process():
-        return Run(path, settings)
+        return run
     stored = path / "config.yaml"
     if stored.exists():
         _require_same(path, yaml.safe_load(stored.read_text()), settings, config.resume)
@@ -94,7 +98,8 @@ def open_run(experiment: str, config: Any, default: Path) -> Run:
         write_atomically(stored, yaml.safe_dump(settings, sort_keys=False))
     except OSError as error:
         raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
-    return Run(path, settings)
+    keep_compiled(path.parent / ".jax_cache")
+    return run
 
 
 def _require_same(path: Path, old: Any, new: dict[str, Any], resume: bool | str) -> None:
@@ -116,9 +121,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a last line cut short by a kill is left out."""
-    file = path / "metrics.jsonl"
+def read_metrics(path: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
+    """The rows of a JSON-lines file of the run; a last line cut short by a kill is left out."""
+    file = path / name
     rows = []
     for line in file.read_text().splitlines() if file.exists() else []:
         try:

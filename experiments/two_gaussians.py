@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments import cli, engine, runs
+from experiments import cli, engine
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,10 @@ def check(config: Config) -> None:
 def run(config: Config) -> None:
     """Train, judge, write the report, print the table."""
     check(config)
-    path = runs.folder(config, Path("runs/two_gaussians") / ("full" if config.full else "default"))
-    engine.start(config, path.parent / ".jax_cache")
+    engine.start(config)
     from experiments import gaussian_run
 
-    gaussian_run.run(config, path)
+    gaussian_run.run(config)
 
 
 if __name__ == "__main__":

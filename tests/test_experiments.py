@@ -85,11 +85,12 @@ def leaves(out, job):
     import jax
 
     from ddjax.training import checkpoints
-    from experiments import gaussian_run
+    from experiments import gaussian_run, jobs
 
     config = cli.parse(two_gaussians.Config, SMALL.split())
     model = next(model for model in gaussian_run.models(config) if job.startswith(model.name))
-    state = checkpoints.restore_newest(out / "checkpoints" / job, gaussian_run.initial_state(model, config, 0))
+    start = jobs.initial_state(model.network, gaussian_run.optimizer(config), 0)
+    state = checkpoints.restore_newest(out / "checkpoints" / job, start)
     assert int(state.step) == 400
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
 

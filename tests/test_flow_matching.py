@@ -190,3 +190,14 @@ def test_dropped_labels_are_a_class_of_their_own_to_the_coupling():
 def test_impossible_requests_are_refused(unchecked, make):
     with pytest.raises(ValueError, match="got "):
         make()
+
+
+def test_the_prior_is_where_the_flow_starts():
+    """With x_0 = 0 and x_1 from N(3, 1), the loss of the zero velocity is E x_1^2 = 10 in each element. Fails for N(0, I)."""
+
+    def prior(key, shape):
+        return 3 + jax.random.normal(key, shape)
+
+    loss_fn = objectives.flow_matching(velocity_of(lambda x, t: x), RECTIFIED, prior=prior)
+    loss, found = jax.jit(loss_fn)(jnp.float32(0.0), jax.random.key(0), jnp.zeros((N, 2)))
+    close([loss, found["pair_cost"]], 10.0, atol=4 * np.sqrt(38 / (2 * N)))

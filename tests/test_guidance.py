@@ -177,6 +177,14 @@ def test_labels_reach_the_network_one_hot_and_the_null_as_zeros(labelled):
     same(network.apply(params, X_T, T, labels, None), plain.apply(params, X_T, T, one_hot, None))
 
 
+def test_known_labels_may_meet_a_traced_loop(labelled):
+    """Sampling outside jit scans over times while the labels are concrete. Fails for a check made by traced comparisons."""
+    network, params = labelled
+    step = flows.euler(denoisers.bind(flows.network_velocity(network, SCHEDULE), params, LABELS))
+    found = samplers.sample(step, jax.random.key(0), X_T, times.grid(1))
+    close(found, X_T - network.apply(params, X_T, jnp.ones(3), LABELS, None), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -1,5 +1,7 @@
 """Networks against a forward pass written in NumPy, and the cost of a population by the compiler's count."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,10 +32,10 @@ def features_reference(t, size, fastest=16.0):
     return np.concatenate([np.cos(angles), np.sin(angles)], 1)
 
 
-def forward_reference(params, x_t, t, cond, xi, *, depth, inject, residual, time_size):
+def forward_reference(params, x_t, t, cond, xi, *, depth, inject, residual, features):
     """The MLP as it is described: xi concatenated to the input of layer `inject`."""
     layers = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params["params"])
-    h = np.concatenate([x_t, features_reference(t, time_size), *([] if cond is None else [cond])], 1)
+    h = np.concatenate([x_t, features(t), *([] if cond is None else [cond])], 1)
     for layer in range(depth):
         kernel, joined = layers[f"hidden_{layer}"]["kernel"], h
         if layer == inject:
@@ -44,19 +46,27 @@ def forward_reference(params, x_t, t, cond, xi, *, depth, inject, residual, time
     return h @ layers["out"]["kernel"] + layers["out"]["bias"]
 
 
+TIMES = {
+    "sinusoidal": (partial(networks.time_features, size=8), partial(features_reference, size=8)),
+    "concatenated": (networks.raw_time, lambda t: t[:, None]),
+}
+
+
+@pytest.mark.parametrize("time", TIMES)
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("inject", [None, 0, 1, 2])
-def test_mlp_is_the_concatenation_it_stands_for(inject, residual):
-    """Fails for xi at another layer, a bias counted twice, a residual around layer 0, a lost condition."""
+def test_mlp_is_the_concatenation_it_stands_for(inject, residual, time):
+    """Fails for xi at another layer, a bias counted twice, a residual around layer 0, a lost condition or time."""
     generator = np.random.default_rng(0)
     x_t, xi, cond, t = (generator.normal(size=size) for size in ((5, 3), (5, 3), (5, 2), 5))
     xi = None if inject is None else xi
-    shape = {"depth": 3, "inject": inject, "residual": residual, "time_size": 8}
-    network = networks.mlp(3, width=16, cond_size=2, **shape)
+    shape = {"depth": 3, "inject": inject, "residual": residual}
+    features, expected = TIMES[time]
+    network = networks.mlp(3, width=16, cond_size=2, time=features, **shape)
     params = jax.tree.map(lambda leaf: generator.normal(size=leaf.shape), network.init(jax.random.key(0)))
     with jax.enable_x64(True):
         found = jax.jit(network.apply)(params, x_t, t, cond, xi)
-    close(found, forward_reference(params, x_t, t, cond, xi, **shape), rtol=1e-9)
+    close(found, forward_reference(params, x_t, t, cond, xi, features=expected, **shape), rtol=1e-9)
 
 
 def test_initial_parameters_depend_on_the_key():
@@ -75,7 +85,9 @@ def test_late_injection_is_computed_once_for_the_population():
     width, depth, m, batch, inputs = 64, 4, 8, 32, 3 + 16
 
     def flops(inject):
-        network = networks.mlp(3, width=width, depth=depth, inject=inject, time_size=16)
+        network = networks.mlp(
+            3, width=width, depth=depth, inject=inject, time=partial(networks.time_features, size=16)
+        )
         denoiser = denoisers.distributional(network, schedules.Rectified())
         x_t, t = jnp.zeros((batch, 3)), jnp.zeros(batch)
         params = network.init(jax.random.key(0))

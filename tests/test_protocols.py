@@ -85,6 +85,17 @@ metrics.prdc(real, fake, *, k)
 metrics.kde_nll(real, fake, *, bandwidth)
 metrics.per_class(metric, real, real_labels, fake, fake_labels, *, classes)
 metrics.floor(metric, sample, key, *, n, repeats)
+metrics.frechet_distance(x, y)
+metrics.cached_statistics(folder, name, points)
+metrics.kernel_distance(x, y, key, *, block=1000)
+metrics.nearest(points, data)
+metrics.memorisation(samples, train, held_out)
+networks.mlp(size, *, width, depth, inject=0, cond_size, time_size, residual)
+networks.unet(event_shape, *, widths, blocks, attention, heads, classes=0, inject=0, dropout=0.0, dtype, remat)
+networks.dit(event_shape, *, patch, width, depth, heads, ratio, classes=0, inject=0, dropout=0.0, dtype, remat)
+networks.labelled(network, classes)
+networks.flattened(network, event_shape)
+networks.from_nnx(make)
 """.splitlines()
 
 
@@ -130,7 +141,7 @@ def test_what_the_factories_return(skewed):
 
 def test_fields_of_the_bundles():
     assert schedules.Scales._fields == ("alpha", "sigma")
-    assert Network._fields == ("init", "apply")
+    assert Network._fields == ("init", "apply", "convolutional")
     assert training.TrainState._fields == ("step", "params", "ema", "opt_state", "key")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ddjax
-from experiments import cli, evaluation
+from experiments import cli, numbers
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -38,8 +38,8 @@ def test_links_lead_somewhere():
 def test_result_table_is_the_stored_run():
     """Re-rendering the committed numbers gives the README's table: mutation, any digit of either."""
     summary = json.loads((ROOT / "docs/results/two_gaussians_full.json").read_text())
-    numbers = [evaluation.Number(**row) for row in summary["numbers"]]
-    assert evaluation.table(numbers, "mmd2") in README
+    stored = [numbers.Number(**row) for row in summary["numbers"]]
+    assert numbers.table(stored, "mmd2") in README
     assert summary["provenance"]["command"].startswith("python -m experiments.two_gaussians --full")
 
 

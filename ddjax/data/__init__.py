@@ -1,5 +1,10 @@
-"""Data: samplers of toy laws."""
+"""Data: samplers of toy laws, and sets of images from this package, from disk or in a stream.
 
-from ddjax.data import toys
+Libraries that read or draw images are imported by the functions that need them.
+"""
 
-__all__ = ["toys"]
+from ddjax.data import images, toys
+from ddjax.data.images import Images, batches, to_float, to_uint8
+from ddjax.data.sources import load
+
+__all__ = ["Images", "batches", "images", "load", "to_float", "to_uint8", "toys"]

@@ -17,8 +17,11 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.spatial import cKDTree
 
+from ddjax.metrics import neighbours
+
 Points = Float[Array | np.ndarray, "_ d"]
 
+_TREE = 20  # dimensions beyond which products are faster than trees
 _TIE = 1e-9  # relative rounding of distances that are equal
 _ROWS = 256  # centres looked up together: bounds the memory of the lists of neighbours
 
@@ -35,7 +38,7 @@ class PRDC(NamedTuple):
 def prdc(real: Points, fake: Points, *, k: int = 5) -> PRDC:
     """Precision, recall, density and coverage of `fake` against `real`, on the host, in float64.
 
-    By k-d trees: hundredths of a second for 10,000 points in the plane, slow beyond some 20 dimensions.
+    Hundredths of a second for 10,000 points in the plane, by k-d trees; some ten seconds in 128 dimensions, by products.
     Raises: ValueError for samples of different dimension, k < 1, or no more than k points in a sample.
     """
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
@@ -51,11 +54,15 @@ def prdc(real: Points, fake: Points, *, k: int = 5) -> PRDC:
 
 def _radii(points: np.ndarray, k: int) -> np.ndarray:
     """Distance to the k-th neighbour, the point itself left out."""
+    if points.shape[1] > _TREE:
+        return np.sqrt(neighbours.squared_radii(points, k))
     return cKDTree(points).query(points, k + 1)[0][:, k] * (1 + _TIE)
 
 
 def _inside(centres: np.ndarray, radii: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many points each ball holds, and whether each point lies in some ball."""
+    if points.shape[1] > _TREE:
+        return neighbours.inside(centres, radii**2, points)
     tree = cKDTree(points)
     held, covered = np.zeros(len(centres), int), np.zeros(len(points), bool)
     for start in range(0, len(centres), _ROWS):

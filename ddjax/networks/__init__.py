@@ -1,7 +1,12 @@
 """Networks as pairs of pure functions, `Network(init, apply)`; the only room that imports flax."""
 
-from ddjax.networks.adapters import from_nnx, labelled
+from ddjax.networks.adapters import flattened, from_nnx, labelled
+from ddjax.networks.dit import dit
+from ddjax.networks.embeddings import raw_time, time_features
 from ddjax.networks.mlp import mlp
+from ddjax.networks.unet import unet
 from ddjax.types import Network
 
-__all__ = ["Network", "from_nnx", "labelled", "mlp"]
+__all__ = [
+    "Network", "dit", "flattened", "from_nnx", "labelled", "mlp", "raw_time", "time_features", "unet",
+]  # fmt: skip

@@ -1,9 +1,11 @@
 """Other people's modules as `Network(init, apply)`."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import Array
 
 from ddjax.types import Key, Network, known
@@ -41,8 +43,30 @@ def labelled(network: Network, classes: int) -> Network:
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         if cond is None or cond.shape != x_t.shape[:1]:
             raise ValueError(f"need one label for each example, got {x_t.shape=}, {getattr(cond, 'shape', None)=}")
-        if known(cond) and not ((cond >= 0) & (cond <= classes)).all():
-            raise ValueError(f"labels are 0..{classes - 1}, and {classes} for none, got {cond}")
+        if known(cond):  # by NumPy: known labels stay known while a loop around them is traced
+            _require_labels(np.asarray(cond), classes)
         return network.apply(params, x_t, t, jax.nn.one_hot(cond, classes, dtype=x_t.dtype), xi)
 
-    return Network(network.init, apply)
+    return network._replace(apply=apply)
+
+
+def _require_labels(labels: np.ndarray, classes: int) -> None:
+    if not ((labels >= 0) & (labels <= classes)).all():
+        raise ValueError(f"labels are 0..{classes - 1}, and {classes} for none, got {labels}")
+
+
+def flattened(network: Network, event_shape: tuple[int, ...]) -> Network:
+    """A network of vectors for events of `event_shape`, images for instance: x_t and xi are flattened, its answer unflattened.
+
+    Raises: ValueError, when called, for other events.
+    """
+
+    def flat(a: Array | None) -> Array | None:
+        return None if a is None else a.reshape(a.shape[0], math.prod(event_shape))
+
+    def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
+        if x_t.shape[1:] != tuple(event_shape):
+            raise ValueError(f"the network is flattened for {event_shape=}, got {x_t.shape=}")
+        return network.apply(params, flat(x_t), t, cond, flat(xi)).reshape(x_t.shape)
+
+    return network._replace(apply=apply)

@@ -1,10 +1,19 @@
-"""Features of the time t in [0, 1]."""
+"""Features of the time t in [0, 1]: functions t [batch] -> [batch, size] that a network concatenates to its input."""
+
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+TimeFeatures = Callable[[Float[Array, " batch"]], Float[Array, "batch size"]]
 
-def time_features(t: Float[Array, " batch"], size: int, *, fastest: float = 16.0) -> Float[Array, "batch size"]:
+
+def raw_time(t: Float[Array, " batch"]) -> Float[Array, "batch 1"]:
+    """t itself, one number: what "time concatenated" means in small examples."""
+    return t[:, None]
+
+
+def time_features(t: Float[Array, " batch"], size: int = 32, *, fastest: float = 16.0) -> Float[Array, "batch size"]:
     """cos and sin of omega t, with size / 2 frequencies in geometric steps from pi / 2 to pi `fastest`.
 
     The slowest pair turns by a quarter over [0, 1], so no two times coincide (whole periods would make t = 0 and t = 1

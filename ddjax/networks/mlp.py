@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.networks.embeddings import time_features
+from ddjax.networks.embeddings import TimeFeatures, time_features
 from ddjax.types import Network
 
 
@@ -22,7 +22,7 @@ class MLP(nn.Module):
     width: int
     depth: int
     inject: int | None
-    time_size: int
+    time: TimeFeatures
     residual: bool
 
     @nn.compact
@@ -34,7 +34,7 @@ class MLP(nn.Module):
         xi: Float[Array, "batch d"] | None = None,
     ) -> Float[Array, "batch out"]:
         """The prediction at each (x_t, t)."""
-        inputs = [x_t, time_features(t.astype(x_t.dtype), self.time_size)]
+        inputs = [x_t, self.time(t.astype(x_t.dtype))]
         h = jnp.concatenate(inputs if cond is None else [*inputs, cond], -1)
         for layer in range(self.depth):
             update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
@@ -52,7 +52,7 @@ def mlp(
     depth: int = 4,
     inject: int | None = 0,
     cond_size: int = 0,
-    time_size: int = 32,
+    time: TimeFeatures = time_features,
     residual: bool = False,
 ) -> Network:
     """An MLP on vectors of `size` numbers.
@@ -61,12 +61,13 @@ def mlp(
         inject: the hidden layer whose input xi joins: 0 is early (the paper's concatenation), k > 0 means "after hidden
             layer k" and shares everything above over the population; None is a network without xi, for mean denoisers.
         cond_size: length of the condition vector, 0 for none. residual: add each hidden layer to its input.
+        time: features of t, `embeddings.time_features` or `embeddings.raw_time`.
     Returns: Network(init(key), apply(params, x_t [batch, size], t [batch], cond [batch, cond_size] | None, xi)).
     Raises: ValueError for an injection outside the hidden layers.
     """
     if inject is not None and not 0 <= inject < depth:
         raise ValueError(f"xi joins one of the hidden layers 0..{depth - 1}, got {inject=}")
-    module = MLP(size, width, depth, inject, time_size, residual)
+    module = MLP(size, width, depth, inject, time, residual)
 
     def init(key: Array) -> Any:
         x = jnp.zeros((1, size))

@@ -1,6 +1,6 @@
 """Flow matching: regression of a velocity onto the velocities of single pairs.
 
-    (1)  t_i ~ times,  x_1 = coupling(noise) with noise_i ~ N(0, I),  x_t = alpha x_0 + sigma x_1
+    (1)  t_i ~ times,  x_1 = coupling(noise) with noise_i ~ prior, N(0, I),  x_t = alpha x_0 + sigma x_1
     (2)  loss = mean_i w(t_i) mean_over_elements (velocity(x_t, t_i) - (alpha' x_0 + sigma' x_1))^2
 
 The minimiser is the conditional mean of the target, the velocity of a flow from the coupled noise to the
@@ -10,6 +10,7 @@ References: Lipman et al., arXiv 2210.02747; Liu et al., arXiv 2209.03003; Tong 
 2302.00482.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,6 +22,8 @@ from ddjax import times as time_laws
 from ddjax.schedules import with_rates
 from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity
 
+Prior = Callable[[Key, tuple[int, ...]], Array]
+
 
 def flow_matching(
     velocity: Velocity,
@@ -29,6 +32,7 @@ def flow_matching(
     times: time_laws.Law = time_laws.uniform,
     weight: weights.Weight = weights.uniform,
     coupling: couplings.Coupling = couplings.independent,
+    prior: Prior = jax.random.normal,
 ) -> LossFn:
     """The flow-matching loss, eq. (2).
 
@@ -36,7 +40,8 @@ def flow_matching(
         velocity: for instance `flows.network_velocity(network, schedule)`. times: law of t, moved off 0 and 1
         by one
             rounding error, where no prediction kind is 0/0. weight: w(t), per example.
-        coupling: re-pairs the noise with (x_0, cond), from `ddjax.couplings`.
+        coupling: re-pairs the noise with (x_0, cond), from `ddjax.couplings`. prior: (key, shape) -> x_1, the law
+            that the flow starts from; another than N(0, I) turns one data set into another.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss,
     and
         `pair_cost`, the mean over elements of (x_0 - x_1)^2 that the coupling makes small.
@@ -47,7 +52,7 @@ def flow_matching(
         key_time, key_noise, key_pair, key_velocity = jax.random.split(key, 4)
         smallest = jnp.finfo(x_0.dtype).eps
         t = jnp.clip(times(key_time, x_0.shape[0]).astype(x_0.dtype), smallest, 1 - smallest)
-        noise = jax.random.normal(key_noise, x_0.shape, x_0.dtype)
+        noise = prior(key_noise, x_0.shape).astype(x_0.dtype)
         x_1 = coupling(key_pair, x_0, noise, cond)
 
         def pair(x_0: Array, x_1: Array, t: Array) -> tuple[Array, Array]:

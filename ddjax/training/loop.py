@@ -18,6 +18,7 @@ from ddjax.types import Key, Network
 _STOPS = (signal.SIGTERM, signal.SIGUSR1)
 
 Log = Callable[[int, dict[str, float]], None]
+Visit = Callable[[TrainState], None]
 
 
 class Interrupted(Exception):
@@ -38,6 +39,7 @@ def fit(
     checkpoints: ckpt.Checkpoints | None = None,
     save_every: int = 1000,
     log: Log | None = None,
+    visit: Visit | None = None,
     label: str | None = "training",
     scanned: bool = True,
 ) -> TrainState:
@@ -49,7 +51,9 @@ def fit(
     Args:
         state: consumed (its buffers are donated). batch: key -> batch, pure. checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
-        log: called on the host with (step, chunk means of the metrics). label: of the progress display, None for silence.
+        log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
+            to judge or to draw; it must not keep the state, whose buffers the next step takes.
+        label: of the progress display, None for silence.
         scanned: False dispatches each step by itself, for networks that `may_scan` refuses.
     Returns: the state at `steps`.
     Raises: ValueError for a chunk or save_every that does not fit; FloatingPointError at the first loss that is not
@@ -90,6 +94,8 @@ def fit(
                 pending = None
                 if checkpoints is not None:
                     ckpt.save(checkpoints, state, means)
+                if visit:
+                    visit(state)
             if step == steps or stop:
                 if checkpoints is not None:
                     checkpoints.wait()
@@ -103,7 +109,7 @@ def may_scan(network: Network) -> bool:
 
     XLA's CPU backend runs the gradient of a convolution inside a loop some 50 times slower than outside.
     """
-    return not (getattr(network, "convolutional", False) and jax.default_backend() == "cpu")
+    return not (network.convolutional and jax.default_backend() == "cpu")
 
 
 def _scan(one: Callable) -> Callable:

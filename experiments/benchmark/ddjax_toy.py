@@ -1,6 +1,7 @@
 """The ddjax side of the toy work."""
 
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,8 @@ class Worker:
 
     def __init__(self, inject: int):
         self.inject = inject
-        self.network = networks.mlp(2, width=toy.WIDTH, depth=toy.DEPTH, time_size=toy.TIME, inject=inject)
+        features = partial(networks.time_features, size=toy.TIME)
+        self.network = networks.mlp(2, width=toy.WIDTH, depth=toy.DEPTH, time=features, inject=inject)
         denoiser = denoisers.distributional(self.network, SCHEDULE)
         population = denoisers.population if inject else denoisers.folded_population  # early, nothing can be shared
         loss_fn = objectives.distributional(denoiser, SCHEDULE, size=toy.POPULATION, population=population)

@@ -1,0 +1,53 @@
+"""Sets that take long to make are kept as .npz files, written atomically and checked by their content when read."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ddjax.data import arrays
+from ddjax.data.images import Images
+
+
+def folder() -> Path:
+    """`$DDJAX_CACHE`, or ~/.cache/ddjax."""
+    return Path(os.environ.get("DDJAX_CACHE") or Path.home() / ".cache" / "ddjax")
+
+
+def kept(file: str, make: Callable[[], Images]) -> Images:
+    """The set in the cache under this name, or a new one, which is then kept.
+
+    A file that is damaged is made again, and a folder that cannot be written is done without, each with a warning.
+    """
+    path = folder() / file
+    if path.is_file():
+        try:
+            return _read(path)
+        except (ValueError, KeyError) as error:
+            warnings.warn(f"{path} is damaged ({error}) and is made again", stacklevel=2)
+    images = make()
+    try:
+        _write(path, images)
+    except OSError as error:
+        warnings.warn(f"{path} cannot be written ({error.strerror}): set DDJAX_CACHE to another folder", stacklevel=2)
+    return images
+
+
+def _write(path: Path, images: Images) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {name: getattr(images, name) for name in ("classes", "split", "name", "flip", "attribution", "digest")}
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".draft", delete=False) as draft:
+        np.savez(draft, x=images.x, labels=images.labels, **facts)
+    os.replace(draft.name, path)  # closed, so complete: readers see all of it or nothing
+
+
+def _read(path: Path) -> Images:
+    found = arrays.read_npz(path)
+    text = {name: str(found[name]) for name in ("split", "name", "attribution")}
+    images = Images(found["x"], found["labels"], tuple(found["classes"].tolist()), flip=bool(found["flip"]), **text)
+    if images.digest != str(found["digest"]):
+        raise ValueError("its content is not what was written")
+    return images

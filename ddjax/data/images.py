@@ -1,0 +1,152 @@
+"""Image sets: one value for all sources, uint8 on the host; batches of floats in [-1, 1] are cut on the device.
+
+x = pixel / 127.5 - 1                                   (1)
+pixel = round(127.5 (x + 1)), clipped to 0..255          (2)   exact inverse of (1) on 0..255
+example p of the stream is perm(key, p // n)[p mod n]     (3)   every example once an epoch
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Int, Int32, UInt8
+
+from ddjax.types import Batch, Key
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """One split of a set of images of one size.
+
+    Args:
+        x: pixels, in memory or memory mapped. labels: classes as 0..k-1, or None. classes: their k names.
+        name: where the images come from. flip: whether a mirror image is an image of the same law.
+        attribution: what the licence of the images asks to print.
+    Raises: ValueError for arrays that are not such a set.
+    """
+
+    x: UInt8[np.ndarray, "n h w c"]
+    labels: Int32[np.ndarray, " n"] | None
+    classes: tuple[str, ...]
+    split: Split
+    name: str
+    flip: bool = False
+    attribution: str = ""
+
+    def __post_init__(self):
+        if self.x.dtype != np.uint8 or self.x.ndim != 4 or 0 in self.x.shape:
+            raise ValueError(f"{self.name}: images are uint8 [n, h, w, c], got {self.x.dtype} {list(self.x.shape)}")
+        if self.labels is not None:
+            require_labels(self.labels, len(self.x), len(self.classes), self.name)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """sha256 of shape, pixels and labels, as hexadecimal; a memory map is read once, in pieces."""
+        labels = b"none" if self.labels is None else self.labels.astype("<i4").tobytes()
+        content = hashlib.sha256(repr(self.x.shape).encode() + labels)
+        for piece in _pieces(self.x):
+            content.update(np.ascontiguousarray(piece))
+        return content.hexdigest()
+
+    def describe(self) -> str:
+        """One line: what was found."""
+        n, h, w, c = self.x.shape
+        classes = "no labels" if self.labels is None else f"{len(self.classes)} classes"
+        flip = "mirrored at random" if self.flip else "never mirrored"
+        return f"{self.name} {self.split}: {n:,} images {h} x {w} x {c}, {classes}, {flip}, sha256 {self.digest[:16]}"
+
+
+def require_labels(labels: np.ndarray, n: int, k: int, name: str) -> None:
+    """Raises: ValueError unless there is one label in 0..k-1 for each of the n images."""
+    if labels.shape != (n,):
+        raise ValueError(f"{name}: {n} images need as many labels, got {list(labels.shape)}")
+    if labels.min() < 0 or labels.max() >= k:
+        raise ValueError(f"{name}: labels must lie in 0..{k - 1}, got {labels.min()}..{labels.max()}")
+
+
+def _pieces(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
+    return (x[i : i + rows] for i in range(0, len(x), rows))
+
+
+def held_out(labels: np.ndarray, split: Split, *, every: int, seed: int) -> Int[np.ndarray, " k"]:
+    """Rows of a split where a set has none of its own: one row in `every` is kept for the test, in all classes alike.
+
+    With `every` 0 all rows belong to the split.
+    """
+    if every == 0:
+        return np.arange(len(labels))
+    shuffle = np.random.default_rng(seed).permutation(len(labels))
+    order = shuffle[np.argsort(labels[shuffle], kind="stable")]
+    test = np.zeros(len(labels), bool)
+    test[order[::every]] = True
+    return np.flatnonzero(test if split == "test" else ~test)
+
+
+def to_float(x: UInt8[Array, "..."]) -> Float[Array, "..."]:
+    """Equation (1): pixels 0..255 as float32 in [-1, 1]."""
+    return x.astype(jnp.float32) / 127.5 - 1
+
+
+def to_uint8(x: Float[Array, "..."]) -> UInt8[Array, "..."]:
+    """Equation (2): floats as pixels, rounded, and clipped where they leave [-1, 1]."""
+    return jnp.clip(jnp.round((x.astype(jnp.float32) + 1) * 127.5), 0, 255).astype(jnp.uint8)
+
+
+class Resident(NamedTuple):
+    """A set on the device; `mirror` is the probability of a horizontal flip."""
+
+    x: UInt8[Array, "n h w c"]
+    labels: Int32[Array, " n"] | None
+    mirror: Float[Array, ""]
+
+
+def resident(images: Images) -> Resident:
+    """Copy a set to the device."""
+    labels = None if images.labels is None else jnp.asarray(images.labels)
+    return Resident(jnp.asarray(images.x), labels, jnp.float32(0.5 if images.flip else 0.0))
+
+
+def draw(data: Resident, key: Key, n: int) -> Batch:
+    """n independent examples, with replacement: all that a training loop needs which knows keys alone."""
+    key_rows, key_mirror = jax.random.split(key)
+    return _gather(data, key_mirror, jax.random.randint(key_rows, (n,), 0, len(data.x)))
+
+
+def draw_in_epochs(data: Resident, key: Key, step: Int[Array, ""] | int, n: int) -> Batch:
+    """Batch number `step` of the stream (3), of n examples: a function of (key, step), so that resume needs the step only.
+
+    Raises: ValueError for a batch larger than the set. The stream counts 2^32 examples.
+    """
+    total = len(data.x)
+    if n > total:
+        raise ValueError(f"a batch must fit in an epoch of {total} images, got {n=}")
+    key_order, key_mirror = jax.random.split(key)
+    place = jnp.uint32(step) * jnp.uint32(n) + jnp.arange(n, dtype=jnp.uint32)
+    epoch = place // jnp.uint32(total)
+    here, after = (jax.random.permutation(jax.random.fold_in(key_order, e), total) for e in (epoch[0], epoch[0] + 1))
+    row = (place % jnp.uint32(total)).astype(jnp.int32)
+    rows = jnp.where(epoch == epoch[0], here[row], after[row])  # a batch may straddle two epochs
+    return _gather(data, jax.random.fold_in(key_mirror, step), rows)
+
+
+def batches(images: Images, size: int) -> Callable[[Key], Batch]:
+    """`draw` of a resident set for `training.fit`: key -> Batch of `size` examples.
+
+    It is a pytree whose leaves are the data: given to a jitted function as an argument, they are not compiled in.
+    """
+    return Partial(functools.partial(draw, n=size), resident(images))
+
+
+def _gather(data: Resident, key_mirror: Key, rows: Int[Array, " n"]) -> Batch:
+    x = data.x[rows]
+    mirrored = jax.random.bernoulli(key_mirror, data.mirror, rows.shape)
+    x = jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
+    return Batch(to_float(x), None if data.labels is None else data.labels[rows])

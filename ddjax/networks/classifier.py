@@ -1,0 +1,64 @@
+"""A small image classifier, whose 128 penultimate features measure distances between sets of images."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddjax.networks import weights
+from ddjax.types import Key, Params
+
+FEATURES = 128
+
+
+class Classifier(NamedTuple):
+    """Pure functions of images [batch, h, w, c] in [-1, 1]: `features(params, x)` [batch, 128], `logits(params, x)`."""
+
+    init: Callable[[Key], Params]
+    features: Callable[[Params, Array], Float[Array, "batch 128"]]
+    logits: Callable[[Params, Array], Float[Array, "batch classes"]]
+
+
+class Module(nn.Module):
+    """Three convolutions down to some 4 x 4 positions, a layer of 128 features, a linear layer of logits."""
+
+    classes: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch h w c"]) -> tuple[Float[Array, "batch 128"], Float[Array, "batch k"]]:
+        """Features and logits."""
+        outer = 1 if min(x.shape[1:3]) < 16 else 2
+        for i, (width, stride) in enumerate(((32, outer), (64, 2), (64, outer))):
+            x = nn.relu(nn.Conv(width, (3, 3), (stride, stride), name=f"conv_{i}")(x))
+        features = nn.relu(nn.Dense(FEATURES, name="features")(x.reshape(x.shape[0], -1)))
+        return features, nn.Dense(self.classes, name="logits")(features)
+
+
+def classifier(event_shape: tuple[int, int, int], classes: int) -> Classifier:
+    """A classifier of images of `event_shape` (height, width, channels). Raises: ValueError for fewer than 2 classes."""
+    if classes < 2:
+        raise ValueError(f"need at least 2 classes, got {classes=}")
+    module = Module(classes)
+    return Classifier(
+        jax.jit(lambda key: module.init(key, jnp.zeros((1, *event_shape)))),
+        jax.jit(lambda params, x: module.apply(params, x)[0]),
+        jax.jit(lambda params, x: module.apply(params, x)[1]),
+    )
+
+
+def load(folder: str | Path) -> tuple[Classifier, Params, dict]:
+    """A trained classifier, its parameters and its settings, from the folder that `experiments.train_classifier` wrote.
+
+    Raises: FileNotFoundError; ValueError for settings or weights that do not fit.
+    """
+    settings = json.loads((Path(folder) / "classifier.json").read_text())
+    if not isinstance(settings, dict) or not {"event_shape", "classes"} <= set(settings):
+        raise ValueError(f"{folder} holds no settings of a classifier")
+    net = classifier(tuple(settings["event_shape"]), settings["classes"])
+    like = jax.eval_shape(net.init, jax.random.key(0))
+    return net, weights.restored(weights.read(Path(folder) / "classifier.safetensors"), like), settings

@@ -1,0 +1,155 @@
+"""The diffusion transformer (DiT) for images: patches as tokens, adaLN-zero blocks, fixed sin-cos positions.
+
+    (1)  h <- h + gate_1(e) attention(norm(h) (1 + scale_1(e)) + shift_1(e))
+    (2)  h <- h + gate_2(e) mlp(norm(h) (1 + scale_2(e)) + shift_2(e))
+
+with e the embedding of time and label; all gates, scales and shifts are 0 at first, so every block starts as the identity.
+References: Peebles and Xie, arXiv 2212.09748.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ddjax.networks.images import (
+    Embedding,
+    Injection,
+    SelfAttention,
+    block_of,
+    by_rows,
+    image_network,
+    patches,
+    unpatches,
+)
+from ddjax.types import Network
+
+
+class Modulation(nn.Module):
+    """`count` vectors [batch, 1, channels] from the embedding, zero at first."""
+
+    count: int
+    channels: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, embedding: Float[Array, "batch e"]) -> list[Array]:
+        """Shifts, scales and gates."""
+        dense = nn.Dense(self.count * self.channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="dense")
+        return jnp.split(dense(nn.silu(embedding))[:, None], self.count, -1)
+
+
+class Block(nn.Module):
+    """Eq. (1) and (2) on tokens [batch, n, width]."""
+
+    heads: int
+    ratio: int
+    dropout: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "batch n c"], embedding: Float[Array, "batch e"]) -> Float[Array, "batch n c"]:
+        """The tokens after attention and MLP."""
+        channels = h.shape[-1]
+        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = Modulation(6, channels, self.dtype, name="modulation")(
+            embedding
+        )
+        attention = SelfAttention(self.heads, nn.initializers.lecun_normal(), self.dtype, name="attention")
+        h = h + gate_1 * attention(_modulated(h, shift_1, scale_1, self.dtype))
+        update = _modulated(h, shift_2, scale_2, self.dtype)
+        update = by_rows(nn.Dense(self.ratio * channels, dtype=self.dtype, name="mlp_0"), update)
+        update = nn.Dropout(self.dropout, deterministic=False)(nn.gelu(update))
+        return h + gate_2 * by_rows(nn.Dense(channels, dtype=self.dtype, name="mlp_1"), update)
+
+
+def _modulated(h: Array, shift: Array, scale: Array, dtype: Any) -> Array:
+    norm = nn.LayerNorm(use_scale=False, use_bias=False)  # statistics in float32
+    return norm(h.astype(jnp.float32)).astype(dtype) * (1 + scale) + shift
+
+
+def positions(rows: int, columns: int, width: int) -> Float[np.ndarray, "{rows*columns} {width}"]:
+    """sin and cos of row and of column, a quarter of the width each, with wavelengths from 2 pi to 2 pi 10^4."""
+    frequencies = 1e-4 ** (np.arange(width // 4) / (width // 4))
+    row, column = np.mgrid[:rows, :columns].reshape(2, -1, 1) * frequencies
+    return np.concatenate([np.sin(row), np.cos(row), np.sin(column), np.cos(column)], 1).astype(np.float32)
+
+
+class DiT(nn.Module):
+    """`depth` blocks on the patches of x_t; xi joins before block `inject`, at 0 as channels of the image."""
+
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    ratio: int
+    inject: int | None
+    dropout: float
+    dtype: Any
+    remat: bool
+
+    @nn.compact
+    def __call__(
+        self,
+        x_t: Float[Array, "batch h w c"],
+        t: Float[Array, " batch"],
+        cond: Float[Array, "batch k"] | None = None,
+        xi: Float[Array, "batch h w c"] | None = None,
+    ) -> Float[Array, "batch h w c"]:
+        """The prediction at each (x_t, t)."""
+        block = nn.remat(Block) if self.remat else Block
+        cut = patches(x_t, self.patch)
+        batch, rows, columns, length = cut.shape
+        h = by_rows(nn.Dense(self.width, dtype=self.dtype, name="patches"), cut.reshape(batch, rows * columns, length))
+        h = h + jnp.asarray(positions(rows, columns, self.width), self.dtype)[None]
+        noise = None if xi is None else patches(xi, self.patch).reshape(batch, rows * columns, length)
+        if self.inject == 0:  # a layer on [x_t, xi] is the sum of two
+            h = h + by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
+        embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
+        for i in range(self.depth):
+            if i and i == self.inject:
+                h = Injection(self.dtype, name="injection")(h, embedding, noise)
+            h = block(self.heads, self.ratio, self.dropout, self.dtype, name=f"block_{i}")(h, embedding)
+        shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding)
+        h = _modulated(h, shift, scale, self.dtype)
+        out = by_rows(nn.Dense(length, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out"), h)
+        return unpatches(out.reshape(cut.shape), self.patch)
+
+
+def dit(
+    event_shape: tuple[int, int, int],
+    *,
+    patch: int = 4,
+    width: int = 128,
+    depth: int = 6,
+    heads: int = 4,
+    ratio: int = 4,
+    classes: int = 0,
+    inject: int | None = 0,
+    dropout: float = 0.0,
+    dtype: Any = jnp.float32,
+    remat: bool = False,
+) -> Network:
+    """A diffusion transformer on images of `event_shape` (height, width, channels).
+
+    Args:
+        patch: pixels along a side of a token. ratio: hidden over outer width of the MLPs.
+        classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`.
+        inject: 0 gives xi as channels of the image (the paper's concatenation); k > 0 joins it before block k and shares
+            all blocks above over the population, negative k counts from the end; None is a network without xi.
+        dropout: rate inside the MLPs. It acts in every call: train with it, and sample from the same parameters with
+            the network of `dropout=0`. dtype: of the compute; parameters and output keep theirs.
+        remat: recompute each block in the backward pass instead of storing it.
+    Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], labels [batch] | None, xi)).
+    Raises: ValueError for an image that patches do not tile, heads that do not divide the width, a width that is no
+        multiple of 4, or an injection outside the blocks.
+    """
+    height, breadth, _ = event_shape
+    if height % patch or breadth % patch:
+        raise ValueError(f"patches must tile the image, got {event_shape=}, {patch=}")
+    if width % 4 or width % heads:
+        raise ValueError(f"the width must be a multiple of 4 and of heads, got {width=}, {heads=}")
+    inject = block_of(inject, depth)
+    module = DiT(patch, width, depth, heads, ratio, inject, dropout, dtype, remat)
+    return image_network(module, event_shape, classes=classes, inject=inject, convolutional=False)

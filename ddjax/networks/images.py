@@ -1,0 +1,137 @@
+"""What the image networks share: the embedding of time and label, the late injection of xi, and the wrap as `Network`.
+
+    (1)  e = W_2 silu(W_1 features(t)) + E onehot(label)
+    (2)  h <- h + gate(e) silu(A h + B patches(xi)),   gate zero at first
+
+In (2) the layer on the concatenation [h, xi] is written as the sum of two, so under `vmap` over xi the product with h is
+computed once, and only what follows repeats. A and B start at random, so the zero gate receives gradient.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddjax.networks.adapters import labelled
+from ddjax.networks.embeddings import time_features
+from ddjax.types import Key, Network
+
+_TIME = 64  # length of the time features
+
+
+class Embedding(nn.Module):
+    """Eq. (1): [batch, width]; a condition of zeros, the null label, adds nothing."""
+
+    width: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(
+        self, t: Float[Array, " batch"], cond: Float[Array, "batch c"] | None
+    ) -> Float[Array, "batch {self.width}"]:
+        """The embedding that every block reads."""
+        h = nn.Dense(self.width, dtype=self.dtype, name="time_0")(time_features(t.astype(jnp.float32), _TIME))
+        h = nn.Dense(self.width, dtype=self.dtype, name="time_1")(nn.silu(h))
+        return h if cond is None else h + nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="label")(cond)
+
+
+class Injection(nn.Module):
+    """Eq. (2), for h [batch, *positions, channels] and xi cut into as many patches, [batch, *positions, k]."""
+
+    dtype: Any
+
+    @nn.compact
+    def __call__(
+        self, h: Float[Array, "batch *n c"], embedding: Float[Array, "batch e"], xi: Float[Array, "batch *n k"]
+    ) -> Float[Array, "batch *n c"]:
+        """The hidden state that knows xi."""
+        channels = h.shape[-1]
+        update = by_rows(nn.Dense(channels, dtype=self.dtype, name="h"), h)
+        update += by_rows(nn.Dense(channels, use_bias=False, dtype=self.dtype, name="xi"), xi)
+        gate = nn.Dense(channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="gate")(nn.silu(embedding))
+        return h + gate.reshape(gate.shape[0], *[1] * (h.ndim - 2), channels) * nn.silu(update)
+
+
+class SelfAttention(nn.Module):
+    """out(attention(q, k, v)) with q, k, v three layers of the tokens, in one product; `out_init` is that of the last."""
+
+    heads: int
+    out_init: nn.initializers.Initializer
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "batch n c"]) -> Float[Array, "batch n c"]:
+        """What each token takes from the others."""
+        batch, n, channels = h.shape
+        qkv = by_rows(nn.Dense(3 * channels, dtype=self.dtype, name="qkv"), h)
+        query, key, value = jnp.moveaxis(qkv.reshape(batch, n, 3, self.heads, channels // self.heads), 2, 0)
+        with jax.numpy_dtype_promotion("standard"):  # its softmax is in float32; so must gradients in bfloat16 be taken
+            mixed = jax.nn.dot_product_attention(query, key, value)
+        return by_rows(
+            nn.Dense(channels, kernel_init=self.out_init, dtype=self.dtype, name="out"), mixed.reshape(h.shape)
+        )
+
+
+def by_rows(layer: nn.Module, h: Float[Array, "*n c"]) -> Float[Array, "*n d"]:
+    """A layer of every position, as one product of rows.
+
+    XLA's CPU backend copies both factors of a weight gradient that contracts several axes; rows make it twice as fast.
+    """
+    out = layer(h.reshape(-1, h.shape[-1]))
+    return out.reshape(*h.shape[:-1], out.shape[-1])
+
+
+def patches(x: Float[Array, "batch h w c"], size: int) -> Float[Array, "batch h/{size} w/{size} k"]:
+    """Squares of size x size pixels, each as one vector."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // size, size, width // size, size, channels).swapaxes(2, 3)
+    return x.reshape(batch, height // size, width // size, size * size * channels)
+
+
+def unpatches(x: Float[Array, "batch h w k"], size: int) -> Float[Array, "batch h*{size} w*{size} c"]:
+    """The inverse of `patches`."""
+    batch, height, width, length = x.shape
+    x = x.reshape(batch, height, width, size, size, length // size**2).swapaxes(2, 3)
+    return x.reshape(batch, height * size, width * size, length // size**2)
+
+
+def block_of(inject: int | None, blocks: int) -> int | None:
+    """The block before which xi joins, counted from the first. Raises: ValueError for one that does not exist."""
+    if inject is not None and not -blocks < inject < blocks:
+        raise ValueError(f"xi joins before one of the blocks {1 - blocks}..{blocks - 1}, got {inject=}")
+    return inject if inject is None else inject % blocks
+
+
+def image_network(
+    module: nn.Module, event_shape: tuple[int, int, int], *, classes: int, inject: int | None, convolutional: bool
+) -> Network:
+    """A module called as `module(x_t, t, cond, xi)` on images as a Network, with labels where `classes` > 0.
+
+    Dropout draws its mask from the bits of x_t, whose noise is fresh at every training step: `apply` stays a pure
+    function of what it is given, and the draws of a population share one mask, which therefore adds no spread.
+    """
+
+    def init(key: Key) -> Any:
+        x = jnp.zeros((1, *event_shape))
+        cond = jnp.zeros((1, classes)) if classes else None
+        return module.init({"params": key, "dropout": jax.random.key(0)}, x, x[:, 0, 0, 0], cond, _if(inject, x))
+
+    def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
+        if x_t.shape[1:] != tuple(event_shape):
+            raise ValueError(f"the network is built for images of {event_shape=}, got {x_t.shape=}")
+        if (xi is None) != (inject is None):
+            raise ValueError(f"a network with {inject=} cannot be used {'without' if xi is None else 'with'} xi")
+        if cond is not None and not classes:
+            raise ValueError("a network with classes=0 eats no condition")
+        bits = jax.lax.bitcast_convert_type(x_t.astype(jnp.float32), jnp.uint32)
+        rngs = {"dropout": jax.random.key(jnp.sum(bits, dtype=jnp.uint32))}
+        return module.apply(params, x_t, t, cond, xi, rngs=rngs).astype(x_t.dtype)
+
+    network = Network(jax.jit(init), apply, convolutional)
+    return labelled(network, classes) if classes else network
+
+
+def _if(inject: int | None, x: Array) -> Array | None:
+    return None if inject is None else x

@@ -1,0 +1,159 @@
+"""The UNet for images: residual blocks on a ladder of resolutions, down and up again, with skips across.
+
+    (1)  h <- skip(h) + conv(silu(norm(conv(silu(norm(h)))) (1 + scale(e)) + shift(e)))
+
+with e the embedding of time and label and the last convolution 0 at first. Resolutions change by averaging 2 x 2 and by
+repeating, without weights. The sizes are ours: those of the paper's UNet are not published.
+References: Ho et al., arXiv 2006.11239; Dhariwal and Nichol, arXiv 2105.05233.
+"""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddjax.networks.images import Embedding, Injection, SelfAttention, block_of, by_rows, image_network, patches
+from ddjax.types import Network
+
+Image = Float[Array, "batch h w c"]
+
+
+class Block(nn.Module):
+    """Eq. (1), and where `heads` > 0 h <- h + attention(norm(h)) after it, zero at first."""
+
+    channels: int
+    heads: int
+    dropout: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, h: Image, embedding: Float[Array, "batch e"]) -> Float[Array, "batch h w {self.channels}"]:
+        """The image after the block."""
+        modulation = nn.Dense(2 * self.channels, dtype=self.dtype, name="modulation")(nn.silu(embedding))
+        scale, shift = jnp.split(modulation[:, None, None], 2, -1)
+        update = _conv(self.channels, self.dtype, name="conv_0")(nn.silu(_norm(h)))
+        update = nn.silu(_norm(update) * (1 + scale) + shift)
+        update = nn.Dropout(self.dropout, deterministic=False)(update)
+        update = _conv(self.channels, self.dtype, zero=True, name="conv_1")(update)
+        if h.shape[-1] != self.channels:
+            h = by_rows(nn.Dense(self.channels, dtype=self.dtype, name="skip"), h)
+        h = h + update
+        return self._attended(h) if self.heads else h
+
+    def _attended(self, h: Image) -> Image:
+        tokens = _norm(h).reshape(h.shape[0], -1, h.shape[-1])
+        attention = SelfAttention(self.heads, nn.initializers.zeros, self.dtype, name="attention")
+        return h + attention(tokens).reshape(h.shape)
+
+
+def _norm(h: Array) -> Array:
+    norm = nn.GroupNorm(math.gcd(h.shape[-1] // 4, 32) or 1)  # of 4 channels or more; statistics in float32
+    return norm(h.astype(jnp.float32)).astype(h.dtype)
+
+
+def _conv(channels: int, dtype: Any, *, name: str, zero: bool = False) -> nn.Module:
+    init = nn.initializers.zeros if zero else nn.initializers.lecun_normal()
+    return nn.Conv(channels, (3, 3), kernel_init=init, dtype=dtype, name=name)
+
+
+def _halved(h: Array) -> Array:
+    batch, height, width, channels = h.shape
+    return h.reshape(batch, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+
+
+def _doubled(h: Array) -> Array:
+    return h.repeat(2, 1).repeat(2, 2)
+
+
+class UNet(nn.Module):
+    """`blocks` blocks at each resolution, on the way down and again on the way up; xi joins before block `inject`."""
+
+    widths: tuple[int, ...]
+    blocks: int
+    attention: tuple[int, ...]
+    heads: int
+    inject: int | None
+    dropout: float
+    dtype: Any
+    remat: bool
+
+    @nn.compact
+    def __call__(
+        self,
+        x_t: Image,
+        t: Float[Array, " batch"],
+        cond: Float[Array, "batch k"] | None = None,
+        xi: Image | None = None,
+    ) -> Image:
+        """The prediction at each (x_t, t)."""
+        block = nn.remat(Block) if self.remat else Block
+        embedding = Embedding(4 * self.widths[0], self.dtype, name="embedding")(t, cond)
+        count = 0
+
+        def through(h: Array, width: int) -> Array:
+            nonlocal count
+            if count and count == self.inject:
+                noise = patches(xi, x_t.shape[1] // h.shape[1])
+                h = Injection(self.dtype, name="injection")(h, embedding, noise)
+            heads = self.heads if h.shape[1] in self.attention else 0
+            count += 1
+            return block(width, heads, self.dropout, self.dtype, name=f"block_{count - 1}")(h, embedding)
+
+        early = self.inject == 0
+        h = _conv(self.widths[0], self.dtype, name="in")(jnp.concatenate([x_t, xi], -1) if early else x_t)
+        skips = []
+        for level, width in enumerate(self.widths):
+            h = _halved(h) if level else h
+            for _ in range(self.blocks):
+                h = through(h, width)
+                skips.append(h)
+        h = through(h, self.widths[-1])
+        for level, width in reversed(list(enumerate(self.widths))):
+            for _ in range(self.blocks):
+                h = through(jnp.concatenate([h, skips.pop()], -1), width)
+            h = _doubled(h) if level else h
+        h = nn.silu(_norm(h))
+        return _conv(x_t.shape[-1], self.dtype, zero=True, name="out")(h)
+
+
+def unet(
+    event_shape: tuple[int, int, int],
+    *,
+    widths: tuple[int, ...] = (64, 128, 128),
+    blocks: int = 2,
+    attention: tuple[int, ...] = (),
+    heads: int = 4,
+    classes: int = 0,
+    inject: int | None = 0,
+    dropout: float = 0.0,
+    dtype: Any = jnp.float32,
+    remat: bool = False,
+) -> Network:
+    """A UNet on images of `event_shape` (height, width, channels).
+
+    Args:
+        widths: channels at each resolution, from the full one; each next is half as fine.
+        blocks: residual blocks at each resolution, on either way; with one in the middle there are
+            2 len(widths) blocks + 1 in all.
+        attention: heights, in pixels, at which blocks end with attention of `heads` heads.
+        classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`.
+        inject: 0 gives xi as channels of the image (the paper's concatenation; the doubled output whose second half
+            the paper drops is left out, which changes nothing); k > 0 joins it before block k and shares all above
+            over the population, negative k counts from the end; None is a network without xi.
+        dropout: rate inside the blocks. It acts in every call: train with it, and sample from the same parameters with
+            the network of `dropout=0`. dtype: of the compute; parameters and output keep theirs.
+        remat: recompute each block in the backward pass instead of storing it.
+    Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], labels [batch] | None, xi)).
+    Raises: ValueError for an image that cannot be halved often enough, attention at a height that does not occur, heads
+        that do not divide its width, or an injection outside the blocks.
+    """
+    heights = {event_shape[0] >> level: width for level, width in enumerate(widths)}
+    if any(side % (1 << (len(widths) - 1)) for side in event_shape[:2]):
+        raise ValueError(f"the image must halve {len(widths) - 1} times, got {event_shape=}, {widths=}")
+    if not set(attention) <= set(heights) or any(heights[height] % heads for height in attention):
+        raise ValueError(f"attention acts at heights {heights} (: width, a multiple of {heads=}), got {attention=}")
+    inject = block_of(inject, 2 * len(widths) * blocks + 1)
+    module = UNet(tuple(widths), blocks, tuple(attention), heads, inject, dropout, dtype, remat)
+    return image_network(module, event_shape, classes=classes, inject=inject, convolutional=True)

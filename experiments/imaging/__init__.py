@@ -1,0 +1,1 @@
+"""What stands behind `experiments.images`: models, judging, figures, report."""

@@ -1,0 +1,104 @@
+"""The classifier in whose features an image run is measured: trained once for each training set, then read back."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+
+from ddjax import training
+from ddjax.data import Images, to_float
+from ddjax.networks import classifier as networks
+from ddjax.networks import weights
+from ddjax.training.progress import progress
+from ddjax.types import Batch, Key, Params
+from experiments.runs import provenance, write_atomically
+
+FOLDER = Path("runs/classifier")
+CHUNK = 500  # images looked at together
+
+
+class Trained(NamedTuple):
+    """Features and classes of images [n, h, w, c] in [-1, 1], and the accuracy on the held-out split."""
+
+    features: Callable[[Array], np.ndarray]
+    classes: Callable[[Array], np.ndarray]
+    accuracy: float
+    folder: Path
+
+
+def trained(train: Images, test: Images, folder: Path | None = None, **budget: int) -> Trained:
+    """The classifier of `train`, from its folder where it is already there, else trained and saved."""
+    folder = folder or FOLDER / f"{Path(train.name).name}-{train.digest[:16]}"
+    wanted = {"data": train.name, "digest": train.digest, "event_shape": list(train.x.shape[1:])}
+    wanted |= {"classes": len(train.classes), "steps": 2000, "batch": 128, "seed": 0} | budget
+    if not _holds(folder, wanted):
+        save(folder, fit(train, **{name: wanted[name] for name in ("steps", "batch", "seed")}), wanted)
+    net, params, _ = networks.load(folder)
+    features = lambda x: np.asarray(net.features(params, x))  # noqa: E731
+    classes = lambda x: np.asarray(net.logits(params, x)).argmax(-1)  # noqa: E731
+    guesses = [classes(to_float(jnp.asarray(test.x[i : i + CHUNK]))) for i in range(0, len(test.x), CHUNK)]
+    return Trained(features, classes, float(np.mean(np.concatenate(guesses) == test.labels)), folder)
+
+
+def fit(train: Images, *, steps: int, batch: int, seed: int) -> Params:
+    """Averaged parameters after training on images that are shifted by up to a pixel or two.
+
+    Steps are dispatched one by one: inside a scan XLA's CPU backend runs gradients of convolutions fifty times slower.
+    """
+    net = networks.classifier(train.x.shape[1:], len(train.classes))
+    optimizer = optax.adamw(optax.cosine_decay_schedule(2e-3, steps), weight_decay=1e-2)
+    x, labels = jnp.asarray(train.x), jnp.asarray(train.labels)
+
+    def loss_fn(params: Params, key: Key, batch: Batch) -> tuple[Array, dict[str, Array]]:
+        loss = optax.softmax_cross_entropy_with_integer_labels(net.logits(params, batch.x_0), batch.cond).mean()
+        return loss, {"loss": loss}
+
+    train_step = training.make_train_step(loss_fn, optimizer)
+
+    def one(state: training.TrainState, x: Array, labels: Array) -> tuple[training.TrainState, dict[str, Array]]:
+        return train_step(state, _shifted(x, labels, state.keys()[0], batch))
+
+    step = jax.jit(one, donate_argnums=0)
+    key_init, key_train = jax.random.split(jax.random.key(seed))
+    state = training.TrainState.create(net.init(key_init), optimizer, key_train)
+    with progress(steps, label="classifier") as update:
+        for i in range(1, steps + 1):
+            state, found = step(state, x, labels)
+            if i % 100 == 0 or i == steps:
+                update(i, {name: float(value) for name, value in found.items()})
+    return state.ema
+
+
+def _shifted(x: Array, labels: Array, key: Key, n: int) -> Batch:
+    """n images, each moved by up to a pixel for every 14 of its height, its edge repeated."""
+    reach = max(x.shape[1] // 14, 1)
+    key_rows, key_shift = jax.random.split(key)
+    rows = jax.random.randint(key_rows, (n,), 0, len(x))
+
+    def move(image: Array, shift: Array) -> Array:
+        padded = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+        return jax.lax.dynamic_slice(padded, (shift[0], shift[1], 0), image.shape)
+
+    moved = jax.vmap(move)(x[rows], jax.random.randint(key_shift, (n, 2), 0, 2 * reach + 1))
+    return Batch(to_float(moved), labels[rows])
+
+
+def save(folder: Path, params: Params, settings: dict[str, Any]) -> None:
+    """Weights, then settings, each all or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights.save(folder / "classifier.safetensors", params)
+    write_atomically(folder / "classifier.json", json.dumps(settings | {"provenance": provenance()}, indent=2) + "\n")
+
+
+def _holds(folder: Path, wanted: dict[str, Any]) -> bool:
+    try:
+        stored = json.loads((folder / "classifier.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        return False
+    return all(stored.get(name) == value for name, value in wanted.items())

@@ -1,0 +1,119 @@
+"""Numbers of an image run, and samples to take them of."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ddjax import denoisers, metrics, paths, samplers, times
+from ddjax.data import Images, to_float, to_uint8
+from ddjax.types import Batch, Denoiser, Key, Params
+from experiments.imaging.models import SCHEDULE
+
+Features = Callable[[Array], np.ndarray]  # images [n, h, w, c] in [-1, 1] -> [n, d]
+
+CHUNK = 500  # samples drawn at a time: the bound on memory
+
+
+class Space(NamedTuple):
+    """A space in which samples are compared, with the training and held-out sets in it."""
+
+    name: str
+    features: Features
+    train: np.ndarray
+    test: np.ndarray
+
+
+class Judges(NamedTuple):
+    """All that a sample is measured by: distances in spaces, a classifier, and FID where its weights are at hand."""
+
+    spaces: list[Space]
+    classify: Callable[[Array], np.ndarray] | None = None
+    fid: tuple[Features, metrics.Statistics] | None = None  # Inception features, those of the training set
+
+
+def space(name: str, features: Features, train: Images, test: Images) -> Space:
+    """Both splits of a data set in a space."""
+    return Space(name, features, *(by_chunks(features, images.x) for images in (train, test)))
+
+
+def by_chunks(features: Features, x: np.ndarray) -> np.ndarray:
+    """Features of uint8 images."""
+    return np.concatenate([features(to_float(jnp.asarray(x[i : i + CHUNK]))) for i in range(0, len(x), CHUNK)])
+
+
+def pixels(x: Array) -> np.ndarray:
+    """The images themselves, as vectors."""
+    return np.asarray(x).reshape(len(x), -1)
+
+
+def sampler(
+    denoiser: Denoiser, event_shape: tuple[int, ...], churn: float, *, chunk: int = CHUNK
+) -> Callable[..., Batch]:
+    """`draw(params, key, labels, n, steps) -> Batch` of samples clipped to [-1, 1], `chunk` at a time."""
+
+    @jax.jit
+    def drawn_chunk(params: Params, key: Key, labels: Array | None, grid: Array) -> Array:
+        key_prior, key_steps = jax.random.split(key)
+        step = samplers.bridge(denoisers.bind(denoiser, params, labels), SCHEDULE, churn=churn)
+        x_1 = paths.prior(SCHEDULE, key_prior, (chunk, *event_shape))
+        return samplers.sample(step, key_steps, x_1, grid)
+
+    def draw(params: Params, key: Key, labels: np.ndarray | None, n: int, steps: int) -> Batch:
+        drawn = []
+        for i, key_chunk in enumerate(jax.random.split(key, -(-n // chunk))):
+            part = None if labels is None else jnp.asarray(np.resize(labels[i * chunk : (i + 1) * chunk], chunk))
+            drawn.append(drawn_chunk(params, key_chunk, part, times.grid(steps)))
+        return Batch(jnp.clip(jnp.concatenate(drawn)[:n], -1, 1), labels)
+
+    return draw
+
+
+def labels_like(images: Images, key: Key, n: int) -> np.ndarray | None:
+    """Labels of samples: drawn from those of the training set."""
+    if images.labels is None:
+        return None
+    return images.labels[np.asarray(jax.random.randint(key, (n,), 0, len(images.labels)))]
+
+
+def judge(drawn: Batch, judges: Judges) -> dict[str, float]:
+    """Every number of one sample: against the held-out set, and FID as it is used, against the training set."""
+    found = {}
+    for where in judges.spaces:
+        fake = _features(where.features, drawn.x_0)
+        found |= against_test(where, fake)
+        found[f"memorisation {where.name}"] = metrics.memorisation(fake, where.train, where.test).ratio
+    if judges.classify is not None and drawn.cond is not None:
+        found["class accuracy"] = float(np.mean(judges.classify(drawn.x_0) == drawn.cond))
+    if judges.fid is not None:
+        features, reference = judges.fid
+        # as bytes, which is what the published statistics were taken of
+        found["FID"] = metrics.frechet_distance(reference, by_chunks(features, np.asarray(to_uint8(drawn.x_0))))
+    return found
+
+
+def floors(judges: Judges, test: Images) -> dict[str, float]:
+    """The training set in the place of the samples; for accuracy, memorisation and FID the held-out images themselves."""
+    found = {}
+    for where in judges.spaces:
+        found |= against_test(where, where.train) | {f"memorisation {where.name}": 1.0}  # fresh data, by its definition
+    if judges.classify is not None:
+        found["class accuracy"] = float(np.mean(by_chunks(judges.classify, test.x) == test.labels))
+    if judges.fid is not None:
+        found["FID"] = metrics.frechet_distance(judges.fid[1], by_chunks(judges.fid[0], test.x))
+    return found
+
+
+def _features(features: Features, x: Array) -> np.ndarray:
+    return np.concatenate([features(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)])
+
+
+def against_test(where: Space, fake: np.ndarray) -> dict[str, float]:
+    """The distances of one space."""
+    found = {"frechet": metrics.frechet_distance(where.test, fake)}
+    found["kernel distance"] = float(metrics.kernel_distance(where.test, fake, jax.random.key(0)).mean)
+    found |= metrics.prdc(where.test, fake)._asdict()
+    return {f"{name} {where.name}": value for name, value in found.items()}

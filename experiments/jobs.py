@@ -1,0 +1,68 @@
+"""One trained model of a run: from scratch, or from its newest intact checkpoint."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from ddjax import training
+from ddjax.training import checkpoints, sharding
+from ddjax.types import Key, LossFn, Network, Params
+from experiments.engine import layout
+from experiments.runs import Run, first_process
+
+Watch = Callable[[Params], dict[str, float]]
+
+
+def initial_state(network: Network, optimizer: optax.GradientTransformation, seed: int) -> training.TrainState:
+    """The state at step 0, a function of the seed alone."""
+    key_init, key_state = jax.random.split(jax.random.key(seed))
+    return training.TrainState.create(network.init(key_init), optimizer, key_state)
+
+
+def train(
+    folder: Run,
+    job: str,
+    network: Network,
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    batch: Callable[[Key], Any],
+    *,
+    seed: int,
+    steps: int,
+    save_every: int,
+    ema_decay: float,
+    watch: Watch | None = None,
+) -> Params:
+    """The averaged parameters after `steps`; checkpoints under the job's name.
+
+    Args:
+        watch: averaged parameters -> numbers, told at each checkpoint and kept in watched.jsonl.
+    """
+    state = initial_state(network, optimizer, seed)
+    train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
+    state, train_step = layout(folder.engine, state, train_step)
+    with checkpoints.manager(folder.checkpoints(job)) as manager:
+        state = checkpoints.restore(manager, state) or state
+        start = int(state.step)
+        told = folder.logger(job, start, "watched.jsonl") if watch else None
+
+        def visit(state: training.TrainState) -> None:
+            params = sharding.on_host(state.ema)  # by all processes together
+            if told:
+                told(int(state.step), watch(params))
+
+        state = training.fit(
+            state,
+            train_step,
+            batch,
+            steps=steps,
+            checkpoints=manager,
+            save_every=save_every,
+            log=folder.logger(job, start),
+            visit=visit if watch else None,
+            label=job if first_process() else None,
+            scanned=training.may_scan(network),
+        )
+    return sharding.on_host(state.ema)

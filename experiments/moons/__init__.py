@@ -1,0 +1,1 @@
+"""What stands behind `experiments.two_moons`: models, judging, figures, report."""

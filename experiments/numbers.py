@@ -1,0 +1,68 @@
+"""Measured numbers: what one is, how draws become one, and tables of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Number:
+    """One measured number: the median over seeds of the mean over draws, the range of the draws, and the floor.
+
+    `churn` is None where no bridge is sampled.
+    """
+
+    model: str
+    metric: str
+    nfe: int
+    churn: float | None
+    value: float
+    low: float
+    high: float
+    seeds: int
+    draws: int
+    floor: float
+    floor_std: float
+
+    def row(self) -> dict:
+        """As a row of summary.json."""
+        return asdict(self)
+
+
+def measured(
+    model: str, metric: str, nfe: int, draws: np.ndarray, floor: tuple[float, float], *, churn: float | None = None
+) -> Number:
+    """A Number from draws [seeds, repeats] and the floor (mean, std)."""
+    draws = np.asarray(draws, float)
+    value, spread = float(np.median(draws.mean(1))), (float(draws.min()), float(draws.max()))
+    return Number(model, metric, nfe, churn, value, *spread, len(draws), draws.size, *map(float, floor))
+
+
+def has_churn(numbers: Sequence[Number]) -> bool:
+    """Whether any of the numbers comes from a bridge sampler."""
+    return any(number.churn is not None for number in numbers)
+
+
+def rows(numbers: Sequence[Number]) -> Iterator[tuple[list[str], dict[int, Number]]]:
+    """The rows of a table of one metric: ([model, churn if any], {steps: number})."""
+    for model in dict.fromkeys(number.model for number in numbers):
+        of_model = [number for number in numbers if number.model == model]
+        for e in sorted({number.churn for number in of_model}, key=lambda e: e or 0.0):
+            # one step has no churn: its number belongs to every row
+            cells = {number.nfe: number for number in of_model if number.churn == e or number.nfe == 1}
+            yield [model, *([] if not has_churn(numbers) else [f"{e:g}" if e is not None else ""])], cells
+
+
+def table(numbers: Sequence[Number], metric: str) -> str:
+    """A Markdown table of one metric, models by steps."""
+    chosen = [number for number in numbers if number.metric == metric]
+    steps = sorted({number.nfe for number in chosen})
+    heads = ["model", *["churn"] * has_churn(chosen), *(f"{n} step{'s' * (n > 1)}" for n in steps)]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for names, cells in rows(chosen):
+        shown = [f"{cells[n].value:.2g}" if n in cells else "" for n in steps]
+        lines.append(f"| {' | '.join([*names, *shown])} |")
+    floor = chosen[0]
+    lines.append(f"\nfloor {floor.floor:.1e} +- {floor.floor_std:.1e}")
+    return "\n".join(lines)

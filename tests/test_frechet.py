@@ -1,0 +1,154 @@
+"""Frechet and kernel distances by closed forms and direct formulas; neighbours and the check of memory by what must hold."""
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose as close
+from scipy import linalg
+from scipy.spatial.distance import cdist
+
+from ddjax import metrics
+from ddjax.metrics import neighbours
+
+GENERATOR = np.random.default_rng(0)
+X, Y = GENERATOR.gamma(1.5, size=(60, 4)), GENERATOR.normal(1.0, 1.5, size=(50, 4)) @ GENERATOR.normal(size=(4, 4))
+
+
+def test_frechet_distance_of_commuting_gaussians():
+    """|m - m'|^2 + sum (s - s')^2 for equal eigenvectors.
+
+    Fails for a missing mean, a root forgotten, or the distance instead of its square.
+    """
+    basis = np.linalg.qr(GENERATOR.normal(size=(3, 3)))[0]
+    s, r = np.array([1.0, 2.0, 0.5]), np.array([3.0, 0.1, 0.0])
+    x, y = (metrics.Statistics(mean, (basis * v**2) @ basis.T) for mean, v in ((s, s), (r - 1, r)))
+    close(metrics.frechet_distance(x, y), np.sum((s - r + 1) ** 2) + np.sum((s - r) ** 2), rtol=1e-12)
+
+
+def test_frechet_distance_of_samples_is_the_formula_with_scipys_root():
+    """Fails for the biased covariance, or the trace of another product."""
+    a, b = np.cov(X.T), np.cov(Y.T)
+    wanted = np.sum((X.mean(0) - Y.mean(0)) ** 2) + np.trace(a + b - 2 * linalg.sqrtm(a @ b).real)
+    close(metrics.frechet_distance(X, Y), wanted, rtol=1e-10)
+    close(metrics.frechet_distance(metrics.Statistics.of(X), Y), wanted, rtol=1e-10)
+
+
+def test_frechet_distance_is_symmetric_and_zero_at_equal_even_where_singular():
+    """5 points in 40 dimensions, equal columns, float32. Fails for NaN, or noise of 1e-8 d from null directions."""
+    few = GENERATOR.normal(size=(5, 40)).astype(np.float32)
+    for points in (X, few, np.repeat(X, 3, 1), np.zeros((3, 2)) + 7):
+        assert metrics.frechet_distance(points, points) < 1e-10
+    other = few[:, ::-1] * 2
+    close(metrics.frechet_distance(few, other), metrics.frechet_distance(other, few), rtol=1e-10)
+    assert metrics.frechet_distance(few, other) > 1
+
+
+def test_cached_statistics_are_computed_once_and_survive_damage(tmp_path):
+    """Fails when the file is not read back, or a cut or foreign one is believed."""
+    calls = []
+
+    def points():
+        calls.append(1)
+        return X
+
+    for _ in range(2):
+        stored = metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points)
+        close(stored.cov, np.cov(X.T), rtol=1e-12)
+    assert len(calls) == 1
+    (file,) = (tmp_path / "new").iterdir()
+    whole = file.read_bytes()
+    for damaged in (whole[:-40], b"", b"\x80\x04."):
+        file.write_bytes(damaged)
+        close(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).mean, X.mean(0), rtol=1e-12)
+    np.savez(file, mean=np.zeros(4), cov=np.zeros((3, 3)))
+    close(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).mean, X.mean(0), rtol=1e-12)
+    assert len(calls) == 5
+    with pytest.raises(ValueError, match="names have letters"):
+        metrics.cached_statistics(tmp_path, "../x", points)
+
+
+def test_kernel_distance_of_one_block_is_the_u_statistic():
+    """By loops over pairs. Fails for pairs of a point with itself, another degree, or d forgotten."""
+    x, y = X[:7], Y[:5]
+
+    def k(a, b):
+        return (a @ b / 4 + 1) ** 3
+
+    within = [np.mean([k(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j]) for z in (x, y)]
+    wanted = sum(within) - 2 * np.mean([k(a, b) for a in x for b in y])
+    found = metrics.kernel_distance(x, y, jax.random.key(0))
+    close(found.mean, wanted, rtol=1e-12)
+    assert np.isnan(found.error)
+
+
+def test_kernel_distance_is_unbiased_at_the_truth_and_its_error_is_honest():
+    """0 within 4 of its own errors for sorted samples of one law, far beyond for another.
+
+    Fails for blocks taken in the order of the data, or an error that forgets the number of blocks.
+    """
+    x, y = (np.sort(GENERATOR.normal(size=(4000, 1)), 0) for _ in range(2))
+    same = metrics.kernel_distance(x, y, jax.random.key(0), block=100)
+    assert abs(same.mean) < 4 * same.error
+    assert same.error < 0.1
+    moved = metrics.kernel_distance(x, y + 1, jax.random.key(0), block=100)
+    assert moved.mean > 10 * moved.error
+
+
+def test_nearest_neighbours_against_all_distances():
+    """Copies are at distance 0 exactly, far from the origin too. Fails for another centre on one side, or blocks lost."""
+    data, points = GENERATOR.normal(size=(400, 30)) + 1e3, GENERATOR.normal(size=(300, 30)) + 1e3
+    points[7] = data[11]
+    index, distance = metrics.nearest(points, data)
+    everything = cdist(points, data)
+    assert (index == everything.argmin(1)).all()
+    close(distance, everything.min(1), rtol=1e-12)
+    assert distance[7] == 0
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_balls_by_products_are_those_by_trees(k):
+    """Precision to coverage in 3 dimensions, and the same points in 24, ties and copies included.
+
+    Fails for a radius that is not squared, open balls, or copies told apart by rounding.
+    """
+    basis = np.linalg.qr(GENERATOR.normal(size=(24, 24)))[0][:3]
+    pairs = [(X[:, :3], Y[:, :3]), (np.round(X[:, :3]), np.round(Y[:, :3])), (np.repeat(X[:5, :3], 8, 0), Y[:, :3])]
+    for real, fake in pairs:
+        close(metrics.prdc(real @ basis, fake @ basis, k=k), metrics.prdc(real, fake, k=k), rtol=1e-12)
+    originals = np.random.default_rng(0).normal(size=(40, 24))
+    assert metrics.prdc(np.repeat(originals, 6, 0), originals[:30], k=5).precision == 1
+    held, covered = neighbours.inside(X, np.full(60, np.inf), Y)
+    assert (held == 50).all() and covered.all()
+
+
+def test_memory_shows_and_its_absence_too():
+    """Fresh data have ratio 1, rank 1/2, copies .01; copies have 0, 1, 1; points far off have rank 0.
+
+    Fails for samples and held-out data exchanged, or distances to the samples.
+    """
+    train, held_out, fresh = (GENERATOR.normal(size=(n, 6)) for n in (500, 2000, 2000))
+    ratio, rank, copies = metrics.memorisation(fresh, train, held_out)
+    assert abs(ratio - 1) < 0.05 and abs(rank - 0.5) < 0.04 and copies < 0.02
+    near = train[GENERATOR.integers(500, size=300)] + 1e-3
+    assert metrics.memorisation(near, train, held_out) == pytest.approx((0, 1, 1), abs=0.01)
+    ratio, rank, copies = metrics.memorisation(fresh + 9, train, held_out)
+    assert ratio > 3 and rank < 0.01 and copies == 0
+    assert metrics.memorisation(held_out, train, held_out).rank == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: metrics.frechet_distance(X, X[:, :2]),
+        lambda: metrics.frechet_distance(X[:1], X),
+        lambda: metrics.frechet_distance(X * np.nan, X),
+        lambda: metrics.kernel_distance(X, X[:, :2], jax.random.key(0)),
+        lambda: metrics.kernel_distance(X, X, jax.random.key(0), block=1),
+        lambda: metrics.nearest(X, X[:0]),
+        lambda: metrics.memorisation(X[:0], X, X),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_impossible_samples_are_refused(make):
+    with pytest.raises(ValueError, match="need"):
+        make()

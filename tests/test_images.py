@@ -1,0 +1,142 @@
+"""Image experiments: samples meet their labels, numbers are against the held-out set, presets build, mistakes cost a line."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose as close
+from test_experiments import CACHED, ROOT, command
+
+from ddjax import data, metrics
+from ddjax.types import Batch
+from experiments import cli, images
+from experiments.imaging import judging, models
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Both splits."""
+    return tuple(data.load("digits", split) for split in ("train", "test"))
+
+
+def test_chunks_meet_their_own_labels():
+    """A denoiser that paints its label: 1,203 samples in chunks of 500 show 1,203 labels. Fails for labels of another chunk."""
+
+    def painter(params, key, x_t, t, cond):
+        return jnp.broadcast_to(cond.astype(x_t.dtype)[:, None, None, None] / params, x_t.shape)
+
+    labels = np.random.default_rng(0).integers(0, 10, 1203).astype(np.int32)
+    drawn = judging.sampler(painter, (2, 2, 1), 1.0)(jnp.float32(10.0), jax.random.key(0), labels, 1203, 2)
+    close(drawn.x_0, np.broadcast_to(labels[:, None, None, None] / 10, (1203, 2, 2, 1)), atol=1e-6)
+    assert drawn.cond is labels
+
+
+def test_samples_take_the_classes_of_the_training_set(digits):
+    """Shares of 20,000 labels within 4 standard errors of the training set's. Fails for classes in turns of another law."""
+    train = dataclasses.replace(digits[0], labels=np.where(digits[0].labels < 5, 0, digits[0].labels))
+    drawn = judging.labels_like(train, jax.random.key(0), 20_000)
+    wanted = np.bincount(train.labels, minlength=10) / len(train.labels)
+    error = np.abs(np.bincount(drawn, minlength=10) / 20_000 - wanted)
+    assert (error <= 4 * np.sqrt(wanted * (1 - wanted) / 20_000)).all()
+
+
+def test_the_held_out_set_is_at_distance_0_from_itself_and_the_training_set_is_the_floor(digits):
+    """Fails for numbers against the training set, or a floor of other points."""
+    train, test = digits
+    where = [judging.space("pixels", judging.pixels, train, test)]
+    reference = metrics.Statistics.of(judging.by_chunks(judging.pixels, train.x))
+    as_samples = lambda images: Batch(data.to_float(jnp.asarray(images.x)), images.labels)  # noqa: E731
+    classify = lambda x: np.zeros(len(x), np.int32)  # noqa: E731
+    judges = judging.Judges(where, classify, (judging.pixels, reference))
+    found = judging.judge(as_samples(test), judges)
+    close(found["frechet pixels"], 0, atol=1e-6)
+    assert found["memorisation pixels"] == 1 and found["coverage pixels"] == 1
+    close(found["class accuracy"], np.mean(test.labels == 0))
+    floors = judging.floors(judges, test)
+    copies = judging.judge(as_samples(train), judges._replace(classify=None))
+    close([floors["FID"], found["FID"], copies["FID"]], [floors["frechet pixels"]] * 2 + [0], rtol=1e-6, atol=1e-6)
+    close(floors["frechet pixels"], copies["frechet pixels"], rtol=1e-9)
+    assert copies["memorisation pixels"] == 0 and "class accuracy" not in copies
+
+
+PRESETS = ("digits", "glyphs", "photos", "cifar10", "cifar10-dit")
+SHAPES = {"digits": (8, 8, 1), "glyphs": (28, 28, 1)}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_build_what_they_name(preset):
+    """Both models of a preset, by shapes alone: xi only in DDM, equal nets beside it, labels 0..9 and none.
+
+    Fails for a preset whose net cannot stand on its images.
+    """
+    config = cli.parse(images.Config, ["--preset", preset], presets=images.PRESETS)
+    assert config.preset == preset and images.check(config) is None
+    shape = SHAPES.get(preset, (32, 32, 3))
+    found = list(models.models(config, data.Images(np.zeros((10, *shape), np.uint8), np.arange(10, dtype=np.int32),
+                                                   tuple("0123456789"), "train", preset)))  # fmt: skip
+    assert [model.name for model in found] == ["DDM beta 1", "regression"]
+    ddm, regression = (models.parameters(model) for model in found)
+    assert 1 <= ddm / regression < 1.05
+    x, t, labels = jnp.zeros((2, *shape)), jnp.zeros(2), jnp.array([3, 10], jnp.int32)
+    for model in found:
+        params = jax.eval_shape(model.network.init, jax.random.key(0))
+        out = jax.eval_shape(model.denoiser, params, jax.random.key(0), x, t, labels)
+        assert out.shape == x.shape and out.dtype == jnp.float32
+        assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+
+
+def test_explicit_flags_win_over_presets():
+    words = ["--preset", "glyphs", "--net", "unet", "--width=32", "--depth", "1"]
+    config = cli.parse(images.Config, words, presets=images.PRESETS)
+    assert (config.data, config.net, config.width, config.depth, config.steps) == ("glyphs", "unet", 32, 1, 4000)
+
+
+SMALL = "--width 32 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 32 --population 2 --samples 200 --nfe 1 2"
+
+
+@pytest.mark.slow
+def test_a_small_run_writes_all_that_it_promises(tmp_path):
+    """Every file, figures embedded, numbers in pixels and features with their protocol, hashes of both splits."""
+    words = [*SMALL.split(), "--out", str(tmp_path / "run")]
+    result = subprocess.run(
+        command("images", *words), cwd=ROOT, capture_output=True, text=True, timeout=400, env=CACHED
+    )
+    assert result.returncode == 0, result.stderr
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    wanted = {"samples-ddm-beta-1.png", "samples-regression.png", "posterior.png", "losses.png", "frechet-pixels.png"}
+    assert wanted | {"report.html", "while-training-ddm-beta-1.png", "frechet-features.png"} <= written
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert {"frechet pixels", "frechet features", "class accuracy"} <= {n["metric"] for n in summary["numbers"]}
+    assert summary["digest"]["train"] == data.load("digits", "train").digest
+    assert "360 held-out" in summary["protocol"] and "no resize" in summary["protocol"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count("data:image/png") == len(wanted | {"frechet-features.png"})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--preset mnist", "--preset"),
+        ("--data /nowhere", "/nowhere is neither a file, a folder, nor one of digits"),
+        ("--preset cifar10", "python -m experiments.fetch cifar10"),
+        ("--population 1", "--population must be at least 2 when lam > 0, got 1"),
+        ("--dropout 2", "--dropout must lie in [0, 1], got 2.0"),
+        ("--samples 3", "--samples must be at least 100, got 3"),
+        ("--inject 9", "got inject=9"),
+        ("--inception nowhere.pth", "--inception nowhere.pth is not a file"),
+        ("--preset glyphs --patch 5", "patches must tile the image"),
+    ],
+)
+def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, tmp_path_factory, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DDJAX_CACHE", str(tmp_path_factory.getbasetemp() / "images"))
+    monkeypatch.setattr(sys, "argv", ["images", *words.split()])
+    with pytest.raises(SystemExit) as stop:
+        cli.main(images.Config, images.run, presets=images.PRESETS)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,278 @@
+"""Weight files: what is saved comes back, other networks' weights are named, and nothing in a file is ever run."""
+
+import io
+import os
+import pickle
+import struct
+import zipfile
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import strategies
+from numpy.testing import assert_array_equal as equal
+
+from ddjax import networks
+from ddjax.networks import torch_files, weights
+
+TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
+
+
+def storage(count, key="0", kind="FloatStorage"):
+    """The opcodes of a persistent reference to a storage."""
+    word = lambda text: b"X" + struct.pack("<I", len(text)) + text.encode()  # noqa: E731
+    return (
+        b"("
+        + word("storage")
+        + f"ctorch\n{kind}\n".encode()
+        + word(key)
+        + word("cpu")
+        + b"J"
+        + struct.pack("<i", count)
+        + b"tQ"
+    )
+
+
+def integers(*values):
+    return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+
+def tensor(shape, strides, offset=0, count=6):
+    """The opcodes of one tensor."""
+    view = storage(count) + b"J" + struct.pack("<i", offset) + integers(*shape) + integers(*strides)
+    return TENSOR + b"(" + view + b"\x89ccollections\nOrderedDict\n)RtR"
+
+
+def state(*entries):
+    """A pickled dict of named opcodes."""
+    body = b"".join(b"X\x01\x00\x00\x00" + name.encode() + value for name, value in entries)
+    return b"\x80\x02}(" + body + b"u."
+
+
+def archive(path, data, *, compression=zipfile.ZIP_STORED, extra=()):
+    """A file as torch.save lays it out."""
+    with zipfile.ZipFile(path, "w", compression) as out:
+        out.writestr("a/data.pkl", data)
+        out.writestr("a/data/0", np.arange(6, dtype=np.float32).tobytes())
+        for name, content in extra:
+            out.writestr(name, content)
+    return path
+
+
+def test_tensors_are_read_with_their_strides(tmp_path):
+    """Fails for an offset or strides in bytes, or the transpose."""
+    data = state(("w", tensor((2, 2), (1, 3), 1)), ("b", tensor((3,), (2,))), ("e", tensor((0, 4), (4, 1))))
+    read = weights.read(archive(tmp_path / "x.pth", data))
+    equal(read["w"], [[1, 4], [2, 5]])
+    equal(read["b"], [0, 2, 4])
+    assert read["e"].shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (state(("w", tensor((3, 3), (3, 1)))), "outside its storage"),
+        (state(("w", tensor((2, 3), (3, 1), 1))), "outside its storage"),
+        (state(("w", tensor((100_000, 100_000), (0, 0)))), "outside its storage"),
+        (state(("w", tensor((2, 3), (3, -1)))), "not described by"),
+        (state(("w", tensor((2,), (3, 1)))), "not described by"),
+        (state(("w", tensor((2,), (1,), count=7))), "should hold 28 bytes, found 24"),
+        (state(("w", b"K\x01")), "'w' is a int, not a tensor"),
+        (state(("w", b"ctorch\nFloatStorage\n")), "'w' is a str, not a tensor"),
+        (b"\x80\x02]" + b".", "holds a list"),
+        (state(("w", tensor((2,), (1,)) + b"}b")), "does not spell tensors"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_tensors_that_are_none_are_refused(tmp_path, data, message):
+    with pytest.raises(ValueError, match=message):
+        weights.read(archive(tmp_path / "x.pth", data))
+
+
+class Evil:
+    """Pickles as a call, which a careless reader makes."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+def attacks(witness):
+    touch = f"touch {witness}"
+    command = f"X{{}}{touch}".encode()
+    yield pickle.dumps({"w": Evil(os.system, touch)}, 2)
+    yield pickle.dumps({"w": Evil(eval, f"open({str(witness)!r}, 'w')")}, 2)
+    yield pickle.dumps({"w": [Evil(os.system, touch), {"b": (Evil(exec, "1"),)}]}, 4)
+    yield pickle.dumps(Evil(os.mkdir, str(witness)), 2)
+    yield b"\x80\x02cposix\nsystem\n(" + b"X" + struct.pack("<I", len(touch)) + touch.encode() + b"tR."
+    yield b"\x80\x04\x8c\x05posix\x8c\x06system\x93" + b"X" + struct.pack("<I", len(touch)) + touch.encode() + b"\x85R."
+    yield b"(S'" + touch.encode() + b"'\niposix\nsystem\n."
+    yield b"\x80\x02ctorch._utils\n_rebuild_parameter\n)R."
+    yield b"\x80\x02ccollections\nOrderedDict.__init__\n)R."
+    yield b"\x80\x02\x82\x01." + command
+    yield b"\x80\x02N" + b"r" + struct.pack("<I", 2**31) + b"."
+
+
+@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("container", ["zip", "legacy"])
+def test_nothing_in_a_file_is_ever_run(tmp_path, number, container):
+    """Each names what it found. Fails for the plain Unpickler: the witness file appears."""
+    witness = tmp_path / "witness"
+    data = list(attacks(witness))[number]
+    path = tmp_path / "x.pth"
+    if container == "zip":
+        archive(path, data)
+    else:
+        path.write_bytes(data if data[:1] == b"\x80" else b"\x80\x02" + data)
+    with pytest.raises(ValueError, match="refused"):
+        weights.read(path)
+    assert not witness.exists()
+
+
+def test_containers_that_are_not_torchs_are_refused(tmp_path):
+    """Zip bombs, other archives, other byte orders, cut files, text. Fails where any is read or dies otherwise."""
+    good = state(("w", tensor((6,), (1,))))
+    path = tmp_path / "x.pth"
+    archive(path, good, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="compressed"):
+        weights.read(path)
+    archive(path, good, extra=[("a/byteorder", "big")])
+    with pytest.raises(ValueError, match="byte order"):
+        weights.read(path)
+    archive(path, good, extra=[("b/data.pkl", good)])
+    with pytest.raises(ValueError, match=r"not an archive of torch\.save"):
+        weights.read(path)
+    whole = archive(path, good).read_bytes()
+    for damaged in (
+        whole[:-30],
+        whole[: len(whole) // 2],
+        b"",
+        b"hello",
+        b"\x80\x02K\x01.",
+        whole.replace(b"\x00\x00\xa0\x40", b"\x00\x00\xa0\x41"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"x\.pth"):
+            weights.read(path)
+
+
+def test_an_npz_is_measured_before_it_is_allocated(tmp_path):
+    """Round trip; object arrays, a header that promises more than there is, and a bomb are refused."""
+    path = tmp_path / "x.npz"
+    arrays = {"a.b": np.arange(6).reshape(2, 3), "f": np.asfortranarray(np.arange(6.0).reshape(2, 3))}
+    np.savez_compressed(path, **arrays)
+    for name, array in weights.read(path).items():
+        equal(array, arrays[name])
+
+    def npz(header, body=b"", compression=zipfile.ZIP_STORED):
+        file = io.BytesIO()
+        np.lib.format.write_array_header_1_0(file, header)
+        with zipfile.ZipFile(path, "w", compression) as out:
+            out.writestr("w.npy", file.getvalue() + body)
+
+    shaped = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    for make in (
+        lambda: npz(shaped, b"12345678"),
+        lambda: npz(shaped | {"shape": (10**7,)}, bytes(8 * 10**7), zipfile.ZIP_DEFLATED),
+        lambda: np.savez(path, w=np.array([{}], object)),
+    ):
+        make()
+        with pytest.raises(ValueError, match="should hold"):
+            weights.read(path)
+
+
+@hypothesis.settings(max_examples=150)
+@hypothesis.given(
+    strategies.binary(max_size=60),
+    strategies.integers(0, 400),
+    strategies.sampled_from(["x.pth", "legacy", "npz", "st"]),
+)
+def test_readers_only_ever_raise_value_errors(tmp_path_factory, noise, place, kind):
+    """Bytes of whole files overwritten. Fails for an IndexError, a MemoryError, a struct.error."""
+    path = tmp_path_factory.mktemp("fuzz") / "x"
+    if kind == "x.pth":
+        archive(path, state(("w", tensor((6,), (1,)))))
+    elif kind == "npz":
+        with path.open("wb") as file:
+            np.savez(file, w=np.arange(3.0))
+    elif kind == "st":
+        safetensors.numpy.save_file({"w": np.arange(3.0)}, path)
+    else:
+        path.write_bytes(pickle.dumps(torch_files._LEGACY_MAGIC, 2) + pickle.dumps(1001, 2) + b"\x80\x02}.\x80\x02")
+    data = bytearray(path.read_bytes())
+    data[place : place + len(noise)] = noise
+    path.write_bytes(data)
+    try:
+        read = weights.read(path)
+    except ValueError:
+        return
+    assert all(isinstance(array, np.ndarray) for array in read.values())
+
+
+def test_own_weights_come_back_exactly_or_not_at_all(tmp_path):
+    """Fails for leaves in another order, or shapes that are only counted."""
+    network = networks.mlp(2, width=8, depth=2)
+    params = network.init(jax.random.key(0))
+    path = tmp_path / "x.safetensors"
+    weights.save(path, params)
+    like = jax.eval_shape(network.init, jax.random.key(0))
+    jax.tree.map(equal, weights.restored(weights.read(path), like), params)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
+    for other, message in (
+        (networks.mlp(2, width=9, depth=2), r"'params\.hidden_0\.bias' is \(8,\), wanted \(9,\)"),
+        (networks.mlp(2, width=8, depth=3), r"'params\.hidden_2\.bias' is missing"),
+        (networks.mlp(2, width=8, depth=1), r"'params\.hidden_1\.bias' has no place"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            weights.restored(weights.read(path), jax.eval_shape(other.init, jax.random.key(0)))
+
+
+def torch_reference(name):
+    """The reference's two networks in torch, from their description, with random weights."""
+    from torch_reference import MLP, Transformer
+
+    return MLP(8, 16) if name == "mlp" else Transformer((8, 12), 4, 16, 2, 2, 8)
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("name", ["mlp", "dit"])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_references_weights_give_its_outputs(tmp_path, name, legacy):
+    """To 1e-5, from torch's own files, from npz and safetensors.
+
+    Fails for weights left as [out, in], q, k, v or pixels in another order, another epsilon or gelu.
+    """
+    torch = pytest.importorskip("torch")
+    from ddjax.networks import reference
+
+    module, path = torch_reference(name), tmp_path / "x.pt"
+    for parameter in module.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
+    torch.save(module.state_dict(), path, _use_new_zipfile_serialization=not legacy)
+    state = {key: value.numpy() for key, value in module.state_dict().items()}
+    np.savez(tmp_path / "x.npz", **state)
+    safetensors.numpy.save_file(state, tmp_path / "x.safetensors")
+    if name == "mlp":
+        network, shape = reference.mlp(2, width=8, time_size=16), (5, 2)
+    else:
+        network, shape = reference.dit((8, 12, 3), width=16, depth=2, heads=2, time_size=8), (5, 8, 12, 3)
+    generator = np.random.default_rng(0)
+    x_t, xi = (generator.normal(size=shape).astype(np.float32) for _ in range(2))
+    t = np.linspace(0, 1, 5, dtype=np.float32)
+    torch_order = (lambda x: torch.from_numpy(x.transpose(0, 3, 1, 2).copy())) if name == "dit" else torch.from_numpy
+    with torch.no_grad():
+        theirs = module(torch_order(x_t), torch.from_numpy(t), torch_order(xi)).numpy()
+    theirs = theirs.transpose(0, 2, 3, 1) if name == "dit" else theirs
+    like = jax.eval_shape(network.init, jax.random.key(0))
+    for file in tmp_path.iterdir():
+        params = weights.from_torch(weights.read(file), like)
+        found = jax.jit(network.apply)(params, jnp.asarray(x_t), jnp.asarray(t), None, jnp.asarray(xi))
+        np.testing.assert_allclose(found, theirs, atol=1e-5 * max(1, np.abs(theirs).max()))
+    other = reference.mlp(2, width=16, time_size=16)
+    with pytest.raises(ValueError, match=r"weights of another network: '.*' is"):
+        weights.from_torch(weights.read(path), jax.eval_shape(other.init, jax.random.key(0)))
