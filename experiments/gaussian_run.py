@@ -10,7 +10,6 @@ import numpy as np
 import optax
 
 from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, weights
-from ddjax.training import checkpoints
 from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
 from experiments import evaluation, figures, gaussian_report, jobs, runs, targets
 from experiments.numbers import table
@@ -77,12 +76,8 @@ def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedule
     Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
     """
     found = {f"{model.name}-seed{seed}": model for model in models(settings) for seed in range(settings.seeds)}
-    name = name or next(iter(found))
-    if name not in found:
-        raise ValueError(f"this run has the models {', '.join(found)}; got {name!r}")
-    like = jobs.initial_state(found[name].network, optimizer(settings), 0)
-    state = checkpoints.restore_newest(path / "checkpoints" / name, like)
-    return denoisers.bind(found[name].denoiser, state.ema), SCHEDULE, (2,)
+    name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
+    return denoisers.bind(found[name].denoiser, params), SCHEDULE, (2,)
 
 
 def run(config: Any) -> None:

@@ -1,6 +1,7 @@
 """One trained model of a run: from scratch, or from its newest intact checkpoint."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -66,3 +67,17 @@ def train(
             scanned=training.may_scan(network),
         )
     return sharding.on_host(state.ema)
+
+
+def trained(
+    path: Path, networks: dict[str, Network], optimizer: optax.GradientTransformation, job: str | None
+) -> tuple[str, Params]:
+    """The averaged parameters of a job of a saved run, and its name: the first one's where none is given.
+
+    Raises: ValueError for a job that the run does not have; FileNotFoundError where no intact checkpoint is left.
+    """
+    job = job or next(iter(networks))
+    if job not in networks:
+        raise ValueError(f"this run has the models {', '.join(networks)}; got {job!r}")
+    like = initial_state(networks[job], optimizer, 0)
+    return job, checkpoints.restore_newest(path / "checkpoints" / job, like).ema

@@ -10,7 +10,10 @@ from experiments import cli, runs
 
 @dataclass(frozen=True)
 class Config:
-    """Draw samples from a model that an experiment trained, into a .npz file (array x_0, and how it was drawn)."""
+    """Draw samples from a model that an experiment trained, into a .npz file (array x_0, and how it was drawn).
+
+    Models with classes draw them in turns: sample i of each chunk has class i modulo their number.
+    """
 
     run: Path
     """Folder of the run, with its config.yaml and checkpoints."""
@@ -41,7 +44,7 @@ def run(config: Config) -> None:
         raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
     if not config.out.absolute().parent.is_dir():
         raise cli.UserError(f"cannot write --out {config.out}: its folder does not exist")
-    loaders = {"two_gaussians": "experiments.gaussian_run"}
+    loaders = {"two_gaussians": "experiments.gaussian_run", "images": "experiments.imaging.run"}
     if settings["experiment"] not in loaders:
         raise cli.UserError(f"{config.run} is a run of {settings['experiment']!r}, which cannot be sampled here")
 
@@ -64,7 +67,7 @@ def run(config: Config) -> None:
     drafted = config.out.with_name(config.out.name + ".draft.npz")
     np.savez(drafted, x_0=x_0, steps=config.steps, churn=config.churn, seed=config.seed)
     drafted.replace(config.out)
-    print(f"{config.n} samples in {config.steps} steps: {config.out} (mean {x_0.mean(0)}, std {x_0.std(0)})")
+    print(f"{config.n} samples in {config.steps} steps: {config.out} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
 
 
 if __name__ == "__main__":

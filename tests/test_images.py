@@ -116,13 +116,16 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     assert "360 held-out" in summary["protocol"] and "no resize" in summary["protocol"]
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.count("data:image/png") == len(wanted | {"frechet-features.png"})
+    words = ["--run", str(tmp_path / "run"), "--n", "20", "--steps", "2", "--out", str(tmp_path / "samples.npz")]
+    assert subprocess.run(command("sample", *words), cwd=ROOT, capture_output=True, env=CACHED).returncode == 0
+    assert np.load(tmp_path / "samples.npz")["x_0"].shape == (20, 8, 8, 1)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ("--preset mnist", "--preset"),
-        ("--data /nowhere", "/nowhere is neither a file, a folder, nor one of digits"),
+        ("--data /proc/nowhere", "/proc/nowhere is neither a file, a folder, nor one of digits"),
         ("--preset cifar10", "python -m experiments.fetch cifar10"),
         ("--population 1", "--population must be at least 2 when lam > 0, got 1"),
         ("--dropout 2", "--dropout must lie in [0, 1], got 2.0"),

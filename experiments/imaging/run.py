@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from ddjax import data, denoisers, paths
 from ddjax.data import Images
-from ddjax.types import Params
+from ddjax.types import Denoise, Params
 from experiments import jobs, runs
 from experiments.imaging import figures, judging, page, spaces
 from experiments.imaging.models import REGRESSION, SCHEDULE, Model, models, optimizer, parameters
@@ -54,6 +55,24 @@ def run(config: Any) -> None:
         if any(number.metric == metric for number in numbers):
             print(f"\n{metric}\n\n{table(numbers, metric)}")
     print(f"{summary['seconds']['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")
+
+
+def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, Any, tuple[int, ...]]:
+    """A trained model of a saved run, ready to sample its classes in turns: (denoise, schedule, event shape).
+
+    Args:
+        name: of the checkpoint folder, for instance "ddm-beta-1-seed0"; None takes the first.
+    Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
+    """
+    train = data.load(settings.data, "train")
+    found = {f"{slug(m.name)}-seed{seed}": m for m in models(settings, train) for seed in range(settings.seeds)}
+    name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
+
+    def denoise(key: Array, x_t: Array, t: Array) -> Array:
+        labels = None if train.labels is None else jnp.arange(len(x_t), dtype=jnp.int32) % len(train.classes)
+        return found[name].denoiser(params, key, x_t, t, labels)
+
+    return denoise, SCHEDULE, train.x.shape[1:]
 
 
 def fit(model: Model, settings: Any, folder: runs.Run, train: Images, seed: int) -> Params:
