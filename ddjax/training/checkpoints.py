@@ -24,7 +24,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None):
         self.folder, self.orbax = folder, orbax
-        self._lock, self._writer, self._error = lock, None, None
+        self._lock, self._writer, self._error, self._told = lock, None, None, False
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -38,6 +38,7 @@ class Checkpoints:
         try:
             self.orbax.save(step, args=ocp.args.StandardSave(_raw(state)), metrics=metrics, force=True)
         except Exception as error:
+            self._told = True
             raise self._failure(step, error) from error
         self._writer = threading.Thread(target=self._finish, args=(step,))
         self._writer.start()
@@ -48,7 +49,7 @@ class Checkpoints:
             self._writer.join()
             self._writer = None
         if self._error is not None:
-            error, self._error = self._error, None
+            error, self._error, self._told = self._error, None, True
             raise error
 
     def latest_step(self) -> int | None:
@@ -61,9 +62,14 @@ class Checkpoints:
         try:
             self.wait()
         finally:
-            self.orbax.close()
-            if self._lock is not None:
-                self._lock.close()
+            try:
+                self.orbax.close()
+            except Exception:
+                if not self._told:  # Orbax raises a failure once more, in its own words
+                    raise
+            finally:
+                if self._lock is not None:
+                    self._lock.close()
 
     def _finish(self, step: int) -> None:
         try:
