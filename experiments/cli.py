@@ -6,6 +6,7 @@ Nothing here imports jax, so that `--help` answers at once.
 import dataclasses
 import difflib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ Presets = dict[str, dict[str, Any]]
 
 TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after SIGUSR1 it is 128 + 10
 LOST = 4  # exit code when another process of the run is gone
+# how errors of communication between processes begin, whatever their Python class
+_STATUS = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
 
 class UserError(Exception):
@@ -33,21 +36,17 @@ def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets 
     """
     try:
         run(parse(make, sys.argv[1:], presets=presets))
-    except (UserError, ValueError, OSError) as error:
-        _fail(error, 2)
-    except FloatingPointError as error:
-        _fail(error, 3)
     except Exception as error:
-        name = type(error).__name__  # the classes live in ddjax and jax, which --help must not import
-        if name == "Interrupted":
-            _fail(f"{error}; --resume goes on from there", 128 + error.signum)
-        if not (name == "JaxRuntimeError" and _one_of_several()):
+        if _one_of_several() and _STATUS.search(str(error)):
+            told = " ".join(str(error).split())[:200]
+            _fail(f"another process of this run is gone: {told}; start all again with --resume auto", LOST)
+        if isinstance(error, UserError | ValueError | OSError):
+            _fail(error, 2)
+        if isinstance(error, FloatingPointError):
+            _fail(error, 3)
+        if type(error).__name__ != "Interrupted":  # its class lives in ddjax, which imports jax
             raise
-        _fail(f"another process of this run is gone: {_short(error)}; --resume goes on from the last checkpoint", LOST)
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        _fail(f"{error}; --resume goes on from there", 128 + error.signum)
 
 
 def _one_of_several() -> bool:

@@ -5,10 +5,15 @@ training over `layout` (`experiments.jobs` does). None of these settings changes
 on under others.
 """
 
+import ctypes
+import logging
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from experiments import cli
 
 HEARTBEAT = 20  # seconds without a sign of life after which a process counts as lost
 REPORT = 3600  # seconds that the others wait at the end for the process that judges and reports
@@ -49,6 +54,7 @@ def start(config: Engine) -> None:
     Raises: ValueError where no cluster is found.
     """
     check(config)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs a traceback beside the error that we tell
     if config.memory_fraction is not None:
         name = "XLA_PYTHON_CLIENT_MEM_FRACTION" if config.memory_fraction else "XLA_PYTHON_CLIENT_PREALLOCATE"
         os.environ[name] = f"{config.memory_fraction:g}" if config.memory_fraction else "false"
@@ -64,6 +70,15 @@ def start(config: Engine) -> None:
             raise ValueError(
                 "--distributed auto found no cluster: start the processes under SLURM, Open MPI or on a TPU pod"
             ) from None
+        ctypes.CDLL(None).signal(signal.SIGABRT, _aborted)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _aborted(_: int) -> None:
+    """JAX aborts a process that has lost another one: say what to do, in one line."""
+    told = "error: another process of this run is gone (or XLA failed, see above): start all again with --resume auto\n"
+    os.write(2, told.encode())
+    os._exit(cli.LOST)
 
 
 def keep_compiled(folder: Path) -> None:

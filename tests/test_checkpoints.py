@@ -1,5 +1,9 @@
 """Checkpoints: what is restored is what was saved, or an earlier intact step, never anything else."""
 
+import errno
+import os
+import subprocess
+import time
 from pathlib import Path
 
 import jax
@@ -9,7 +13,7 @@ import optax
 import pytest
 
 from ddjax import networks, training
-from ddjax.training import checkpoints
+from ddjax.training import checkpoints, manifest
 
 OPTIMIZER = optax.adam(1e-3)
 
@@ -51,7 +55,119 @@ def test_only_the_newest_are_kept(tmp_path):
     with checkpoints.manager(tmp_path / "run", keep=2) as manager:
         for step in (1, 2, 3):
             checkpoints.save(manager, state_at(step))
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "2", "3"]
+    assert names(tmp_path / "run") == ["2", "3"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def test_the_best_is_kept_beside_the_newest_also_after_a_restart(tmp_path):
+    """Losses 3, 1, 2, 4 | 5, 6: step 2 stays to the end. Mutations: the largest for the best; no policy for the newest."""
+    folder = tmp_path / "run"
+    for losses in ({1: 3.0, 2: 1.0, 3: 2.0, 4: 4.0}, {5: 5.0, 6: 6.0}):
+        with checkpoints.manager(folder, best="loss") as manager:
+            for step, loss in losses.items():
+                checkpoints.save(manager, state_at(step, seed=step), {"loss": loss})
+    assert names(folder) == ["2", "5", "6"]
+    assert leaves(checkpoints.restore_best(folder, state_at(0), metric="loss")) == leaves(state_at(2, seed=2))
+    assert leaves(checkpoints.restore_newest(folder, state_at(0))) == leaves(state_at(6, seed=6))
+    with pytest.raises(FileNotFoundError, match="no intact checkpoint with a 'fid'"):
+        checkpoints.restore_best(folder, state_at(0), metric="fid")
+
+
+def test_donating_the_state_after_save_changes_nothing(tmp_path):
+    """save returns while the background still writes. Mutation: hand Orbax the buffers and no copy of them."""
+    overwrite = jax.jit(lambda state: jax.tree.map(lambda leaf: leaf + 1, state), donate_argnums=0)
+    with checkpoints.manager(tmp_path / "run") as manager:
+        state = state_at(3, seed=3)
+        checkpoints.save(manager, state)
+        overwrite((state.params, state.ema, state.opt_state))
+    assert leaves(restored(tmp_path / "run")) == leaves(state_at(3, seed=3))
+
+
+def test_one_run_at_a_time(saved):
+    """The second is told who has the folder; a lock file left behind by a dead process holds nobody up."""
+    (saved / ".lock").write_text("999999")
+    with checkpoints.manager(saved):
+        with pytest.raises(OSError, match=rf"in use by another run \(process {os.getpid()}\)"):
+            checkpoints.manager(saved)
+        assert int(checkpoints.restore_newest(saved, state_at(0)).step) == 2
+    assert int(restored(saved).step) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_told():
+    with pytest.raises(OSError, match=r"^cannot keep checkpoints in /proc/ddjax: "):
+        checkpoints.manager("/proc/ddjax")
+
+
+def test_fewer_than_two_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least 2 checkpoints are kept, got keep=1"):
+        checkpoints.manager(tmp_path, keep=1)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 400 kB, where mounting one is allowed."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+# Orbax's own threads complain after the failure they have told
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_full_disk_keeps_the_last_good_step_and_says_what_to_do(small_disk):
+    """States of some 60 kB until the disk is full; after making room, training goes on from the last good one."""
+    ballast = small_disk / "ballast"
+    told = r"cannot save step 2 in .*: the disk is full: make room, then resume; last good checkpoint: 1$"
+    manager = checkpoints.manager(small_disk / "run")
+    checkpoints.save(manager, state_at(1, width=48, seed=1))
+    manager.wait()
+    with pytest.raises(OSError, match="No space left"):
+        ballast.write_bytes(b"0" * 400_000)
+    with pytest.raises(OSError, match=told):
+        checkpoints.save(manager, state_at(2, width=48, seed=2))
+        manager.wait()
+    manager.close()
+    ballast.unlink()
+    with checkpoints.manager(small_disk / "run") as manager:
+        assert leaves(checkpoints.restore(manager, state_at(0, width=48))) == leaves(state_at(1, width=48, seed=1))
+        checkpoints.save(manager, state_at(2, width=48, seed=2))
+    assert int(checkpoints.restore_newest(small_disk / "run", state_at(0, width=48)).step) == 2
+
+
+def test_a_manifest_that_cannot_be_written_is_told_by_the_next_call(saved, monkeypatch):
+    """The error of the background reaches the caller, once. Mutation: swallow it."""
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with checkpoints.manager(saved) as manager:
+        monkeypatch.setattr(manifest, "write", full)
+        checkpoints.save(manager, state_at(3))
+        with pytest.raises(OSError, match=r"cannot save step 3 .*: the disk is full.*; last good checkpoint: 2"):
+            manager.wait()
+    with pytest.warns(UserWarning, match="3 is damaged"):
+        assert int(restored(saved).step) == 2
+
+
+def test_the_newest_is_the_highest_step_whatever_the_clock_says(tmp_path, monkeypatch):
+    """The clock jumps back a year between two saves, and the files of the older step lie in the future."""
+    folder, now = tmp_path / "run", time.time()
+    with checkpoints.manager(folder) as manager:
+        checkpoints.save(manager, state_at(1))
+        manager.wait()
+        monkeypatch.setattr(time, "time", lambda: now - 3e7)
+        monkeypatch.setattr(time, "time_ns", lambda: int((now - 3e7) * 1e9))
+        for step in (2, 3):
+            checkpoints.save(manager, state_at(step))
+    for path in files_of(folder, 2):
+        os.utime(path, (now + 3e7, now + 3e7))
+    assert names(folder) == ["2", "3"]
+    assert int(restored(folder).step) == 3
 
 
 def test_a_flipped_byte_in_any_file_is_noticed(saved):

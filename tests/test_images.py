@@ -108,7 +108,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    wanted = {"samples-ddm-beta-1.png", "samples-regression.png", "posterior.png", "losses.png", "frechet-pixels.png"}
+    wanted = {"samples.png", "posterior-ddm-beta-1.png", "losses.png", "frechet-pixels.png"}
     assert wanted | {"report.html", "while-training-ddm-beta-1.png", "frechet-features.png"} <= written
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert {"frechet pixels", "frechet features", "class accuracy"} <= {n["metric"] for n in summary["numbers"]}

@@ -7,6 +7,7 @@ any number of devices and processes, restored on any other: the shardings are th
 
 import threading
 import warnings
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -24,7 +25,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None):
         self.folder, self.orbax = folder, orbax
-        self._lock, self._writer, self._error, self._told = lock, None, None, False
+        self._lock, self._writer, self._error, self._failed = lock, None, None, False
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -38,8 +39,7 @@ class Checkpoints:
         try:
             self.orbax.save(step, args=ocp.args.StandardSave(_raw(state)), metrics=metrics, force=True)
         except Exception as error:
-            self._told = True
-            raise self._failure(step, error) from error
+            raise self._failure(step, error) from None
         self._writer = threading.Thread(target=self._finish, args=(step,))
         self._writer.start()
 
@@ -49,7 +49,7 @@ class Checkpoints:
             self._writer.join()
             self._writer = None
         if self._error is not None:
-            error, self._error, self._told = self._error, None, True
+            error, self._error = self._error, None
             raise error
 
     def latest_step(self) -> int | None:
@@ -59,17 +59,13 @@ class Checkpoints:
 
     def close(self) -> None:
         """Complete the last save and let other runs have the folder. Raises: as `wait` does."""
-        try:
+        with ExitStack() as closing:
+            if self._lock is not None:
+                closing.enter_context(self._lock)
+            if self._failed:  # Orbax tells a failure again when it closes
+                closing.enter_context(suppress(Exception))
+            closing.callback(self.orbax.close)
             self.wait()
-        finally:
-            try:
-                self.orbax.close()
-            except Exception:
-                if not self._told:  # Orbax raises a failure once more, in its own words
-                    raise
-            finally:
-                if self._lock is not None:
-                    self._lock.close()
 
     def _finish(self, step: int) -> None:
         try:
@@ -80,11 +76,11 @@ class Checkpoints:
             self._error = self._failure(step, error)
 
     def _failure(self, step: int, error: Exception) -> OSError:
-        reason = "the disk is full" if "No space left" in str(error) else " ".join(str(error).split())[:300]
+        self._failed = True
+        full = "No space left" in str(error)
+        reason = "the disk is full: make room, then resume" if full else " ".join(str(error).split())[:300]
         good = next((step for step in manifest.steps(self.folder) if manifest.intact(self.folder / str(step))), "none")
-        return OSError(
-            f"cannot save step {step} in {self.folder}: {reason}; last good checkpoint: {good}. Make room, then resume from it"
-        )
+        return OSError(f"cannot save step {step} in {self.folder}: {reason}; last good checkpoint: {good}")
 
 
 def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Checkpoints:

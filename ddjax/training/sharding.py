@@ -44,8 +44,9 @@ def mesh(data: int = -1, model: int = 1) -> Mesh:
 
 
 def shard_state(state: TrainState, mesh: Mesh, *, fully: bool = False) -> TrainState:
-    """The state laid over the mesh: whole on every device, or `fully` sharded. Consumes `state`."""
-    return jax.device_put(state, _shardings(state, mesh, fully))
+    """The state laid over the mesh: whole on every device, or `fully` sharded."""
+    # a jitted identity, because device_put does not reach the devices of other processes
+    return jax.jit(lambda state: state, out_shardings=_shardings(state, mesh, fully))(state)
 
 
 def shard_batch(local: Any, mesh: Mesh) -> Any:

@@ -138,23 +138,24 @@ def judged(
                 by_seed.append(judging.judge(draw(of_seed, key_draw, labels, config.samples, nfe), judges))
             for metric in by_seed[0]:
                 values = np.array([[numbers[metric]] for numbers in by_seed])
-                yield measured(model.name, metric, nfe, values, (floors[metric], 0.0))
+                yield measured(model.name, metric, nfe, values, (floors[metric], None))
 
 
 def draw_figures(
     folder: runs.Run, found: list[Model], params: dict, config: Any, train: Images, test: Images, numbers: list[Number]
 ) -> None:
     """Samples by number of steps, draws of the posterior of a noisy image, distances by steps, losses."""
-    labels = shown_labels(train)
+    labels, rows = shown_labels(train), {}
     for model in found:
         draw = judging.sampler(model.denoiser, train.x.shape[1:], config.churn, chunk=_SHOWN)
-        first = params[model.name][0]
-        rows = {f"{n} step{'s' * (n > 1)}": draw(first, jax.random.key(3), labels, _SHOWN, n).x_0 for n in config.nfe}
-        rows["held out"] = np.asarray(data.to_float(jnp.asarray(test.x[:_SHOWN])))
-        figures.grid(rows, model.name).savefig(folder.path / f"samples-{slug(model.name)}.png", dpi=110)
+        for n in config.nfe:
+            name = f"{model.name}, {n} step{'s' * (n > 1)}"
+            rows[name] = draw(params[model.name][0], jax.random.key(3), labels, _SHOWN, n).x_0
         if model.name != REGRESSION:
-            rows = posterior(model, first, test)
-            figures.grid(rows, f"{model.name}: draws of x_0 given x_t").savefig(folder.path / "posterior.png", dpi=110)
+            draws = figures.grid(posterior(model, params[model.name][0], test), f"{model.name}: draws of x_0 given x_t")
+            draws.savefig(folder.path / f"posterior-{slug(model.name)}.png", dpi=110)
+    rows["held out"] = np.asarray(data.to_float(jnp.asarray(test.x[:_SHOWN])))
+    figures.grid(rows).savefig(folder.path / "samples.png", dpi=110)
     for metric, file in (("frechet pixels", "frechet-pixels.png"), ("frechet features", "frechet-features.png")):
         if any(number.metric == metric for number in numbers):
             figures.by_steps(numbers, metric, metric.replace("frechet", "Fréchet distance,")).savefig(

@@ -1,0 +1,99 @@
+"""Several processes: a real run of two over loopback trains, loses one, and goes on in a single process."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments import cli
+
+ROOT = Path(__file__).parents[1]
+ENV = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "JAX_PLATFORMS": "cpu"}
+SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --inject 1 --population 2 --samples 200 --nfe 1 2 --repeats 1"
+
+
+def command(out, *words):
+    return [sys.executable, "-m", "experiments.two_gaussians", *SMALL.split(), "--out", str(out), *words]
+
+
+def start(out, *words):
+    """Two processes that find each other as under SLURM: job, nodes, rank."""
+    job, processes = str(random.SystemRandom().randrange(4000)), []  # the port follows from the job's number
+    for rank in ("0", "1"):
+        slurm = {"JOB_ID": job, "STEP_NODELIST": "localhost", "NTASKS": "2", "PROCID": rank, "LOCALID": rank}
+        processes.append(
+            subprocess.Popen(
+                command(out, "--distributed", "auto", *words),
+                cwd=ROOT, env=ENV | {f"SLURM_{name}": value for name, value in slurm.items()},
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+    return processes
+
+
+def rows(out):
+    file = out / "metrics.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_run_of_two_processes_that_loses_one_goes_on_in_one(lost, tmp_path):
+    """SIGKILL of either process: within 60 s the other ends with one clear line and its code; then one process finishes.
+
+    Its losses, from the first step on, are those of a single process alone to 1e-5. Mutations: no heartbeat (the
+    survivor hangs); each process draws noise of its own.
+    """
+    out, alone = tmp_path / "run", tmp_path / "alone"
+    processes = start(out, "--steps", "4000")
+    while not any(row["step"] >= 200 for row in rows(out)):
+        assert all(process.poll() is None for process in processes), [process.communicate() for process in processes]
+        time.sleep(0.1)
+    processes[lost].kill()
+    began = time.monotonic()
+    _, errors = processes[1 - lost].communicate(timeout=60)
+    assert time.monotonic() - began < 60
+    assert processes[1 - lost].returncode == cli.LOST, errors
+    assert errors.splitlines()[-1].startswith("error: another process of this run is gone")
+    assert processes[lost].wait() == -signal.SIGKILL
+    processes[lost].communicate()
+
+    before = len(rows(out))
+    for folder in (out, alone):
+        done = subprocess.Popen(
+            command(folder, "--resume", "--steps", "4000"), cwd=ROOT, env=ENV, stderr=subprocess.PIPE
+        )
+        while len(rows(folder)) < before + 2 and done.poll() is None:
+            time.sleep(0.1)
+        done.terminate()
+        done.communicate()
+        assert done.returncode == cli.TERMINATED
+    shared = zip(rows(out), rows(alone), strict=False)
+    for row, expected in shared:
+        assert row["step"] == expected["step"] and abs(row["loss"] - expected["loss"]) < 1e-5
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_writes_the_report(tmp_path):
+    """Both end with 0; the folder is whole; the second says nothing."""
+    (first, _), (second, _) = [
+        process.communicate(timeout=300) for process in start(tmp_path / "run", "--steps", "200")
+    ]
+    assert "results in" in first and not second
+    assert {"summary.json", "report.html", "metrics.jsonl"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    assert [row["step"] for row in rows(tmp_path / "run")] == [100, 200, 100, 200]
+
+
+def test_no_cluster_is_told(tmp_path):
+    alone = {name: value for name, value in ENV.items() if not name.startswith(("SLURM", "OMPI"))}
+    done = subprocess.run(
+        command(tmp_path / "run", "--distributed", "auto"), cwd=ROOT, env=alone, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "--distributed auto found no cluster" in done.stderr
+    assert not (tmp_path / "run").exists()
