@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 import optax
 
 from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, weights
-from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
+from ddjax.types import Denoiser, LossFn, Network, Params
 from experiments import evaluation, figures, gaussian_report, jobs, runs, targets
 from experiments.numbers import table
 
@@ -68,8 +69,8 @@ def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
     )
 
 
-def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedules.Rectified, tuple[int, ...]]:
-    """A trained model of a saved run, ready to sample: (denoise, schedule, event shape).
+def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
+    """A trained model of a saved run, ready to sample.
 
     Args:
         name: of the checkpoint folder, for instance "ddm-beta1-seed0"; None takes the first.
@@ -77,7 +78,7 @@ def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedule
     """
     found = {f"{model.name}-seed{seed}": model for model in models(settings) for seed in range(settings.seeds)}
     name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
-    return denoisers.bind(found[name].denoiser, params), SCHEDULE, (2,)
+    return jobs.Trained(name, params, partial(denoisers.bind, found[name].denoiser), SCHEDULE, (2,))
 
 
 def run(config: Any) -> None:

@@ -57,8 +57,8 @@ def run(config: Any) -> None:
     print(f"{summary['seconds']['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")
 
 
-def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, Any, tuple[int, ...]]:
-    """A trained model of a saved run, ready to sample its classes in turns: (denoise, schedule, event shape).
+def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
+    """A trained model of a saved run, ready to sample its classes in turns.
 
     Args:
         name: of the checkpoint folder, for instance "ddm-beta-1-seed0"; None takes the first.
@@ -68,11 +68,15 @@ def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, Any, tup
     found = {f"{slug(m.name)}-seed{seed}": m for m in models(settings, train) for seed in range(settings.seeds)}
     name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
 
-    def denoise(key: Array, x_t: Array, t: Array) -> Array:
-        labels = None if train.labels is None else jnp.arange(len(x_t), dtype=jnp.int32) % len(train.classes)
-        return found[name].denoiser(params, key, x_t, t, labels)
+    def denoise(params: Params) -> Denoise:
+        def in_turns(key: Array, x_t: Array, t: Array) -> Array:
+            n = x_t.shape[0]  # a symbol where the sampler is exported
+            labels = None if train.labels is None else jnp.arange(n, dtype=jnp.int32) % len(train.classes)
+            return found[name].denoiser(params, key, x_t, t, labels)
 
-    return denoise, SCHEDULE, train.x.shape[1:]
+        return in_turns
+
+    return jobs.Trained(name, params, denoise, SCHEDULE, train.x.shape[1:])
 
 
 def fit(model: Model, settings: Any, folder: runs.Run, train: Images, seed: int) -> Params:
