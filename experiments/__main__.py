@@ -18,6 +18,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min
   python -m experiments.fetch                  download MNIST, Fashion-MNIST or CIFAR-10                         minutes
   python -m experiments.sample                 draw samples from a saved run                                     seconds
+  python -m experiments.export                 a trained model as files that need neither the run nor flax       seconds
 """
 
 if __name__ == "__main__":

@@ -61,6 +61,15 @@ def _fail(error: Any, code: int) -> None:
     raise SystemExit(code)
 
 
+def require_at_least(config: Any, least: int, *names: str) -> None:
+    """Raises: UserError for a setting, or a value among several, below `least`."""
+    for name in names:
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number < least:
+                raise UserError(f"--{name.replace('_', '-')} must be at least {least}, got {number}")
+
+
 def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = None) -> Config:
     """Defaults, then presets, then `--config FILE.yaml`, then the command line: the later one wins.
 

@@ -49,13 +49,12 @@ PRESETS = {"full": {"steps": 20_000, "seeds": 5}}
 
 def check(config: Config) -> None:
     """Raises: ValueError for settings that no run can have, before any compute."""
-    for name in ("seeds", "steps", "batch", "save_every"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(config, name)}")
+    cli.require_at_least(config, 1, "seeds", "steps", "batch", "save_every")
+    cli.require_at_least(config, 2, "samples", "repeats")
     if config.save_every % 100:
         raise ValueError(f"--save-every must be a multiple of 100, got {config.save_every}")
-    if config.samples < 2 or config.samples % 2 or config.repeats < 2:
-        raise ValueError(f"--samples must be even, --repeats at least 2, got {config.samples}, {config.repeats}")
+    if config.samples % 2:
+        raise ValueError(f"--samples must be even, half for each moon, got {config.samples}")
     if not 0 <= config.share <= 1:
         raise ValueError(f"--share must lie in [0, 1], got {config.share}")
     if not (config.noise >= 0 and config.learning_rate > 0 and config.tolerance > 0):

@@ -89,8 +89,8 @@ def keep_compiled(folder: Path) -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
 
 
-def layout(config: Engine, state: Any, train_step: Any) -> tuple[Any, Any]:
-    """State and step laid over all devices, as the settings say; as they are on a single one.
+def layout(config: Engine, state: Any, train_step: Any, batch: Any) -> tuple[Any, Any, Any]:
+    """State, step and the data of the batches laid over all devices, as the settings say; as they are on a single one.
 
     Raises: ValueError for a mesh that does not fit.
     """
@@ -99,7 +99,11 @@ def layout(config: Engine, state: Any, train_step: Any) -> tuple[Any, Any]:
     from ddjax.training import sharding
 
     if jax.device_count() == 1 and config.model_shards == 1:
-        return state, train_step
+        return state, train_step, batch
     mesh = sharding.mesh(-1, config.model_shards)
     fully = config.fully_sharded
-    return sharding.shard_state(state, mesh, fully=fully), sharding.on_mesh(train_step, mesh, fully=fully)
+    return (
+        sharding.shard_state(state, mesh, fully=fully),
+        sharding.on_mesh(train_step, mesh, fully=fully),
+        sharding.replicate(jax.tree_util.Partial(batch), mesh),
+    )

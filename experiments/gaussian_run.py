@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +11,7 @@ import numpy as np
 import optax
 
 from ddjax import denoisers, metrics, mixtures, networks, objectives, schedules, scoring, times, weights
-from ddjax.training import checkpoints
-from ddjax.types import Denoise, Denoiser, LossFn, Network, Params
+from ddjax.types import Denoiser, LossFn, Network, Params
 from experiments import evaluation, figures, gaussian_report, jobs, runs, targets
 from experiments.numbers import table
 
@@ -69,20 +69,16 @@ def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
     )
 
 
-def load(path: Path, settings: Any, name: str | None) -> tuple[Denoise, schedules.Rectified, tuple[int, ...]]:
-    """A trained model of a saved run, ready to sample: (denoise, schedule, event shape).
+def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
+    """A trained model of a saved run, ready to sample.
 
     Args:
         name: of the checkpoint folder, for instance "ddm-beta1-seed0"; None takes the first.
     Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
     """
     found = {f"{model.name}-seed{seed}": model for model in models(settings) for seed in range(settings.seeds)}
-    name = name or next(iter(found))
-    if name not in found:
-        raise ValueError(f"this run has the models {', '.join(found)}; got {name!r}")
-    like = jobs.initial_state(found[name].network, optimizer(settings), 0)
-    state = checkpoints.restore_newest(path / "checkpoints" / name, like)
-    return denoisers.bind(found[name].denoiser, state.ema), SCHEDULE, (2,)
+    name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
+    return jobs.Trained(name, params, partial(denoisers.bind, found[name].denoiser), SCHEDULE, (2,))
 
 
 def run(config: Any) -> None:

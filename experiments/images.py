@@ -86,6 +86,8 @@ class Config(engine.Engine):
     """Numbers of sampling steps to judge."""
     samples: int = 2000
     """Samples for each judged number."""
+    inception: Path | None = None
+    """Weights of the FID network (pt_inception-2015-12-05.pth, or a safetensors copy): adds FID to the numbers."""
     save_every: int = 1000
     """Training steps between checkpoints and sample grids, a multiple of 100."""
     config: Path | None = None
@@ -119,15 +121,12 @@ def check(config: Config) -> None:
         raise ValueError(f"--lam must not be negative, got {config.lam}")
     if bad := [beta for beta in config.beta if not 0 < beta <= 2]:
         raise ValueError(f"--beta must lie in (0, 2], got {bad[0]}")
-    if not config.nfe or min(config.nfe) < 1:
-        raise ValueError(f"--nfe needs numbers of at least 1, got {config.nfe}")
-    if not (config.beta or config.baseline):
-        raise ValueError("nothing to train: give --beta a value or leave --baseline on")
-    for name in ("seeds", "steps", "batch", "width", "depth", "patch", "save_every"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(config, name)}")
-    if config.samples < 100:
-        raise ValueError(f"--samples must be at least 100, got {config.samples}")
+    if not (config.beta or config.baseline) or not config.nfe:
+        raise ValueError("nothing to do: give --beta a value or leave --baseline on, and give --nfe one")
+    cli.require_at_least(config, 1, "seeds", "steps", "batch", "width", "depth", "patch", "save_every", "nfe")
+    cli.require_at_least(config, 100, "samples")
+    if config.inception is not None and not config.inception.is_file():
+        raise ValueError(f"--inception {config.inception} is not a file")
     if config.save_every % 100:
         raise ValueError(f"--save-every must be a multiple of 100, got {config.save_every}")
     for name in ("dropout", "label_dropout", "churn"):

@@ -1,16 +1,20 @@
 """One trained model of a run: from scratch, or from its newest intact checkpoint."""
 
+import logging
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import optax
 
 from ddjax import training
 from ddjax.training import checkpoints, sharding
-from ddjax.types import Key, LossFn, Network, Params
+from ddjax.types import Denoise, Key, LossFn, Network, Params, Schedule
 from experiments.engine import layout
 from experiments.runs import Run, first_process
+
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs pages about a failed save, which we tell in one line
 
 Watch = Callable[[Params], dict[str, float]]
 
@@ -42,7 +46,7 @@ def train(
     """
     state = initial_state(network, optimizer, seed)
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
-    state, train_step = layout(folder.engine, state, train_step)
+    state, train_step, batch = layout(folder.engine, state, train_step, batch)
     with checkpoints.manager(folder.checkpoints(job)) as manager:
         state = checkpoints.restore(manager, state) or state
         start = int(state.step)
@@ -66,3 +70,27 @@ def train(
             scanned=training.may_scan(network),
         )
     return sharding.on_host(state.ema)
+
+
+class Trained(NamedTuple):
+    """A trained model of a saved run, ready to sample: `denoise(params)` is its denoiser."""
+
+    job: str
+    params: Params
+    denoise: Callable[[Params], Denoise]
+    schedule: Schedule
+    shape: tuple[int, ...]
+
+
+def trained(
+    path: Path, networks: dict[str, Network], optimizer: optax.GradientTransformation, job: str | None
+) -> tuple[str, Params]:
+    """The averaged parameters of a job of a saved run, and its name: the first one's where none is given.
+
+    Raises: ValueError for a job that the run does not have; FileNotFoundError where no intact checkpoint is left.
+    """
+    job = job or next(iter(networks))
+    if job not in networks:
+        raise ValueError(f"this run has the models {', '.join(networks)}; got {job!r}")
+    like = initial_state(networks[job], optimizer, 0)
+    return job, checkpoints.restore_newest(path / "checkpoints" / job, like).ema

@@ -10,7 +10,7 @@ import numpy as np
 class Number:
     """One measured number: the median over seeds of the mean over draws, the range of the draws, and the floor.
 
-    `churn` is None where no bridge is sampled.
+    `churn` is None where no bridge is sampled, `floor_std` where there is only one true pair of samples.
     """
 
     model: str
@@ -23,7 +23,7 @@ class Number:
     seeds: int
     draws: int
     floor: float
-    floor_std: float
+    floor_std: float | None
 
     def row(self) -> dict:
         """As a row of summary.json."""
@@ -31,12 +31,18 @@ class Number:
 
 
 def measured(
-    model: str, metric: str, nfe: int, draws: np.ndarray, floor: tuple[float, float], *, churn: float | None = None
+    model: str,
+    metric: str,
+    nfe: int,
+    draws: np.ndarray,
+    floor: tuple[float, float | None],
+    *,
+    churn: float | None = None,
 ) -> Number:
-    """A Number from draws [seeds, repeats] and the floor (mean, std)."""
+    """A Number from draws [seeds, repeats] and the floor (mean, standard deviation or None)."""
     draws = np.asarray(draws, float)
     value, spread = float(np.median(draws.mean(1))), (float(draws.min()), float(draws.max()))
-    return Number(model, metric, nfe, churn, value, *spread, len(draws), draws.size, *map(float, floor))
+    return Number(model, metric, nfe, churn, value, *spread, len(draws), draws.size, *floor)
 
 
 def has_churn(numbers: Sequence[Number]) -> bool:
@@ -54,6 +60,11 @@ def rows(numbers: Sequence[Number]) -> Iterator[tuple[list[str], dict[int, Numbe
             yield [model, *([] if not has_churn(numbers) else [f"{e:g}" if e is not None else ""])], cells
 
 
+def told_floor(number: Number) -> str:
+    """The floor in words."""
+    return f"{number.floor:.2g}" if number.floor_std is None else f"{number.floor:.1e} +- {number.floor_std:.1e}"
+
+
 def table(numbers: Sequence[Number], metric: str) -> str:
     """A Markdown table of one metric, models by steps."""
     chosen = [number for number in numbers if number.metric == metric]
@@ -63,6 +74,5 @@ def table(numbers: Sequence[Number], metric: str) -> str:
     for names, cells in rows(chosen):
         shown = [f"{cells[n].value:.2g}" if n in cells else "" for n in steps]
         lines.append(f"| {' | '.join([*names, *shown])} |")
-    floor = chosen[0]
-    lines.append(f"\nfloor {floor.floor:.1e} +- {floor.floor_std:.1e}")
+    lines.append(f"\nfloor {told_floor(chosen[0])}")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.numbers import Number, has_churn, rows
+from experiments.numbers import Number, has_churn, rows, told_floor
 from experiments.runs import write_atomically
 
 _STYLE = """
@@ -14,7 +14,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .7rem; text-align: right }
 th { border-bottom: 2px solid #888 } td { border-bottom: 1px solid #ddd }
 td:first-child, th:first-child { text-align: left }
-small { color: #666; display: block; white-space: nowrap } img { max-width: 100% }
+small { color: #666; display: block } td small { white-space: nowrap } img { max-width: 100% }
 """
 
 
@@ -52,8 +52,8 @@ def number_table(numbers: Sequence[Number], title: str) -> str:
     for names, cells in rows(numbers):
         told = "".join(f"<td>{html.escape(name)}</td>" for name in names)
         lines.append(f"<tr>{told}{''.join(_cell(cells.get(n)) for n in steps)}</tr>")
-    one = numbers[0]
-    floor = f"floor {one.floor:.2g} ± {one.floor_std:.1g} (two fresh samples of the truth)"
+    what = "training against held-out data" if numbers[0].floor_std is None else "two fresh samples of the truth"
+    floor = f"floor {told_floor(numbers[0])} ({what})"
     return f"{heading(title)}<p>{floor}; columns are steps</p><table>{''.join(lines)}</table>"
 
 

@@ -83,7 +83,7 @@ def open_run(experiment: str, config: Any, default: Path) -> Run:
     """
     path = folder(config, default)
     settings = {"experiment": experiment} | {
-        name: list(value) if isinstance(value, tuple) else value
+        name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
         for name, value in dataclasses.asdict(config).items()
         if name not in _NOT_SETTINGS
     }

@@ -1,27 +1,34 @@
-"""Draw samples from a saved run."""
+"""Draw samples from a saved run, or from what was exported of it."""
 
 import importlib
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from experiments import cli, runs
+from experiments import cli, exported, runs
 
 
 @dataclass(frozen=True)
 class Config:
-    """Draw samples from a model that an experiment trained, into a .npz file (array x_0, and how it was drawn)."""
+    """Draw samples from a model that an experiment trained, into a .npz file (array x_0, and how it was drawn).
 
-    run: Path
+    Models with classes draw them in turns: sample i of each chunk has class i modulo their number.
+    """
+
+    run: Path | None = None
     """Folder of the run, with its config.yaml and checkpoints."""
+    exported: Path | None = None
+    """Folder written by `python -m experiments.export`, instead of --run: needs neither the run nor flax."""
     out: Path = Path("samples.npz")
     """File to write."""
     n: int = 10_000
     """Number of samples."""
     steps: int = 4
     """Sampling steps: each is one call of the denoiser."""
-    churn: float = 1.0
-    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM."""
+    churn: float | None = None
+    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM (default: 1, or what was exported)."""
     model: str | None = None
     """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
     seed: int = 0
@@ -30,41 +37,76 @@ class Config:
     """Samples drawn at a time: the bound on memory."""
 
 
-def run(config: Config) -> None:
-    """Load, draw, write."""
-    settings = runs.read_settings(config.run)
-    if config.n < 1 or config.steps < 1 or config.chunk < 1:
-        raise cli.UserError(
-            f"--n, --steps and --chunk must be at least 1, got {config.n}, {config.steps}, {config.chunk}"
-        )
-    if not 0 <= config.churn <= 1:
+LOADERS = {"two_gaussians": "experiments.gaussian_run", "images": "experiments.imaging.run"}
+
+
+def check(config: Config) -> None:
+    """Raises: UserError for settings that nothing can be drawn with."""
+    if (config.run is None) == (config.exported is None):
+        raise cli.UserError("give either --run or --exported")
+    if config.exported is not None and config.model is not None:
+        raise cli.UserError("--model belongs to --run: an export holds one model")
+    cli.require_at_least(config, 1, "n", "steps", "chunk")
+    if config.churn is not None and not 0 <= config.churn <= 1:
         raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
     if not config.out.absolute().parent.is_dir():
         raise cli.UserError(f"cannot write --out {config.out}: its folder does not exist")
-    loaders = {"two_gaussians": "experiments.gaussian_run"}
-    if settings["experiment"] not in loaders:
-        raise cli.UserError(f"{config.run} is a run of {settings['experiment']!r}, which cannot be sampled here")
 
+
+def load(run: Path, model: str | None) -> Any:
+    """A trained model of a saved run, a `jobs.Trained`. Raises: UserError for a run that cannot be sampled."""
+    settings = runs.read_settings(run)
+    if settings["experiment"] not in LOADERS:
+        raise cli.UserError(f"{run} is a run of {settings['experiment']!r}, which cannot be sampled here")
+    module = importlib.import_module(LOADERS[settings["experiment"]])
+    return module.load(run, Namespace(**settings), model)
+
+
+def sampler(trained: Any, steps: int, churn: float) -> Callable:
+    """draw(params, key, n): n samples in so many steps."""
     import jax
-    import numpy as np
 
     from ddjax import paths, samplers, times
 
-    module = importlib.import_module(loaders[settings["experiment"]])
-    denoise, schedule, shape = module.load(config.run, Namespace(**settings), config.model)
-    step = samplers.bridge(denoise, schedule, churn=config.churn)
-    grid = times.grid(config.steps)
+    grid = times.grid(steps)
 
-    def draw(key, n):
+    def draw(params: Any, key: Any, n: Any) -> Any:
         key_prior, key_steps = jax.random.split(key)
-        return samplers.sample(step, key_steps, paths.prior(schedule, key_prior, (n, *shape)), grid)
+        step = samplers.bridge(trained.denoise(params), trained.schedule, churn=churn)
+        return samplers.sample(step, key_steps, paths.prior(trained.schedule, key_prior, (n, *trained.shape)), grid)
 
-    drawn = jax.jit(lambda key: samplers.in_chunks(draw, key, config.n, chunk=config.chunk))
-    x_0 = np.asarray(drawn(jax.random.key(config.seed)))
+    return draw
+
+
+def run(config: Config) -> None:
+    """Load, draw, write."""
+    check(config)
+    import numpy as np
+
+    if config.exported is not None:
+        churn, x_0 = exported.draw(config)
+    else:
+        churn, x_0 = 1.0 if config.churn is None else config.churn, live(config)
     drafted = config.out.with_name(config.out.name + ".draft.npz")
-    np.savez(drafted, x_0=x_0, steps=config.steps, churn=config.churn, seed=config.seed)
+    np.savez(drafted, x_0=x_0, steps=config.steps, churn=churn, seed=config.seed)
     drafted.replace(config.out)
-    print(f"{config.n} samples in {config.steps} steps: {config.out} (mean {x_0.mean(0)}, std {x_0.std(0)})")
+    print(f"{config.n} samples in {config.steps} steps: {config.out} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
+
+
+def live(config: Config) -> Any:
+    """Samples of the model in the run's newest intact checkpoint."""
+    trained = load(config.run, config.model)
+    import jax
+    import numpy as np
+
+    from ddjax import samplers
+
+    draw = sampler(trained, config.steps, 1.0 if config.churn is None else config.churn)
+
+    def drawn(params: Any, key: Any) -> Any:
+        return samplers.in_chunks(lambda key, n: draw(params, key, n), key, config.n, chunk=config.chunk)
+
+    return np.asarray(jax.jit(drawn)(trained.params, jax.random.key(config.seed)))
 
 
 if __name__ == "__main__":

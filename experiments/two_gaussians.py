@@ -77,12 +77,10 @@ def check(config: Config) -> None:
         raise ValueError(f"--beta must lie in (0, 2], got {bad[0]}")
     if not (config.beta and config.churn and config.nfe):
         raise ValueError("--beta, --churn and --nfe need at least one value each")
-    for name in ("seeds", "steps", "population", "batch", "width", "depth", "repeats", "save_every", *config.nfe):
-        value = name if isinstance(name, int) else getattr(config, name)
-        if value < 1:
-            raise ValueError(f"--{name if isinstance(name, str) else 'nfe'} must be at least 1, got {value}")
-    if config.samples < 2:
-        raise ValueError(f"--samples must be at least 2, got {config.samples}")
+    cli.require_at_least(
+        config, 1, "seeds", "steps", "population", "batch", "width", "depth", "repeats", "save_every", "nfe"
+    )
+    cli.require_at_least(config, 2, "samples")
     if config.save_every % 100:
         raise ValueError(f"--save-every must be a multiple of 100, got {config.save_every}")
     if not 0 <= config.inject < config.depth:

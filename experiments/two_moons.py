@@ -65,15 +65,10 @@ def check(config: Config) -> None:
     """Raises: ValueError for settings that no run can have, before any compute."""
     if not (config.exp and config.nfe and config.guidance):
         raise ValueError("--exp, --nfe and --guidance need at least one value each")
-    for name in ("seeds", "steps", "batch", "width", "depth", "blocks", "save_every"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(config, name)}")
-    if min(config.nfe) < 1:
-        raise ValueError(f"--nfe must be at least 1, got {min(config.nfe)}")
+    cli.require_at_least(config, 1, "seeds", "steps", "batch", "width", "blocks", "save_every", "nfe")
+    cli.require_at_least(config, 2, "repeats", "population")
     if config.samples < 1000:
         raise ValueError(f"--samples must be at least 1000, the points of one W_1, got {config.samples}")
-    if config.repeats < 2 or config.population < 2:
-        raise ValueError(f"--repeats and --population must be at least 2, got {config.repeats}, {config.population}")
     if config.save_every % 100:
         raise ValueError(f"--save-every must be a multiple of 100, got {config.save_every}")
     if config.depth < 2:

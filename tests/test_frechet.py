@@ -109,12 +109,14 @@ def test_nearest_neighbours_against_all_distances():
 def test_balls_by_products_are_those_by_trees(k):
     """Precision to coverage in 3 dimensions, and the same points in 24, ties and copies included.
 
-    Fails for a radius that is not squared, or open balls.
+    Fails for a radius that is not squared, open balls, or copies told apart by rounding.
     """
     basis = np.linalg.qr(GENERATOR.normal(size=(24, 24)))[0][:3]
     pairs = [(X[:, :3], Y[:, :3]), (np.round(X[:, :3]), np.round(Y[:, :3])), (np.repeat(X[:5, :3], 8, 0), Y[:, :3])]
     for real, fake in pairs:
         close(metrics.prdc(real @ basis, fake @ basis, k=k), metrics.prdc(real, fake, k=k), rtol=1e-12)
+    originals = np.random.default_rng(0).normal(size=(40, 24))
+    assert metrics.prdc(np.repeat(originals, 6, 0), originals[:30], k=5).precision == 1
     held, covered = neighbours.inside(X, np.full(60, np.inf), Y)
     assert (held == 50).all() and covered.all()
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose as close
 from test_experiments import CACHED, ROOT, command
 
-from ddjax import data
+from ddjax import data, metrics
 from ddjax.types import Batch
 from experiments import cli, images
 from experiments.imaging import judging, models
@@ -49,14 +49,17 @@ def test_the_held_out_set_is_at_distance_0_from_itself_and_the_training_set_is_t
     """Fails for numbers against the training set, or a floor of other points."""
     train, test = digits
     where = [judging.space("pixels", judging.pixels, train, test)]
+    reference = metrics.Statistics.of(judging.by_chunks(judging.pixels, train.x))
     as_samples = lambda images: Batch(data.to_float(jnp.asarray(images.x)), images.labels)  # noqa: E731
     classify = lambda x: np.zeros(len(x), np.int32)  # noqa: E731
-    found = judging.judge(as_samples(test), where, classify)
+    judges = judging.Judges(where, classify, (judging.pixels, reference))
+    found = judging.judge(as_samples(test), judges)
     close(found["frechet pixels"], 0, atol=1e-6)
     assert found["memorisation pixels"] == 1 and found["coverage pixels"] == 1
     close(found["class accuracy"], np.mean(test.labels == 0))
-    floors = judging.floors(where, classify, test)
-    copies = judging.judge(as_samples(train), where, None)
+    floors = judging.floors(judges, test)
+    copies = judging.judge(as_samples(train), judges._replace(classify=None))
+    close([floors["FID"], found["FID"], copies["FID"]], [floors["frechet pixels"]] * 2 + [0], rtol=1e-6, atol=1e-6)
     close(floors["frechet pixels"], copies["frechet pixels"], rtol=1e-9)
     assert copies["memorisation pixels"] == 0 and "class accuracy" not in copies
 
@@ -105,7 +108,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    wanted = {"samples-ddm-beta-1.png", "samples-regression.png", "posterior.png", "losses.png", "frechet-pixels.png"}
+    wanted = {"samples.png", "posterior-ddm-beta-1.png", "losses.png", "frechet-pixels.png"}
     assert wanted | {"report.html", "while-training-ddm-beta-1.png", "frechet-features.png"} <= written
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert {"frechet pixels", "frechet features", "class accuracy"} <= {n["metric"] for n in summary["numbers"]}
@@ -113,24 +116,28 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     assert "360 held-out" in summary["protocol"] and "no resize" in summary["protocol"]
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.count("data:image/png") == len(wanted | {"frechet-features.png"})
+    words = ["--run", str(tmp_path / "run"), "--n", "20", "--steps", "2", "--out", str(tmp_path / "samples.npz")]
+    assert subprocess.run(command("sample", *words), cwd=ROOT, capture_output=True, env=CACHED).returncode == 0
+    assert np.load(tmp_path / "samples.npz")["x_0"].shape == (20, 8, 8, 1)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ("--preset mnist", "--preset"),
-        ("--data /nowhere", "/nowhere is neither a file, a folder, nor one of digits"),
+        ("--data /proc/nowhere", "/proc/nowhere is neither a file, a folder, nor one of digits"),
         ("--preset cifar10", "python -m experiments.fetch cifar10"),
         ("--population 1", "--population must be at least 2 when lam > 0, got 1"),
         ("--dropout 2", "--dropout must lie in [0, 1], got 2.0"),
         ("--samples 3", "--samples must be at least 100, got 3"),
         ("--inject 9", "got inject=9"),
+        ("--inception nowhere.pth", "--inception nowhere.pth is not a file"),
         ("--preset glyphs --patch 5", "patches must tile the image"),
     ],
 )
-def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, monkeypatch, capsys):
+def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, tmp_path_factory, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DDJAX_CACHE", "/nowhere")
+    monkeypatch.setenv("DDJAX_CACHE", str(tmp_path_factory.getbasetemp() / "images"))
     monkeypatch.setattr(sys, "argv", ["images", *words.split()])
     with pytest.raises(SystemExit) as stop:
         cli.main(images.Config, images.run, presets=images.PRESETS)

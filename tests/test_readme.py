@@ -10,6 +10,7 @@ import pytest
 
 import ddjax
 from experiments import cli, numbers
+from experiments.conditional import run as conditional
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -35,12 +36,31 @@ def test_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
-def test_result_table_is_the_stored_run():
-    """Re-rendering the committed numbers gives the README's table: mutation, any digit of either."""
-    summary = json.loads((ROOT / "docs/results/two_gaussians_full.json").read_text())
+STORED = {
+    "two_gaussians_full": ("python -m experiments.two_gaussians --full", ["mmd2"]),
+    "two_moons_all": ("python -m experiments.two_moons", ["w1", "class_w1"]),
+    "images_digits": (
+        "python -m experiments.images --seeds 3",
+        ["frechet pixels", "frechet features", "class accuracy"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_result_tables_are_the_stored_runs(name):
+    """Re-rendering the committed numbers gives the README's tables: mutation, any digit of either."""
+    command, metrics = STORED[name]
+    summary = json.loads((ROOT / f"docs/results/{name}.json").read_text())
     stored = [numbers.Number(**row) for row in summary["numbers"]]
-    assert numbers.table(stored, "mmd2") in README
-    assert summary["provenance"]["command"].startswith("python -m experiments.two_gaussians --full")
+    for metric in metrics:
+        assert numbers.table(stored, metric) in README, metric
+    assert summary["provenance"]["command"].startswith(command) and command in README
+
+
+def test_the_table_of_conditional_couplings_is_the_stored_run():
+    summary = json.loads((ROOT / "docs/results/conditional_ot_5_seeds.json").read_text())
+    assert "\n".join(conditional.markdown(summary)) in README
+    assert summary["provenance"]["command"].startswith("python -m experiments.conditional_ot --seeds 5")
 
 
 @pytest.mark.slow

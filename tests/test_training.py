@@ -158,6 +158,24 @@ def test_convolutions_are_not_trained_inside_a_scan_on_a_cpu():
     assert seconds(fitted()) < 5 * seconds(bare())
 
 
+@pytest.mark.parametrize("scanned", [True, False])
+def test_data_of_batches_are_arguments_not_constants(scanned, monkeypatch):
+    """A 4 MB table behind the batches is nowhere in what is compiled. Mutation: `batch` closed over instead of passed."""
+    compiled, jit = [], jax.jit
+
+    def noted(function, **options):
+        jitted = jit(function, **options)
+        return lambda *given: (compiled.append(jitted.lower(*given).as_text()), jitted(*given))[1]
+
+    monkeypatch.setattr(jax, "jit", noted)
+    table = jnp.arange(1_000_000.0).reshape(-1, 2)
+    batch = jax.tree_util.Partial(lambda table, key: table[jax.random.randint(key, (4,), 0, len(table))], table)
+    optimizer = optax.sgd(0.1)
+    train_step = training.make_train_step(quadratic, optimizer)
+    training.fit(state_of(optimizer), train_step, batch, steps=2, label=None, scanned=scanned)
+    assert compiled and all(len(text) < 1_000_000 and "500000x2" in text for text in compiled)
+
+
 def test_resume_equals_uninterrupted_by_hash(tmp_path):
     """Stopping at 20 of 40 and resuming from the checkpoint gives the same bytes in every leaf."""
     optimizer = optax.adam(0.05)

@@ -22,6 +22,7 @@ class Classifier(NamedTuple):
     init: Callable[[Key], Params]
     features: Callable[[Params, Array], Float[Array, "batch 128"]]
     logits: Callable[[Params, Array], Float[Array, "batch classes"]]
+    convolutional: bool = True
 
 
 class Module(nn.Module):

@@ -8,12 +8,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.tree_util import Partial
 
 from ddjax.training import checkpoints as ckpt
 from ddjax.training.progress import progress
 from ddjax.training.sharding import agreed
 from ddjax.training.state import TrainState, TrainStep
-from ddjax.types import Key, Network
+from ddjax.types import Key
 
 _STOPS = (signal.SIGTERM, signal.SIGUSR1)
 
@@ -49,7 +50,9 @@ def fit(
     bit for bit. Metrics are read one chunk late: the device never waits for the host.
 
     Args:
-        state: consumed (its buffers are donated). batch: key -> batch, pure. checkpoints: from `checkpoints.manager`.
+        state: consumed (its buffers are donated). batch: key -> batch, pure; a
+            `jax.tree_util.Partial`, such as `data.batches` returns, brings its arrays as arguments.
+        checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
         log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
             to judge or to draw; it must not keep the state, whose buffers the next step takes.
@@ -63,10 +66,11 @@ def fit(
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
 
-    def one(state: TrainState, _: None):
+    def one(state: TrainState, draw: Partial):
         key_batch, _ = state.keys()
-        return train_step(state, batch(key_batch))
+        return train_step(state, draw(key_batch))
 
+    draw = batch if isinstance(batch, Partial) else Partial(batch)  # an argument, so that its data are not compiled in
     step = int(state.step)
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
     with _signals() as stopped, display as update:
@@ -83,7 +87,7 @@ def fit(
             return means
 
         while step < steps:
-            state, metrics = run(state, min(chunk - step % chunk, steps - step))
+            state, metrics = run(state, draw, min(chunk - step % chunk, steps - step))
             if pending:
                 report(*pending)
             pending = (step, metrics)
@@ -104,7 +108,7 @@ def fit(
     return state
 
 
-def may_scan(network: Network) -> bool:
+def may_scan(network: Any) -> bool:
     """Whether training steps of `network` may share one `lax.scan`: not those of convolutions on a CPU.
 
     XLA's CPU backend runs the gradient of a convolution inside a loop some 50 times slower than outside.
@@ -113,21 +117,25 @@ def may_scan(network: Network) -> bool:
 
 
 def _scan(one: Callable) -> Callable:
-    """run(state, n): n steps in one dispatch, metrics stacked."""
-    return jax.jit(lambda state, n: jax.lax.scan(one, state, None, length=n), static_argnums=1, donate_argnums=0)
+    """run(state, draw, n): n steps in one dispatch, metrics stacked."""
+
+    def run(state: TrainState, draw: Partial, n: int) -> tuple[TrainState, dict[str, jax.Array]]:
+        return jax.lax.scan(lambda state, _: one(state, draw), state, None, length=n)
+
+    return jax.jit(run, static_argnums=2, donate_argnums=0)
 
 
 def _dispatch(one: Callable, stopped: list[int]) -> Callable:
-    """run(state, n): n dispatches of one step, fewer once stopped, metrics as lists.
+    """run(state, draw, n): n dispatches of one step, fewer once stopped, metrics as lists.
 
     At most two steps wait on the device at a time, so that a signal is answered within two.
     """
     single = jax.jit(one, donate_argnums=0)
 
-    def run(state: TrainState, n: int) -> tuple[TrainState, dict[str, list[jax.Array]]]:
+    def run(state: TrainState, draw: Partial, n: int) -> tuple[TrainState, dict[str, list[jax.Array]]]:
         rows = []
         for _ in range(n):
-            state, row = single(state, None)
+            state, row = single(state, draw)
             jax.block_until_ready(rows[-1:])
             rows.append(row)
             if agreed(stopped):

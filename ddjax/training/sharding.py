@@ -62,6 +62,11 @@ def shard_batch(local: Any, mesh: Mesh) -> Any:
     return jax.tree.map(whole, local)
 
 
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """The same arrays, whole on every device of the mesh."""
+    return jax.device_put(tree, NamedSharding(mesh, P()))
+
+
 def agreed(values: Sequence[int]) -> int:
     """The largest of the values that any process has, the same on all of them; 0 where none has one.
 

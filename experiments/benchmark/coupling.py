@@ -5,11 +5,11 @@ drawing from the exact plan; we pair by a rounded Sinkhorn plan, or exactly, by 
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from experiments import cli
+from experiments.benchmark import rounds
 
 
 @dataclass(frozen=True)
@@ -99,20 +99,13 @@ def run(config: Config) -> None:
         "ddjax, Sinkhorn permutation": ours(couplings.sinkhorn, *size),
         "ddjax, exact assignment": ours(couplings.assignment, *size),
     }
-    seconds = np.array([[_timed(advance) for advance in sides.values()] for _ in range(config.rounds + 1)])[1:]
+    seconds = np.array([[rounds.timed(advance) for advance in sides.values()] for _ in range(config.rounds + 1)])[1:]
     print("| step | ms | price of the coupling | x torchcfm, same kind |\n|---|---|---|---|")
     for i, name in enumerate(sides):
         own = seconds[:, 0 if i < 2 else 2]
         same = seconds[:, 0 if "independent" in name else 1]
         price, speed = np.median(seconds[:, i] / own), np.median(same / seconds[:, i])
         print(f"| {name} | {1e3 * np.median(seconds[:, i]) / config.steps:.2f} | {price:.2f} | {speed:.2f} |")
-
-
-def _timed(advance: Callable[[], None]) -> float:
-    time.sleep(0.3)  # let the other side's threads stop spinning
-    began = time.perf_counter()
-    advance()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

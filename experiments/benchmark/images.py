@@ -3,11 +3,11 @@
 Then what a population of 4 draws costs, in regression steps of the same net, with xi at the input and before the last block.
 """
 
-import time
 from dataclasses import dataclass
 from functools import partial
 
 from experiments import cli
+from experiments.benchmark import rounds
 
 SHAPE = (28, 28, 1)
 UNET = {"widths": (32, 64, 64), "blocks": 2, "attention": (7,), "heads": 4}
@@ -74,7 +74,7 @@ def run(config: Config) -> None:
     ):
         params = network.init(jax.random.key(0))
         sides = (theirs(torch_images.copied(module, params), config.batch), ours(network, params, config.batch)[0])
-        seconds = np.array([[_timed(step) for step in sides] for _ in range(config.rounds + 1)])[1:]
+        seconds = np.array([[rounds.timed(step) for step in sides] for _ in range(config.rounds + 1)])[1:]
         torch_ms, ddjax_ms = 1e3 * np.median(seconds, 0)
         ratio = np.median(seconds[:, 0] / seconds[:, 1])
         count = sum(leaf.size for leaf in jax.tree.leaves(params))
@@ -90,17 +90,10 @@ def run(config: Config) -> None:
             ),
             strict=True,
         )
-        seconds = np.array([[_timed(step) for step in steps] for _ in range(config.rounds + 1)])[1:]
+        seconds = np.array([[rounds.timed(step) for step in steps] for _ in range(config.rounds + 1)])[1:]
         for i, side in ((1, "early"), (2, "late")):
             ratio = np.median(seconds[:, i] / seconds[:, 0])
             print(f"| {name}, xi {side} | {flops[i] / flops[0]:.2f} | {ratio:.2f} |", flush=True)
-
-
-def _timed(step) -> float:
-    time.sleep(0.3)  # let the other side's threads stop spinning
-    began = time.perf_counter()
-    step()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array
 
 from ddjax import training
 from ddjax.data import Images, to_float
 from ddjax.networks import classifier as networks
 from ddjax.networks import weights
-from ddjax.training.progress import progress
 from ddjax.types import Batch, Key, Params
 from experiments.runs import provenance, write_atomically
 
@@ -47,32 +48,20 @@ def trained(train: Images, test: Images, folder: Path | None = None, **budget: i
 
 
 def fit(train: Images, *, steps: int, batch: int, seed: int) -> Params:
-    """Averaged parameters after training on images that are shifted by up to a pixel or two.
-
-    Steps are dispatched one by one: inside a scan XLA's CPU backend runs gradients of convolutions fifty times slower.
-    """
+    """Averaged parameters after training on images that are shifted by up to a pixel or two."""
     net = networks.classifier(train.x.shape[1:], len(train.classes))
     optimizer = optax.adamw(optax.cosine_decay_schedule(2e-3, steps), weight_decay=1e-2)
-    x, labels = jnp.asarray(train.x), jnp.asarray(train.labels)
 
     def loss_fn(params: Params, key: Key, batch: Batch) -> tuple[Array, dict[str, Array]]:
         loss = optax.softmax_cross_entropy_with_integer_labels(net.logits(params, batch.x_0), batch.cond).mean()
         return loss, {"loss": loss}
 
     train_step = training.make_train_step(loss_fn, optimizer)
-
-    def one(state: training.TrainState, x: Array, labels: Array) -> tuple[training.TrainState, dict[str, Array]]:
-        return train_step(state, _shifted(x, labels, state.keys()[0], batch))
-
-    step = jax.jit(one, donate_argnums=0)
     key_init, key_train = jax.random.split(jax.random.key(seed))
     state = training.TrainState.create(net.init(key_init), optimizer, key_train)
-    with progress(steps, label="classifier") as update:
-        for i in range(1, steps + 1):
-            state, found = step(state, x, labels)
-            if i % 100 == 0 or i == steps:
-                update(i, {name: float(value) for name, value in found.items()})
-    return state.ema
+    draw = Partial(partial(_shifted, n=batch), jnp.asarray(train.x), jnp.asarray(train.labels))
+    scanned = training.may_scan(net)
+    return training.fit(state, train_step, draw, steps=steps, label="classifier", scanned=scanned).ema
 
 
 def _shifted(x: Array, labels: Array, key: Key, n: int) -> Batch:

@@ -21,7 +21,8 @@ def grid(rows: dict[str, np.ndarray], title: str = "") -> Figure:
             pixels = np.clip((np.asarray(image, np.float64) + 1) / 2, 0, 1)
             axis.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=1)
         row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=7)
-    figure.suptitle(title, fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=9)
     return figure
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import denoisers, metrics, paths, samplers, times
-from ddjax.data import Images, to_float
+from ddjax.data import Images, to_float, to_uint8
 from ddjax.types import Batch, Denoiser, Key, Params
 from experiments.imaging.models import SCHEDULE
 
@@ -25,6 +25,14 @@ class Space(NamedTuple):
     features: Features
     train: np.ndarray
     test: np.ndarray
+
+
+class Judges(NamedTuple):
+    """All that a sample is measured by: distances in spaces, a classifier, and FID where its weights are at hand."""
+
+    spaces: list[Space]
+    classify: Callable[[Array], np.ndarray] | None = None
+    fid: tuple[Features, metrics.Statistics] | None = None  # Inception features, those of the training set
 
 
 def space(name: str, features: Features, train: Images, test: Images) -> Space:
@@ -71,26 +79,36 @@ def labels_like(images: Images, key: Key, n: int) -> np.ndarray | None:
     return images.labels[np.asarray(jax.random.randint(key, (n,), 0, len(images.labels)))]
 
 
-def judge(drawn: Batch, spaces: list[Space], classify: Callable[[Array], np.ndarray] | None) -> dict[str, float]:
-    """Every number of one sample, against the held-out set."""
+def judge(drawn: Batch, judges: Judges) -> dict[str, float]:
+    """Every number of one sample: against the held-out set, and FID as it is used, against the training set."""
     found = {}
-    for where in spaces:
-        fake = np.concatenate([where.features(drawn.x_0[i : i + CHUNK]) for i in range(0, len(drawn.x_0), CHUNK)])
+    for where in judges.spaces:
+        fake = _features(where.features, drawn.x_0)
         found |= against_test(where, fake)
         found[f"memorisation {where.name}"] = metrics.memorisation(fake, where.train, where.test).ratio
-    if classify is not None and drawn.cond is not None:
-        found["class accuracy"] = float(np.mean(classify(drawn.x_0) == drawn.cond))
+    if judges.classify is not None and drawn.cond is not None:
+        found["class accuracy"] = float(np.mean(judges.classify(drawn.x_0) == drawn.cond))
+    if judges.fid is not None:
+        features, reference = judges.fid
+        # as bytes, which is what the published statistics were taken of
+        found["FID"] = metrics.frechet_distance(reference, by_chunks(features, np.asarray(to_uint8(drawn.x_0))))
     return found
 
 
-def floors(spaces: list[Space], classify: Callable[[Array], np.ndarray] | None, test: Images) -> dict[str, float]:
-    """The training set in the place of the samples; for class accuracy and memorisation the held-out images themselves."""
+def floors(judges: Judges, test: Images) -> dict[str, float]:
+    """The training set in the place of the samples; for accuracy, memorisation and FID the held-out images themselves."""
     found = {}
-    for where in spaces:
+    for where in judges.spaces:
         found |= against_test(where, where.train) | {f"memorisation {where.name}": 1.0}  # fresh data, by its definition
-    if classify is not None:
-        found["class accuracy"] = float(np.mean(by_chunks(classify, test.x) == test.labels))
+    if judges.classify is not None:
+        found["class accuracy"] = float(np.mean(by_chunks(judges.classify, test.x) == test.labels))
+    if judges.fid is not None:
+        found["FID"] = metrics.frechet_distance(judges.fid[1], by_chunks(judges.fid[0], test.x))
     return found
+
+
+def _features(features: Features, x: Array) -> np.ndarray:
+    return np.concatenate([features(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)])
 
 
 def against_test(where: Space, fake: np.ndarray) -> dict[str, float]:

@@ -10,6 +10,7 @@ from experiments.numbers import Number
 TABLES = {
     "frechet pixels": "Fréchet distance, pixels",
     "frechet features": "Fréchet distance, classifier features",
+    "FID": "FID, against the training images",
     "kernel distance features": "Kernel distance, classifier features (unbiased, may be negative)",
     "class accuracy": "Class accuracy of conditional samples",
     "precision features": "Precision, classifier features, k = 5",
@@ -31,8 +32,10 @@ def write(folder: Path, summary: dict[str, Any], numbers: Sequence[Number]) -> N
         "frechet-pixels.png": "Distance by steps, pixels.",
         "frechet-features.png": "Distance by steps, features.",
     }
-    pictures = sorted(path.name for path in folder.glob("samples-*.png"))
-    captions |= {name: "Samples by number of steps, first seed; last row held-out images." for name in pictures}
-    captions["posterior.png"] = "A held-out image, the same with noise, and draws of what it could have been."
+    captions["samples.png"] = "Samples by number of steps, first seed; last row held-out images."
+    pictures = sorted(path.name for path in folder.glob("posterior-*.png"))
+    captions |= {
+        name: "A held-out image, the same with noise, and draws of what it could have been." for name in pictures
+    }
     captions["losses.png"] = "Training losses of the first seed."
     report.page(folder, summary, body + report.figures(folder, captions))

@@ -1,17 +1,17 @@
 """An image run: train every model, judge all of them, write everything."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from ddjax import data, denoisers, paths
 from ddjax.data import Images
-from ddjax.types import Params
+from ddjax.types import Denoise, Params
 from experiments import jobs, runs
 from experiments.imaging import figures, judging, page, spaces
 from experiments.imaging.models import REGRESSION, SCHEDULE, Model, models, optimizer, parameters
@@ -33,9 +33,8 @@ def run(config: Any) -> None:
     if not runs.first_process():
         return
 
-    where, classify = spaces.of(train, test)
-    floors = judging.floors(where, classify, test)
-    numbers = list(judged(found, params, config, train, where, classify, floors))
+    judges = spaces.of(train, test, config.inception)
+    numbers = list(judged(found, params, config, train, judges, judging.floors(judges, test)))
     summary = {
         "experiment": "images",
         "settings": folder.settings,
@@ -56,6 +55,28 @@ def run(config: Any) -> None:
         if any(number.metric == metric for number in numbers):
             print(f"\n{metric}\n\n{table(numbers, metric)}")
     print(f"{summary['seconds']['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")
+
+
+def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
+    """A trained model of a saved run, ready to sample its classes in turns.
+
+    Args:
+        name: of the checkpoint folder, for instance "ddm-beta-1-seed0"; None takes the first.
+    Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
+    """
+    train = data.load(settings.data, "train")
+    found = {f"{slug(m.name)}-seed{seed}": m for m in models(settings, train) for seed in range(settings.seeds)}
+    name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
+
+    def denoise(params: Params) -> Denoise:
+        def in_turns(key: Array, x_t: Array, t: Array) -> Array:
+            n = x_t.shape[0]  # a symbol where the sampler is exported
+            labels = None if train.labels is None else jnp.arange(n, dtype=jnp.int32) % len(train.classes)
+            return found[name].denoiser(params, key, x_t, t, labels)
+
+        return in_turns
+
+    return jobs.Trained(name, params, denoise, SCHEDULE, train.x.shape[1:])
 
 
 def fit(model: Model, settings: Any, folder: runs.Run, train: Images, seed: int) -> Params:
@@ -103,8 +124,7 @@ def judged(
     params: dict[str, list[Params]],
     config: Any,
     train: Images,
-    where: list[judging.Space],
-    classify: Callable | None,
+    judges: judging.Judges,
     floors: dict[str, float],
 ):
     """Every number of every model at every number of steps."""
@@ -115,26 +135,27 @@ def judged(
             for seed, of_seed in enumerate(params[model.name]):
                 key_labels, key_draw = jax.random.split(jax.random.fold_in(jax.random.key(2026 + nfe), seed))
                 labels = judging.labels_like(train, key_labels, config.samples)
-                by_seed.append(judging.judge(draw(of_seed, key_draw, labels, config.samples, nfe), where, classify))
+                by_seed.append(judging.judge(draw(of_seed, key_draw, labels, config.samples, nfe), judges))
             for metric in by_seed[0]:
                 values = np.array([[numbers[metric]] for numbers in by_seed])
-                yield measured(model.name, metric, nfe, values, (floors[metric], 0.0))
+                yield measured(model.name, metric, nfe, values, (floors[metric], None))
 
 
 def draw_figures(
     folder: runs.Run, found: list[Model], params: dict, config: Any, train: Images, test: Images, numbers: list[Number]
 ) -> None:
     """Samples by number of steps, draws of the posterior of a noisy image, distances by steps, losses."""
-    labels = shown_labels(train)
+    labels, rows = shown_labels(train), {}
     for model in found:
         draw = judging.sampler(model.denoiser, train.x.shape[1:], config.churn, chunk=_SHOWN)
-        first = params[model.name][0]
-        rows = {f"{n} steps": draw(first, jax.random.key(3), labels, _SHOWN, n).x_0 for n in config.nfe}
-        rows["held out"] = np.asarray(data.to_float(jnp.asarray(test.x[:_SHOWN])))
-        figures.grid(rows, model.name).savefig(folder.path / f"samples-{slug(model.name)}.png", dpi=110)
+        for n in config.nfe:
+            name = f"{model.name}, {n} step{'s' * (n > 1)}"
+            rows[name] = draw(params[model.name][0], jax.random.key(3), labels, _SHOWN, n).x_0
         if model.name != REGRESSION:
-            rows = posterior(model, first, test)
-            figures.grid(rows, f"{model.name}: draws of x_0 given x_t").savefig(folder.path / "posterior.png", dpi=110)
+            draws = figures.grid(posterior(model, params[model.name][0], test), f"{model.name}: draws of x_0 given x_t")
+            draws.savefig(folder.path / f"posterior-{slug(model.name)}.png", dpi=110)
+    rows["held out"] = np.asarray(data.to_float(jnp.asarray(test.x[:_SHOWN])))
+    figures.grid(rows).savefig(folder.path / "samples.png", dpi=110)
     for metric, file in (("frechet pixels", "frechet-pixels.png"), ("frechet features", "frechet-features.png")):
         if any(number.metric == metric for number in numbers):
             figures.by_steps(numbers, metric, metric.replace("frechet", "Fréchet distance,")).savefig(

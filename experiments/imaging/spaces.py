@@ -1,24 +1,43 @@
 """The spaces in which images are compared: their pixels, and the features of a classifier of the same data."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Array
 
+from ddjax import metrics
 from ddjax.data import Images
 from experiments.imaging import classifiers, judging
 
 PROTOCOL = (
     "{n} samples against the {test} held-out images; pixels in [-1, 1] and the 128 features of a classifier trained on the "
     "training images (experiments.train_classifier), no resize; parameters averaged with decay {ema}; the floor is the "
-    "training set in the place of the samples"
+    "training set in the place of the samples. FID, where shown: Inception of 2015, 299 x 299 bilinear without smoothing, "
+    "samples as bytes against the training images; its floor is the held-out images"
 )
 
 
-def of(train: Images, test: Images) -> tuple[list[judging.Space], Callable[[Array], np.ndarray] | None]:
-    """Pixels always; features and classes where the images have labels to learn them from."""
+STATISTICS = Path("runs/statistics")
+
+
+def of(train: Images, test: Images, inception: Path | None = None) -> judging.Judges:
+    """Pixels always; features and classes where the images have labels to learn them from; FID where weights are given."""
     found = [judging.space("pixels", judging.pixels, train, test)]
-    if train.labels is None:
-        return found, None
-    classifier = classifiers.trained(train, test)
-    return [*found, judging.space("features", classifier.features, train, test)], classifier.classes
+    classify = None
+    if train.labels is not None:
+        classifier = classifiers.trained(train, test)
+        found.append(judging.space("features", classifier.features, train, test))
+        classify = classifier.classes
+    return judging.Judges(found, classify, fid(train, inception) if inception else None)
+
+
+def fid(train: Images, weights: Path) -> tuple[judging.Features, metrics.Statistics]:
+    """Inception's features, and their statistics over the training set, kept under its hash.
+
+    Raises: ValueError or OSError for a file that is not that of the FID network.
+    """
+    from ddjax.networks import inception
+
+    params = inception.load(weights)
+    features = lambda x: np.asarray(inception.features(params, (x + 1) / 2))  # noqa: E731
+    name = f"{train.digest[:32]}-train-inception-299-bilinear"
+    return features, metrics.cached_statistics(STATISTICS, name, lambda: judging.by_chunks(features, train.x))

@@ -1,0 +1,100 @@
+"""Export a trained model: weights as safetensors, settings as JSON, and samplers that run without flax or the run."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments import cli, exported, runs, sample
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Export a model that an experiment trained: weights.safetensors, export.json, one sampler for each number of steps and
+    SHA256SUMS. Samplers take any batch, on CPU, NVIDIA GPU or TPU; `python -m experiments.sample --exported` runs them.
+    """
+
+    run: Path
+    """Folder of the run, with its config.yaml and checkpoints."""
+    out: Path | None = None
+    """Folder to write, new (default: export/MODEL in the run)."""
+    steps: tuple[int, ...] = (1, 4)
+    """Numbers of sampling steps, a sampler for each."""
+    churn: float = 1.0
+    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM."""
+    model: str | None = None
+    """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
+
+
+def run(config: Config) -> None:
+    """Load, lower, write all or nothing."""
+    cli.require_at_least(config, 1, "steps")
+    if not config.steps or len(set(config.steps)) < len(config.steps):
+        raise cli.UserError("--steps needs at least one number, each once")
+    if not 0 <= config.churn <= 1:
+        raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
+    trained = sample.load(config.run, config.model)
+    out = config.out or config.run / "export" / trained.job
+    if out.exists():
+        raise cli.UserError(f"{out} already exists: take another --out, or remove it")
+    draft = out.with_name(out.name + ".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    write(draft, config, trained)
+    exported.seal(draft)
+    draft.rename(out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(
+        f"{trained.job} in {', '.join(map(str, config.steps))} steps for {', '.join(PLATFORMS)}: {out} ({size:,} bytes)"
+    )
+
+
+def write(folder: Path, config: Config, trained: Any) -> None:
+    """Every file but the checksums."""
+    import jax
+
+    from ddjax.networks import weights
+
+    weights.save(folder / exported.WEIGHTS, trained.params)
+    programs = [lowered(trained, steps, config.churn, folder) for steps in config.steps]
+    for steps, program in zip(config.steps, programs, strict=True):
+        (folder / exported.sampler_file(steps)).write_bytes(program.serialize())
+    about = {
+        "model": trained.job,
+        "shape": list(trained.shape),
+        "steps": list(config.steps),
+        "churn": config.churn,
+        "platforms": list(PLATFORMS),
+        "jax": jax.__version__,
+        "calling_convention": programs[0].calling_convention_version,
+        "run": runs.read_settings(config.run),
+    }
+    (folder / exported.ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+
+
+def lowered(trained: Any, steps: int, churn: float, folder: Path) -> Any:
+    """sampler(weights by name, uint32 data of a key, int32[b]) -> [b, *event], for any b >= 1, as a `jax.export.Exported`."""
+    import jax
+    import jax.numpy as jnp
+    from jax import export
+
+    from ddjax.networks import weights
+
+    arrays = weights.read(folder / exported.WEIGHTS)
+    draw = sample.sampler(trained, steps, churn)
+
+    def sampler(arrays: dict[str, jax.Array], data: jax.Array, index: jax.Array) -> jax.Array:
+        params = weights.restored(arrays, trained.params)
+        return draw(params, jax.random.wrap_key_data(data), index.shape[0])
+
+    data = jax.random.key_data(jax.random.key(0))
+    wanted = [jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree) for tree in (arrays, data)]
+    index = jax.ShapeDtypeStruct(export.symbolic_shape("b"), jnp.int32)
+    return export.export(jax.jit(sampler), platforms=PLATFORMS)(*wanted, index)
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)

@@ -1,0 +1,164 @@
+"""Exports: the same samples as the live model in a process without flax, and damage or other versions told in one line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jaxtyping
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from ddjax import data
+from ddjax.training import checkpoints
+from experiments import cli, export, exported, gaussian_run, images, jobs, runs, sample, two_gaussians
+from experiments.imaging import run as image_run
+
+ROOT = Path(__file__).parents[1]
+CACHED = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
+ABSENT = ("flax", "optax", "orbax", "ott", "ddjax")  # a sampler is jax and numpy
+RUNS = {
+    "two_gaussians": (two_gaussians, gaussian_run, "--width 8 --depth 2 --seeds 2"),
+    "images": (images, image_run, "--net dit --width 16 --depth 2 --inject 1 --no-baseline"),
+}
+
+
+def a_run(name, path):
+    """A run folder as training leaves it, its parameters moved off zero."""
+    module, maker, words = RUNS[name]
+    config = cli.parse(module.Config, [*words.split(), "--out", str(path)])
+    folder = runs.open_run(name, config, path)
+    data_of = {"two_gaussians": (), "images": (data.load("digits", "train"),)}
+    model = next(iter(maker.models(config, *data_of[name])))
+    job = f"{model.name if name == 'two_gaussians' else image_run.slug(model.name)}-seed0"
+    state = jobs.initial_state(model.network, maker.optimizer(config), 0)
+    draw = np.random.default_rng(1).normal
+    ema = jax.tree.map(lambda leaf: leaf + 0.3 * draw(size=leaf.shape).astype(np.float32), state.ema)
+    with checkpoints.manager(folder.checkpoints(job)) as manager:
+        checkpoints.save(manager, state._replace(ema=ema))
+    return ema
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def made(request, tmp_path_factory):
+    """(folder of a run, its export, its averaged parameters)."""
+    path = tmp_path_factory.mktemp(request.param)
+    ema = a_run(request.param, path / "run")
+    jaxtyping.config.update("jaxtyping_disable", True)  # the checker cannot read a symbolic batch
+    export.run(export.Config(path / "run", path / "export", steps=(1, 3), churn=0.5))
+    jaxtyping.config.update("jaxtyping_disable", False)
+    return path / "run", path / "export", ema
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    """An export to damage."""
+    (tmp_path / "export").mkdir()
+    for path in made[1].iterdir():
+        (tmp_path / "export" / path.name).write_bytes(path.read_bytes())
+    return tmp_path / "export"
+
+
+def without_flax(tmp_path, *words):
+    """`experiments.sample` in a process where importing flax, or ddjax itself, ends it."""
+    (tmp_path / "absent").mkdir(exist_ok=True)
+    for name in ABSENT:
+        (tmp_path / "absent" / f"{name}.py").write_text("raise SystemExit(f'{__name__} was imported')")
+    (tmp_path / "absent" / "experiments").unlink(missing_ok=True)
+    (tmp_path / "absent" / "experiments").symlink_to(ROOT / "experiments")
+    command = [sys.executable, "-m", "experiments.sample", *map(str, words)]
+    environment = CACHED | {"PYTHONPATH": str(tmp_path / "absent")}
+    return subprocess.run(
+        command, cwd=tmp_path / "absent", env=environment, capture_output=True, text=True, timeout=200
+    )
+
+
+def test_the_same_samples_as_the_live_model_without_flax(made, tmp_path):
+    """7 samples in chunks of 3, 3 steps: equal to 1e-5 (MLP) and, sums being longer, to 1e-4 (DiT), labels in turns included.
+
+    Mutations: steps or churn of another sampler; one key for all chunks; classes counted over all samples.
+    """
+    run, folder, _ = made
+    words = ["--n", "7", "--chunk", "3", "--steps", "3", "--seed", "5"]
+    done = without_flax(tmp_path, "--exported", folder, *words, "--out", tmp_path / "a.npz")
+    assert done.returncode == 0, done.stderr
+    sample.run(sample.Config(run=run, out=tmp_path / "b.npz", n=7, chunk=3, steps=3, churn=0.5, seed=5))
+    a, b = (np.load(tmp_path / f"{name}.npz", allow_pickle=False) for name in "ab")
+    assert a["churn"] == b["churn"] == 0.5 and len(np.unique(b["x_0"], axis=0)) == 7
+    np.testing.assert_allclose(a["x_0"], b["x_0"], rtol=0, atol=1e-5 if a["x_0"].ndim == 2 else 1e-4)
+
+
+def test_weights_are_the_averaged_parameters_bit_for_bit(made):
+    """Mutation: the parameters of the last step instead of the average."""
+    _, folder, ema = made
+    arrays = safetensors.numpy.load_file(folder / exported.WEIGHTS)
+    assert sorted(array.tobytes() for array in arrays.values()) == sorted(
+        np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(ema)
+    )
+
+
+def test_samplers_are_lowered_for_every_platform_and_any_batch(made):
+    about = json.loads((made[1] / exported.ABOUT).read_text())
+    sampler = exported.read(made[1], about, 3)
+    assert sampler.platforms == export.PLATFORMS
+    assert str(sampler.out_avals[0].shape[0]) == "b" and sampler.out_avals[0].shape[1:] == tuple(about["shape"])
+
+
+def drawn(folder, **settings):
+    return exported.draw(sample.Config(exported=folder, n=2, steps=3, **settings))
+
+
+def test_a_flipped_byte_or_a_cut_in_any_file_is_told(copy):
+    """Each file in turn, the checksums included. Mutations: SHA256SUMS trusted for what it does not list; a file left out."""
+    for path in sorted(copy.iterdir()):
+        whole = path.read_bytes()
+        middle = len(whole) // 2
+        for damaged in (whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :], whole[:-3], b""):
+            path.write_bytes(damaged)
+            with pytest.raises(cli.UserError, match="truncated or altered"):
+                drawn(copy)
+        path.unlink()
+        with pytest.raises(cli.UserError, match=r"truncated or altered|not an export"):
+            drawn(copy)
+        path.write_bytes(whole)
+    (copy / "stray").write_text("?")
+    with pytest.raises(cli.UserError, match="stray is not what was exported"):
+        drawn(copy)
+
+
+@pytest.mark.parametrize("newer", ["calling convention", "unreadable program"])
+def test_an_export_of_a_newer_jax_is_told(copy, newer):
+    """Sealed anew, so that only the version is at fault: both versions are named."""
+    about = json.loads((copy / exported.ABOUT).read_text()) | {"jax": "99.1.0"}
+    if newer == "calling convention":
+        about["calling_convention"] += 1
+    else:
+        (copy / exported.sampler_file(3)).write_bytes(b"a program of another century")
+    (copy / exported.ABOUT).write_text(json.dumps(about))
+    (copy / exported.SUMS).unlink()
+    exported.seal(copy)
+    with pytest.raises(cli.UserError, match=f"exported by JAX 99.1.0, this is JAX {jax.__version__}"):
+        drawn(copy)
+
+
+def test_mistakes_are_told(made, tmp_path):
+    """Other steps or churn than exported, no export at all, a used --out, another model."""
+    run, folder, _ = made
+    with pytest.raises(cli.UserError, match="exported for --steps 1, 3, got 4"):
+        exported.draw(sample.Config(exported=folder, n=2))
+    with pytest.raises(cli.UserError, match=r"exported for --churn 0\.5, got 1"):
+        drawn(folder, churn=1.0)
+    with pytest.raises(cli.UserError, match="is not an export"):
+        drawn(tmp_path)
+    with pytest.raises(cli.UserError, match="give either --run or --exported"):
+        sample.run(sample.Config(run=run, exported=folder))
+    with pytest.raises(cli.UserError, match="already exists"):
+        export.run(export.Config(run, folder))
+    with pytest.raises(ValueError, match="this run has the models"):
+        export.run(export.Config(run, tmp_path / "other", model="nobody"))
+    with pytest.raises(cli.UserError, match="--steps must be at least 1, got 0"):
+        export.run(export.Config(run, tmp_path / "other", steps=(0,)))
+    assert not (tmp_path / "other").exists()
