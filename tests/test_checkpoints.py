@@ -139,17 +139,20 @@ def test_a_full_disk_keeps_the_last_good_step_and_says_what_to_do(small_disk):
     assert int(checkpoints.restore_newest(small_disk / "run", state_at(0, width=48)).step) == 2
 
 
-def test_a_manifest_that_cannot_be_written_is_told_by_the_next_call(saved, monkeypatch):
-    """The error of the background reaches the caller, once. Mutation: swallow it."""
+@pytest.mark.parametrize("call", ["wait", "close", "latest_step"])
+def test_a_failure_in_the_background_is_told_by_the_next_call(saved, monkeypatch, call):
+    """Whichever call that is, once, and the folder is free again. Mutation: swallow it on closing."""
 
     def full(folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with checkpoints.manager(saved) as manager:
-        monkeypatch.setattr(manifest, "write", full)
+    manager = checkpoints.manager(saved)
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "write", full)
         checkpoints.save(manager, state_at(3))
         with pytest.raises(OSError, match=r"cannot save step 3 .*: the disk is full.*; last good checkpoint: 2"):
-            manager.wait()
+            getattr(manager, call)()
+    manager.close()
     with pytest.warns(UserWarning, match="3 is damaged"):
         assert int(restored(saved).step) == 2
 

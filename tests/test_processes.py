@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments import cli
@@ -81,13 +82,46 @@ def test_a_run_of_two_processes_that_loses_one_goes_on_in_one(lost, tmp_path):
 
 @pytest.mark.slow
 def test_one_of_two_processes_writes_the_report(tmp_path):
-    """Both end with 0; the folder is whole; the second says nothing."""
+    """Both end; the folder is whole; the second tells no results."""
     (first, _), (second, _) = [
         process.communicate(timeout=300) for process in start(tmp_path / "run", "--steps", "200")
     ]
-    assert "results in" in first and not second
+    assert "results in" in first and "results in" not in second
     assert {"summary.json", "report.html", "metrics.jsonl"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert [row["step"] for row in rows(tmp_path / "run")] == [100, 200, 100, 200]
+
+
+SHARDS = """
+import sys, jax, jax.numpy as jnp, numpy as np
+rank = int(sys.argv[2])
+jax.distributed.initialize("localhost:" + sys.argv[1], 2, rank)
+from ddjax.training import sharding
+batch = sharding.shard_batch({"x": np.arange(3.0) + 10 * rank, "y": np.full((3, 2), rank)}, sharding.mesh())
+moment = jax.jit(lambda x: (x * jnp.arange(6.0)).sum())(batch["x"])
+whole = sharding.on_host(batch["x"]).tolist()
+print("whole", batch["x"].shape, batch["y"].shape, float(moment), whole, sharding.agreed([rank] * rank))
+"""
+
+
+def test_each_process_brings_its_part_of_the_batch():
+    """3 examples from each of two make a batch of 6 in the order of the processes, also to a jitted function."""
+    port = str(random.SystemRandom().randrange(20_000, 30_000))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARDS, port, rank],
+            cwd=ROOT,
+            env=ENV,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    moment = float(np.dot([0, 1, 2, 10, 11, 12], range(6)))
+    for process in processes:
+        told, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors
+        assert told.splitlines()[-1] == f"whole (6,) (6, 2) {moment} [0.0, 1.0, 2.0, 10.0, 11.0, 12.0] 1"
 
 
 def test_no_cluster_is_told(tmp_path):

@@ -7,7 +7,7 @@ any number of devices and processes, restored on any other: the shardings are th
 
 import threading
 import warnings
-from contextlib import ExitStack, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -59,13 +59,11 @@ class Checkpoints:
 
     def close(self) -> None:
         """Complete the last save and let other runs have the folder. Raises: as `wait` does."""
-        with ExitStack() as closing:
-            if self._lock is not None:
-                closing.enter_context(self._lock)
-            if self._failed:  # Orbax tells a failure again when it closes
-                closing.enter_context(suppress(Exception))
-            closing.callback(self.orbax.close)
+        try:
             self.wait()
+        finally:  # where a save failed, Orbax tells it again when it closes
+            with closing(self._lock) if self._lock else nullcontext(), suppress(Exception) if self._failed else nullcontext():
+                self.orbax.close()
 
     def _finish(self, step: int) -> None:
         try:
