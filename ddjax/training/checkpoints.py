@@ -62,7 +62,10 @@ class Checkpoints:
         try:
             self.wait()
         finally:  # where a save failed, Orbax tells it again when it closes
-            with closing(self._lock) if self._lock else nullcontext(), suppress(Exception) if self._failed else nullcontext():
+            with (
+                closing(self._lock) if self._lock else nullcontext(),
+                suppress(Exception) if self._failed else nullcontext(),
+            ):
                 self.orbax.close()
 
     def _finish(self, step: int) -> None:
