@@ -91,7 +91,7 @@ def run(code):
 def test_losses_do_not_depend_on_the_number_of_devices(job):
     """50 losses on 1, 2, 4, 8 devices, whole, fully sharded and split by model, within 1e-5 of those without a mesh.
 
-    Mutations: noise drawn for each device by its own key; the coupling inside each device's part; the state left whole.
+    Mutations: noise drawn for each device by its own key; the coupling inside each device's part.
     """
     cases = CASES.get(job, ALL)
     (alone, _, _), *others = run(RUN.format(job=JOBS[job], cases=[(0, 1, False), *cases]))
