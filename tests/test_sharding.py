@@ -75,7 +75,7 @@ CASES = {
     "mlp": [*ALL, (8, 2, True), (4, 4, False)],
     "assignment": [(4, 1, True)],
     "sinkhorn": [(8, 1, False)],
-    "unet": ALL[2:],
+    "unet": [(2, 1, True), (4, 1, False), (8, 1, True)],  # its compilation is half a minute a case
     "dit": ALL[2:],
 }
 
