@@ -9,22 +9,24 @@ import threading
 import warnings
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from ddjax.training import lock, manifest
+from ddjax.training.packing import SHAPES, digest, pack, unpack
 from ddjax.training.state import TrainState
 
 
 class Checkpoints:
     """An open folder of checkpoints, from `manager`: close it, or use it in a `with`. One run at a time can have it."""
 
-    def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None):
-        self.folder, self.orbax = folder, orbax
+    def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None, best: str | None):
+        self.folder, self.orbax, self.best = folder, orbax, best
         self._lock, self._writer, self._error, self._failed = lock, None, None, False
 
     def __enter__(self) -> "Checkpoints":
@@ -37,7 +39,8 @@ class Checkpoints:
         """Begin to save a step: the state has been copied on return, and may be donated."""
         self.wait()
         try:
-            self.orbax.save(step, args=ocp.args.StandardSave(_raw(state)), metrics=metrics, force=True)
+            kept = None if self.best is None else metrics  # a file less where nobody asks
+            self.orbax.save(step, args=ocp.args.StandardSave(_stored(state)), metrics=kept, force=True)
         except Exception as error:
             raise self._failure(step, error) from None
         self._writer = threading.Thread(target=self._finish, args=(step,))
@@ -62,7 +65,10 @@ class Checkpoints:
         try:
             self.wait()
         finally:  # where a save failed, Orbax tells it again when it closes
-            with closing(self._lock) if self._lock else nullcontext(), suppress(Exception) if self._failed else nullcontext():
+            with (
+                closing(self._lock) if self._lock else nullcontext(),
+                suppress(Exception) if self._failed else nullcontext(),
+            ):
                 self.orbax.close()
 
     def _finish(self, step: int) -> None:
@@ -108,7 +114,7 @@ def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Ch
         if held is not None:
             held.close()
         raise
-    return Checkpoints(folder, orbax, held)
+    return Checkpoints(folder, orbax, held, best)
 
 
 def save(checkpoints: Checkpoints, state: TrainState, metrics: dict[str, float] | None = None) -> None:
@@ -184,13 +190,35 @@ def _raw(state: TrainState) -> TrainState:
     return state._replace(key=jax.random.key_data(state.key))
 
 
+def _stored(state: TrainState) -> Any:
+    """What is written: a state that is whole on every device as a few vectors, one that is split as it is."""
+    raw = _raw(state)
+    return pack(raw) if all(leaf.is_fully_replicated for leaf in jax.tree.leaves(raw)) else raw
+
+
 def _read(orbax: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
-    wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, _raw(like))
-    stored = orbax.item_metadata(step)
+    raw, stored = _raw(like), orbax.item_metadata(step)
+    packed = stored is not None and SHAPES in stored
+    wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, _whole(raw) if packed else raw)
     if stored is None or _signature(stored) != _signature(wanted):
-        raise ValueError(f"checkpoint {orbax.directory}/{step} holds another model or optimizer than this run's")
-    state = orbax.restore(step, args=ocp.args.StandardRestore(wanted))
-    return state._replace(key=jax.random.wrap_key_data(state.key, impl=jax.random.key_impl(like.key)))
+        raise _another_model(orbax, step)
+    found = orbax.restore(step, args=ocp.args.StandardRestore(wanted))
+    if packed:
+        if not (np.asarray(found[SHAPES]) == digest(raw)).all():
+            raise _another_model(orbax, step)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, raw)
+        found = jax.jit(lambda vectors: unpack(vectors, raw), out_shardings=shardings)(found)
+    return found._replace(key=jax.random.wrap_key_data(found.key, impl=jax.random.key_impl(like.key)))
+
+
+def _whole(raw: TrainState) -> Any:
+    """The vectors of a state, abstract, whole on every device that the state lies on."""
+    sharding = raw.step.sharding  # a scalar is never split
+    return jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=sharding), jax.eval_shape(pack, raw))
+
+
+def _another_model(orbax: ocp.CheckpointManager, step: int) -> ValueError:
+    return ValueError(f"checkpoint {orbax.directory}/{step} holds another model or optimizer than this run's")
 
 
 def _signature(tree) -> list[tuple]:
