@@ -24,6 +24,14 @@ def test_unpacking_is_the_inverse():
         assert np.asarray(leaf).tobytes() == np.asarray(tree[name]).tobytes()
 
 
+def test_vectors_are_copies():
+    """Of a single vector as well, which a jitted function would hand through. Mutation: no copy."""
+    x = jnp.arange(4.0)
+    vectors = packing.pack({"x": x})
+    jax.jit(lambda x: x + 1, donate_argnums=0)(x)
+    np.testing.assert_array_equal(vectors["float32"], np.arange(4.0))
+
+
 @pytest.mark.parametrize(
     "other",
     [

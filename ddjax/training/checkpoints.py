@@ -7,7 +7,9 @@ any number of devices and processes, restored on any other: the shardings are th
 
 import threading
 import warnings
+from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +17,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
+from jaxtyping import Array
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from ddjax.training import lock, manifest
@@ -37,14 +40,17 @@ class Checkpoints:
 
     def start(self, step: int, state: TrainState, metrics: dict[str, float]) -> None:
         """Begin to save a step: the state has been copied on return, and may be donated."""
-        self.wait()
+        stored = _stored(state)
+        kept = None if self.best is None else metrics  # a file less where nobody asks
+        save = partial(self.orbax.save, step, args=ocp.args.StandardSave(stored), metrics=kept, force=True)
+        if isinstance(stored, dict) and jax.process_count() == 1:  # vectors are a copy: Orbax's own part can wait, too
+            self._begin(step, save)
+            return
         try:
-            kept = None if self.best is None else metrics  # a file less where nobody asks
-            self.orbax.save(step, args=ocp.args.StandardSave(_stored(state)), metrics=kept, force=True)
+            save()
         except Exception as error:
             raise self._failure(step, error) from None
-        self._writer = threading.Thread(target=self._finish, args=(step,))
-        self._writer.start()
+        self._begin(step)
 
     def wait(self) -> None:
         """Return when the last save is complete. Raises: OSError if it failed, a full disk above all."""
@@ -71,13 +77,19 @@ class Checkpoints:
             ):
                 self.orbax.close()
 
-    def _finish(self, step: int) -> None:
-        try:
-            self.orbax.wait_until_finished()
-            if jax.process_index() == 0:
-                manifest.write(self.folder / str(step))
-        except Exception as error:
-            self._error = self._failure(step, error)
+    def _begin(self, step: int, save: Callable[[], Any] | None = None) -> None:
+        def write() -> None:
+            try:
+                if save is not None:
+                    save()
+                self.orbax.wait_until_finished()
+                if jax.process_index() == 0:
+                    manifest.write(self.folder / str(step))
+            except Exception as error:
+                self._error = self._failure(step, error)
+
+        self._writer = threading.Thread(target=write)
+        self._writer.start()
 
     def _failure(self, step: int, error: Exception) -> OSError:
         self._failed = True
@@ -122,6 +134,7 @@ def save(checkpoints: Checkpoints, state: TrainState, metrics: dict[str, float] 
 
     A step already there is left as it is. Raises: OSError if this save, or the one before, failed.
     """
+    checkpoints.wait()
     step = int(state.step)
     if step not in checkpoints.orbax.all_steps():
         checkpoints.start(step, state, metrics or {})
@@ -190,7 +203,7 @@ def _raw(state: TrainState) -> TrainState:
     return state._replace(key=jax.random.key_data(state.key))
 
 
-def _stored(state: TrainState) -> Any:
+def _stored(state: TrainState) -> dict[str, Array] | TrainState:
     """What is written: a state that is whole on every device as a few vectors, one that is split as it is."""
     raw = _raw(state)
     return pack(raw) if all(leaf.is_fully_replicated for leaf in jax.tree.leaves(raw)) else raw

@@ -14,10 +14,13 @@ SHAPES = "shapes"
 
 @jax.jit
 def pack(tree: Any) -> dict[str, Array]:
-    """One vector for each dtype, its arrays in the tree's order, and under `SHAPES` a digest of what they were."""
+    """One vector for each dtype, its arrays in the tree's order, and under `SHAPES` a digest of what they were.
+
+    The vectors are copies: the tree may be donated at once.
+    """
     leaves = jax.tree.leaves(tree)
     vectors = {
-        dtype: jnp.concatenate([leaf.ravel() for leaf in leaves if str(leaf.dtype) == dtype])
+        dtype: jnp.copy(jnp.concatenate([leaf.ravel() for leaf in leaves if str(leaf.dtype) == dtype]))
         for dtype in sorted({str(leaf.dtype) for leaf in leaves})
     }
     return vectors | {SHAPES: jnp.asarray(digest(tree))}
