@@ -25,7 +25,7 @@ def test_unpacking_is_the_inverse():
 
 
 def test_vectors_are_copies():
-    """Of a single vector as well, which a jitted function would hand through. Mutation: no copy."""
+    """Of a single vector as well, which a jitted function may hand through. Mutation: hand through a lone vector."""
     x = jnp.arange(4.0)
     vectors = packing.pack({"x": x})
     jax.jit(lambda x: x + 1, donate_argnums=0)(x)

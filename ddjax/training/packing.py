@@ -20,7 +20,7 @@ def pack(tree: Any) -> dict[str, Array]:
     """
     leaves = jax.tree.leaves(tree)
     vectors = {
-        dtype: jnp.copy(jnp.concatenate([leaf.ravel() for leaf in leaves if str(leaf.dtype) == dtype]))
+        dtype: jnp.concatenate([leaf.ravel() for leaf in leaves if str(leaf.dtype) == dtype])
         for dtype in sorted({str(leaf.dtype) for leaf in leaves})
     }
     return vectors | {SHAPES: jnp.asarray(digest(tree))}
