@@ -5,7 +5,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
 
   python -m experiments.two_gaussians          train and judge distributional diffusion on the paper's target      3 min
   python -m experiments.two_gaussians --full   four betas, three seeds                                            35 min
-  python -m experiments.two_moons              flow matching, OT coupling, guidance and DDM on two moons          10 min
+  python -m experiments.two_moons              flow matching, OT coupling, guidance and DDM on two moons          12 min
   python -m experiments.conditional_ot         the curse of conditions: three couplings, three conditions          5 min
   python -m experiments.images                 DDM beside regression on digits (also glyphs, photos, your own)    15 min
   python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min

@@ -19,7 +19,6 @@ from ddjax.data import arrays, cifar, folders, idx
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (12, 6, 5, 3), dtype=np.uint8)
-SECONDS = 1.0  # for each format
 
 
 def words(*values):
@@ -102,23 +101,20 @@ def test_damaged_files_raise_value_error_and_nothing_else(kind, tmp_path, monkey
     path = tmp_path / name
     path.write_bytes(content)
     read(path)  # intact, it is read
-    stop = time.monotonic() + SECONDS
     outcomes = {"read": 0, "refused": 0}
 
     @settings(max_examples=80, suppress_health_check=list(HealthCheck), database=None)
     @given(changes=edits, inside=st.booleans())
     def attack(changes, inside):
-        if time.monotonic() > stop:
-            return
         repack = inside and content.startswith(b"\x1f\x8b")
         path.write_bytes(damaged_inside(content, changes) if repack else damaged(content, changes))
-        began = time.monotonic()
+        began = time.process_time()  # of this process alone: what else the machine does is not the reader's
         try:
             read(path)
             outcomes["read"] += 1
         except ValueError:
             outcomes["refused"] += 1
-        assert time.monotonic() - began < 1.0
+        assert time.process_time() - began < 1.0
 
     tracemalloc.start()
     try:

@@ -27,14 +27,6 @@ JOBS = {
 network = networks.mlp(2, width=32, depth=2, inject=1)
 loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=4)
 shape = (2,)""",
-    "unet": """
-network = networks.unet((8, 8, 1), widths=(8, 16), blocks=1, attention=(4,), heads=2, inject=0)
-loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=2)
-shape = (8, 8, 1)""",
-    "dit": """
-network = networks.dit((8, 8, 1), patch=2, width=16, depth=2, heads=2, inject=1)
-loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=2)
-shape = (8, 8, 1)""",
     "assignment": """
 network = networks.mlp(2, width=32, depth=2, inject=None)
 loss_fn = objectives.flow_matching(flows.network_velocity(network, schedule), schedule, coupling=couplings.assignment)
@@ -43,6 +35,14 @@ shape = (2,)""",
 network = networks.mlp(2, width=32, depth=2, inject=None)
 loss_fn = objectives.flow_matching(flows.network_velocity(network, schedule), schedule, coupling=couplings.sinkhorn)
 shape = (2,)""",
+    "unet": """
+shape = (8, 8, 1)
+network = networks.unet(shape, widths=(8, 16), blocks=1, attention=(4,), heads=2)
+loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=2)""",
+    "dit": """
+shape = (8, 8, 1)
+network = networks.dit(shape, patch=4, width=16, depth=2, heads=2)
+loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=2)""",
 }
 
 RUN = """
@@ -71,8 +71,13 @@ def fit(devices, model, fully, accumulate=1):
 print(json.dumps([fit(*case) for case in {cases}]))
 """
 ALL = [(n, 1, fully) for n in (1, 2, 4, 8) for fully in (False, True)]
-CASES = {"mlp": [*ALL, (8, 2, True), (4, 4, False)], "assignment": [(4, 1, True)], "sinkhorn": [(8, 1, False)]}
-CASES |= {"unet": [(2, 1, False), (8, 1, True)], "dit": [(4, 1, False), (8, 1, True)]}
+CASES = {
+    "mlp": [*ALL, (8, 2, True), (4, 4, False)],
+    "assignment": [(4, 1, True)],
+    "sinkhorn": [(8, 1, False)],
+    "unet": ALL[2:],
+    "dit": ALL[2:],
+}
 
 
 def run(code):

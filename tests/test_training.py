@@ -113,7 +113,7 @@ def test_fit_equals_a_python_loop_and_traces_once(scanned, traces):
 
 
 def test_convolutions_are_not_trained_inside_a_scan_on_a_cpu():
-    """25 fitted steps of a conv net take less than 5 times 25 bare ones; inside a scan they take more than 20 times as long.
+    """The quickest 5 fitted steps of a conv net take less than 5 times the quickest 5 bare ones; scanned, more than 20 times.
 
     Mutations: `may_scan` always True; `_dispatch` scanning its steps.
     """
@@ -136,11 +136,10 @@ def test_convolutions_are_not_trained_inside_a_scan_on_a_cpu():
 
     def bare():
         state = start()
-        for _ in range(30):
-            if int(state.step) == 5:
+        for i in range(30):
+            if i % 5 == 0:
                 yield time.perf_counter()
             state, _ = jax.block_until_ready(single(state, batch(jax.random.key(2))))
-        yield time.perf_counter()
 
     def fitted():
         times_ = []
@@ -150,12 +149,11 @@ def test_convolutions_are_not_trained_inside_a_scan_on_a_cpu():
         )  # fmt: skip
         return times_
 
-    def seconds(times_):
-        first, *_, last = times_
-        return last - first
+    def quickest(times_):
+        return np.diff(list(times_)).min()
 
     assert training.may_scan(networks.mlp(2, width=4, depth=1, inject=None))
-    assert seconds(fitted()) < 5 * seconds(bare())
+    assert quickest(fitted()) < 5 * quickest(bare())
 
 
 @pytest.mark.parametrize("scanned", [True, False])
