@@ -108,6 +108,47 @@ def test_an_accumulated_batch_is_the_same_on_many_devices():
     np.testing.assert_allclose(losses, alone, atol=1e-5, rtol=0)
 
 
+MOVES = """
+import hashlib, json, sys, tempfile, jax, optax
+from ddjax import networks, training
+from ddjax.training import checkpoints, sharding
+network, optimizer = networks.mlp(2, width=16, depth=2), optax.adam(1e-3)
+
+def laid(seed, devices, fully):
+    key = jax.random.key(seed)
+    state = training.TrainState.create(network.init(key), optimizer, key)
+    return sharding.shard_state(state, sharding.mesh(devices), fully=fully) if devices else state
+
+def told(state):
+    whole = jax.device_get(state._replace(key=jax.random.key_data(state.key)))
+    return hashlib.sha256(b"".join(leaf.tobytes() for leaf in jax.tree.leaves(whole))).hexdigest()
+
+def places(state):
+    return [str(leaf.sharding) for leaf in jax.tree.leaves(state.opt_state)]
+
+ends = []
+layouts = [(0, False), (4, True), (8, False)]
+for layout in layouts:
+    with tempfile.TemporaryDirectory() as folder, checkpoints.manager(folder) as manager:
+        checkpoints.save(manager, laid(0, *layout))
+        for other in layouts:
+            like = laid(1, *other)
+            state = checkpoints.restore(manager, like)
+            ends.append([told(state) == told(laid(0, 0, False)), places(state) == places(like)])
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.slow
+def test_a_checkpoint_moves_between_layouts():
+    """Saved on 1, 4 and 8 devices, whole or split, restored on each other: the same bytes, laid as the asking state.
+
+    Mutation: shardings of the saved state instead of the asking one's.
+    """
+    ends = run(MOVES)
+    assert len(ends) == 9 and all(same and laid for same, laid in ends), ends
+
+
 MISTAKES = """
 import json, jax, numpy as np
 from ddjax.training import sharding

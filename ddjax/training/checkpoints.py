@@ -5,26 +5,33 @@ A step counts only with its manifest, written last. `restore` takes the newest i
 any number of devices and processes, restored on any other: the shardings are those of the state that asks.
 """
 
+import os
+import sys
 import threading
 import warnings
+from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
+from jaxtyping import Array
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from ddjax.training import lock, manifest
+from ddjax.training.packing import SHAPES, digest, pack, unpack
 from ddjax.training.state import TrainState
 
 
 class Checkpoints:
     """An open folder of checkpoints, from `manager`: close it, or use it in a `with`. One run at a time can have it."""
 
-    def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None):
-        self.folder, self.orbax = folder, orbax
+    def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None, best: str | None):
+        self.folder, self.orbax, self.best = folder, orbax, best
         self._lock, self._writer, self._error, self._failed = lock, None, None, False
 
     def __enter__(self) -> "Checkpoints":
@@ -35,13 +42,17 @@ class Checkpoints:
 
     def start(self, step: int, state: TrainState, metrics: dict[str, float]) -> None:
         """Begin to save a step: the state has been copied on return, and may be donated."""
-        self.wait()
+        stored = _stored(state)
+        kept = None if self.best is None else metrics  # a file less where nobody asks
+        save = partial(self.orbax.save, step, args=ocp.args.StandardSave(stored), metrics=kept, force=True)
+        if isinstance(stored, dict) and jax.process_count() == 1:  # vectors are a copy: Orbax's own part can wait, too
+            self._begin(step, save)
+            return
         try:
-            self.orbax.save(step, args=ocp.args.StandardSave(_raw(state)), metrics=metrics, force=True)
+            save()
         except Exception as error:
             raise self._failure(step, error) from None
-        self._writer = threading.Thread(target=self._finish, args=(step,))
-        self._writer.start()
+        self._begin(step)
 
     def wait(self) -> None:
         """Return when the last save is complete. Raises: OSError if it failed, a full disk above all."""
@@ -68,13 +79,21 @@ class Checkpoints:
             ):
                 self.orbax.close()
 
-    def _finish(self, step: int) -> None:
-        try:
-            self.orbax.wait_until_finished()
-            if jax.process_index() == 0:
-                manifest.write(self.folder / str(step))
-        except Exception as error:
-            self._error = self._failure(step, error)
+    def _begin(self, step: int, save: Callable[[], Any] | None = None) -> None:
+        def write() -> None:
+            if sys.platform == "linux":  # the last in line for a core, where a thread has a priority of its own
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+            try:
+                if save is not None:
+                    save()
+                self.orbax.wait_until_finished()
+                if jax.process_index() == 0:
+                    manifest.write(self.folder / str(step))
+            except Exception as error:
+                self._error = self._failure(step, error)
+
+        self._writer = threading.Thread(target=write)
+        self._writer.start()
 
     def _failure(self, step: int, error: Exception) -> OSError:
         self._failed = True
@@ -111,7 +130,7 @@ def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Ch
         if held is not None:
             held.close()
         raise
-    return Checkpoints(folder, orbax, held)
+    return Checkpoints(folder, orbax, held, best)
 
 
 def save(checkpoints: Checkpoints, state: TrainState, metrics: dict[str, float] | None = None) -> None:
@@ -119,6 +138,7 @@ def save(checkpoints: Checkpoints, state: TrainState, metrics: dict[str, float] 
 
     A step already there is left as it is. Raises: OSError if this save, or the one before, failed.
     """
+    checkpoints.wait()
     step = int(state.step)
     if step not in checkpoints.orbax.all_steps():
         checkpoints.start(step, state, metrics or {})
@@ -169,8 +189,11 @@ def restore_best(folder: str | Path, like: TrainState, *, metric: str) -> TrainS
 
 
 def _open(folder: Path, **options) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(**options)
-    return ocp.CheckpointManager(folder, options=options, item_handlers=ocp.StandardCheckpointHandler())
+    # on one device a state is a few vectors, and a thread of ours the background: the rest of Orbax's would double the cost
+    many = jax.device_count() > 1
+    options = ocp.CheckpointManagerOptions(**options, enable_async_checkpointing=many)
+    handler = ocp.StandardCheckpointHandler(use_ocdbt=many)
+    return ocp.CheckpointManager(folder, options=options, item_handlers=handler)
 
 
 def _warn(folder: Path, step: int) -> None:
@@ -187,13 +210,35 @@ def _raw(state: TrainState) -> TrainState:
     return state._replace(key=jax.random.key_data(state.key))
 
 
+def _stored(state: TrainState) -> dict[str, Array] | TrainState:
+    """What is written: a state that is whole on every device as a few vectors, one that is split as it is."""
+    raw = _raw(state)
+    return pack(raw) if all(leaf.is_fully_replicated for leaf in jax.tree.leaves(raw)) else raw
+
+
 def _read(orbax: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
-    wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, _raw(like))
-    stored = orbax.item_metadata(step)
+    raw, stored = _raw(like), orbax.item_metadata(step)
+    packed = stored is not None and SHAPES in stored
+    wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, _whole(raw) if packed else raw)
     if stored is None or _signature(stored) != _signature(wanted):
-        raise ValueError(f"checkpoint {orbax.directory}/{step} holds another model or optimizer than this run's")
-    state = orbax.restore(step, args=ocp.args.StandardRestore(wanted))
-    return state._replace(key=jax.random.wrap_key_data(state.key, impl=jax.random.key_impl(like.key)))
+        raise _another_model(orbax, step)
+    found = orbax.restore(step, args=ocp.args.StandardRestore(wanted))
+    if packed:
+        if not (np.asarray(found[SHAPES]) == digest(raw)).all():
+            raise _another_model(orbax, step)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, raw)
+        found = jax.jit(lambda vectors: unpack(vectors, raw), out_shardings=shardings)(found)
+    return found._replace(key=jax.random.wrap_key_data(found.key, impl=jax.random.key_impl(like.key)))
+
+
+def _whole(raw: TrainState) -> Any:
+    """The vectors of a state, abstract, whole on every device that the state lies on."""
+    sharding = raw.step.sharding  # a scalar is never split
+    return jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=sharding), jax.eval_shape(pack, raw))
+
+
+def _another_model(orbax: ocp.CheckpointManager, step: int) -> ValueError:
+    return ValueError(f"checkpoint {orbax.directory}/{step} holds another model or optimizer than this run's")
 
 
 def _signature(tree) -> list[tuple]:
