@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jaxtyping
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 Key = PRNGKeyArray
+Keys = jaxtyping.Key[Array, " size"]
 Scalar = float | int | Float[Array | np.ndarray, ""]
 Params = PyTree
 Metrics = dict[str, Float[Array, ""]]
@@ -27,16 +29,22 @@ LossFn = Callable[[Params, Key, Any], tuple[Array, Metrics]]
 Step = Callable[[Key, Array, Scalar, Scalar], Array]
 
 
+# apply(params, x_t[batch, *event], t[batch], cond, xi) -> [batch, *event]
+Apply = Callable[[Params, Array, Array, Any, Array | None], Array]
+
+
 class Network(NamedTuple):
     """A network as a pair of pure functions, natively batched.
 
     `init(key) -> params`; `apply(params, x_t, t, cond, xi) -> [batch, *event]`, where `xi` has the shape of `x_t`,
-    or is None for a network that eats no noise. `convolutional` tells the training loop that gradients pass through
+    or is None for a network that eats no noise. Networks of `ddjax.networks` also take a population of them, xi
+    [batch, size, *event] -> [batch, size, *event], and compute once what does not depend on xi
+    (`denoisers.folded_population`). `convolutional` tells the training loop that gradients pass through
     convolutions, which XLA's CPU backend runs fifty times slower inside a `lax.scan` than outside.
     """
 
     init: Callable[[Key], Params]
-    apply: Callable[[Params, Array, Array, Any, Array | None], Array]
+    apply: Apply
     convolutional: bool = False
 
 

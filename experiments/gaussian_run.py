@@ -33,12 +33,13 @@ def models(settings: Any) -> Iterator[Model]:
     law = times.power(settings.time_exponent, base=times.stratified)
     weight = {"uniform": weights.uniform, "sigmoid": weights.sigmoid(SCHEDULE)}[settings.weight]
     sampled = {"times": law, "weight": weight}
+    drawn = {"size": settings.population, "population": denoisers.folded_population}
     shape = {"width": settings.width, "depth": settings.depth}
     for beta in settings.beta:
         network = networks.mlp(2, inject=settings.inject, **shape)
         denoiser = denoisers.distributional(network, SCHEDULE, predicts=settings.predicts)
         score = scoring.Energy(beta, settings.lam)
-        loss_fn = objectives.distributional(denoiser, SCHEDULE, score=score, size=settings.population, **sampled)
+        loss_fn = objectives.distributional(denoiser, SCHEDULE, score=score, **drawn, **sampled)
         yield Model(f"ddm-beta{beta:g}", network, denoiser, loss_fn)
     network = networks.mlp(2, inject=None, **shape)
     denoiser = denoisers.mean(network, SCHEDULE, predicts=settings.predicts)

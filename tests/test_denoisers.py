@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal as same
 from scipy import stats
 
 from ddjax import denoisers, samplers, schedules
+from ddjax.networks import repeating
 from ddjax.types import Network
 
 SCHEDULE = schedules.Cosine()
@@ -79,7 +80,8 @@ def test_a_population_shares_all_but_xi_and_is_vmap_over_keys():
 def test_every_draw_belongs_to_its_example(population):
     """Without xi all draws of an example are its own answer; fails for an order of the fold that mixes examples."""
     cond = jnp.array([[100.0], [200.0], [300.0]])
-    plain = denoiser(lambda x_t, t, cond, xi: x_t + 10 * t[:, None] + cond)
+    plain = Network(None, repeating(lambda params, x_t, t, cond, xi: x_t + 10 * t[:, None] + cond))
+    plain = denoisers.distributional(plain, SCHEDULE)
     draws = population(plain, None, jax.random.key(3), X_T, T, cond, size=4)
     close(draws, np.repeat((X_T + 10 * T[:, None] + cond)[:, None], 4, 1), rtol=1e-6)
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
+from ddjax.networks.populations import repeating
 from ddjax.types import Key, Network, known
 
 
@@ -27,7 +28,7 @@ def from_nnx(make: Callable[[Key], Any]) -> Network:
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         return nnx.merge(graph, params)(x_t, t, cond, xi)
 
-    return Network(init, apply)
+    return Network(init, repeating(apply))
 
 
 def labelled(network: Network, classes: int) -> Network:
@@ -62,11 +63,12 @@ def flattened(network: Network, event_shape: tuple[int, ...]) -> Network:
     """
 
     def flat(a: Array | None) -> Array | None:
-        return None if a is None else a.reshape(a.shape[0], math.prod(event_shape))
+        return None if a is None else a.reshape(*a.shape[: a.ndim - len(event_shape)], math.prod(event_shape))
 
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         if x_t.shape[1:] != tuple(event_shape):
             raise ValueError(f"the network is flattened for {event_shape=}, got {x_t.shape=}")
-        return network.apply(params, flat(x_t), t, cond, flat(xi)).reshape(x_t.shape)
+        out = network.apply(params, flat(x_t), t, cond, flat(xi))
+        return out.reshape(*out.shape[:-1], *event_shape)
 
     return network._replace(apply=apply)

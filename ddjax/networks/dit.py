@@ -24,25 +24,26 @@ from ddjax.networks.images import (
     patches,
     unpatches,
 )
+from ddjax.networks.populations import Dropout, repeated
 from ddjax.types import Network
 
 
 class Modulation(nn.Module):
-    """`count` vectors [batch, 1, channels] from the embedding, zero at first."""
+    """`count` vectors [rows, 1, channels] from the embedding, zero at first."""
 
     count: int
     channels: int
     dtype: Any
 
     @nn.compact
-    def __call__(self, embedding: Float[Array, "batch e"]) -> list[Array]:
+    def __call__(self, embedding: Float[Array, "batch e"], rows: int) -> list[Array]:
         """Shifts, scales and gates."""
         dense = nn.Dense(self.count * self.channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="dense")
-        return jnp.split(dense(nn.silu(embedding))[:, None], self.count, -1)
+        return jnp.split(repeated(dense(nn.silu(embedding))[:, None], rows), self.count, -1)
 
 
 class Block(nn.Module):
-    """Eq. (1) and (2) on tokens [batch, n, width]."""
+    """Eq. (1) and (2) on tokens [rows, n, width]."""
 
     heads: int
     ratio: int
@@ -50,17 +51,16 @@ class Block(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, h: Float[Array, "batch n c"], embedding: Float[Array, "batch e"]) -> Float[Array, "batch n c"]:
+    def __call__(self, h: Float[Array, "rows n c"], embedding: Float[Array, "batch e"]) -> Float[Array, "rows n c"]:
         """The tokens after attention and MLP."""
-        channels = h.shape[-1]
-        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = Modulation(6, channels, self.dtype, name="modulation")(
-            embedding
-        )
+        rows, channels = h.shape[0], h.shape[-1]
+        modulation = Modulation(6, channels, self.dtype, name="modulation")
+        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = modulation(embedding, rows)
         attention = SelfAttention(self.heads, nn.initializers.lecun_normal(), self.dtype, name="attention")
         h = h + gate_1 * attention(_modulated(h, shift_1, scale_1, self.dtype))
         update = _modulated(h, shift_2, scale_2, self.dtype)
         update = by_rows(nn.Dense(self.ratio * channels, dtype=self.dtype, name="mlp_0"), update)
-        update = nn.Dropout(self.dropout, deterministic=False)(nn.gelu(update))
+        update = Dropout(self.dropout)(nn.gelu(update), embedding.shape[0])
         return h + gate_2 * by_rows(nn.Dense(channels, dtype=self.dtype, name="mlp_1"), update)
 
 
@@ -95,26 +95,27 @@ class DiT(nn.Module):
         x_t: Float[Array, "batch h w c"],
         t: Float[Array, " batch"],
         cond: Float[Array, "batch k"] | None = None,
-        xi: Float[Array, "batch h w c"] | None = None,
-    ) -> Float[Array, "batch h w c"]:
-        """The prediction at each (x_t, t)."""
+        xi: Float[Array, "rows h w c"] | None = None,
+    ) -> Float[Array, "_ h w c"]:
+        """The prediction at each (x_t, t), or row of xi."""
         block = nn.remat(Block) if self.remat else Block
         cut = patches(x_t, self.patch)
         batch, rows, columns, length = cut.shape
         h = by_rows(nn.Dense(self.width, dtype=self.dtype, name="patches"), cut.reshape(batch, rows * columns, length))
         h = h + jnp.asarray(positions(rows, columns, self.width), self.dtype)[None]
-        noise = None if xi is None else patches(xi, self.patch).reshape(batch, rows * columns, length)
+        noise = None if xi is None else patches(xi, self.patch).reshape(-1, rows * columns, length)
         if self.inject == 0:  # a layer on [x_t, xi] is the sum of two
-            h = h + by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
+            update = by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
+            h = repeated(h, len(noise)) + update
         embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
         for i in range(self.depth):
             if i and i == self.inject:
                 h = Injection(self.dtype, name="injection")(h, embedding, noise)
             h = block(self.heads, self.ratio, self.dropout, self.dtype, name=f"block_{i}")(h, embedding)
-        shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding)
+        shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding, h.shape[0])
         h = _modulated(h, shift, scale, self.dtype)
         out = by_rows(nn.Dense(length, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out"), h)
-        return unpatches(out.reshape(cut.shape), self.patch)
+        return unpatches(out.reshape(-1, *cut.shape[1:]), self.patch)
 
 
 def dit(

@@ -3,8 +3,8 @@
     (1)  e = W_2 silu(W_1 features(t)) + E onehot(label)
     (2)  h <- h + gate(e) silu(A h + B patches(xi)),   gate zero at first
 
-In (2) the layer on the concatenation [h, xi] is written as the sum of two, so under `vmap` over xi the product with h is
-computed once, and only what follows repeats. A and B start at random, so the zero gate receives gradient.
+In (2) the layer on the concatenation [h, xi] is written as the sum of two, so the product with h is computed once for a
+population, and only what follows repeats. A and B start at random, so the zero gate receives gradient.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from ddjax.networks.adapters import labelled
 from ddjax.networks.embeddings import time_features
+from ddjax.networks.populations import folding, repeated
 from ddjax.types import Key, Network
 
 _TIME = 64  # length of the time features
@@ -38,20 +39,21 @@ class Embedding(nn.Module):
 
 
 class Injection(nn.Module):
-    """Eq. (2), for h [batch, *positions, channels] and xi cut into as many patches, [batch, *positions, k]."""
+    """Eq. (2), for h [batch, *positions, channels] and xi cut into as many patches, [rows, *positions, k]."""
 
     dtype: Any
 
     @nn.compact
     def __call__(
-        self, h: Float[Array, "batch *n c"], embedding: Float[Array, "batch e"], xi: Float[Array, "batch *n k"]
-    ) -> Float[Array, "batch *n c"]:
+        self, h: Float[Array, "batch *n c"], embedding: Float[Array, "batch e"], xi: Float[Array, "rows *n k"]
+    ) -> Float[Array, "rows *n c"]:
         """The hidden state that knows xi."""
-        channels = h.shape[-1]
-        update = by_rows(nn.Dense(channels, dtype=self.dtype, name="h"), h)
+        rows, channels = xi.shape[0], h.shape[-1]
+        update = repeated(by_rows(nn.Dense(channels, dtype=self.dtype, name="h"), h), rows)
         update += by_rows(nn.Dense(channels, use_bias=False, dtype=self.dtype, name="xi"), xi)
         gate = nn.Dense(channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="gate")(nn.silu(embedding))
-        return h + gate.reshape(gate.shape[0], *[1] * (h.ndim - 2), channels) * nn.silu(update)
+        gate = gate.reshape(gate.shape[0], *[1] * (h.ndim - 2), channels)
+        return repeated(h, rows) + repeated(gate, rows) * nn.silu(update)
 
 
 class SelfAttention(nn.Module):
@@ -129,7 +131,7 @@ def image_network(
         rngs = {"dropout": jax.random.key(jnp.sum(bits, dtype=jnp.uint32))}
         return module.apply(params, x_t, t, cond, xi, rngs=rngs).astype(x_t.dtype)
 
-    network = Network(jax.jit(init), apply, convolutional)
+    network = Network(jax.jit(init), folding(apply), convolutional)
     return labelled(network, classes) if classes else network
 
 

@@ -8,14 +8,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.embeddings import TimeFeatures, time_features
+from ddjax.networks.populations import folding, repeated
 from ddjax.types import Network
 
 
 class MLP(nn.Module):
     """`depth` hidden layers of `width` on [x_t, time features, cond], xi concatenated at the input of layer `inject`.
 
-    A layer on a concatenation is the sum of two layers, and that is how it is written: under vmap over xi the large
-    product with the hidden state is then shared by the population, and only the small one with xi repeats.
+    A layer on a concatenation is the sum of two layers, and that is how it is written: the large product with the
+    hidden state is shared by the population, and only the small one with xi, and what follows, repeats.
     """
 
     out: int
@@ -31,17 +32,17 @@ class MLP(nn.Module):
         x_t: Float[Array, "batch d"],
         t: Float[Array, " batch"],
         cond: Float[Array, "batch c"] | None = None,
-        xi: Float[Array, "batch d"] | None = None,
-    ) -> Float[Array, "batch out"]:
-        """The prediction at each (x_t, t)."""
+        xi: Float[Array, "rows d"] | None = None,
+    ) -> Float[Array, "_ out"]:
+        """The prediction at each (x_t, t), or row of xi."""
         inputs = [x_t, self.time(t.astype(x_t.dtype))]
         h = jnp.concatenate(inputs if cond is None else [*inputs, cond], -1)
         for layer in range(self.depth):
             update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
             if layer == self.inject:
-                update += nn.Dense(self.width, use_bias=False, name="xi")(xi)
+                update = repeated(update, len(xi)) + nn.Dense(self.width, use_bias=False, name="xi")(xi)
             update = nn.silu(update)
-            h = h + update if self.residual and layer > 0 else update
+            h = repeated(h, len(update)) + update if self.residual and layer > 0 else update
         return nn.Dense(self.out, name="out")(h)
 
 
@@ -79,4 +80,4 @@ def mlp(
             raise ValueError(f"a network with {inject=} cannot be used {'without' if xi is None else 'with'} xi")
         return module.apply(params, x_t, t, cond, xi)
 
-    return Network(jax.jit(init), apply)
+    return Network(jax.jit(init), folding(apply))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.images import image_network
+from ddjax.networks.populations import repeated, repeating
 from ddjax.types import Key, Network
 
 _EPSILON = 1e-5  # of layer norms in torch
@@ -89,9 +90,10 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x_t: Float[Array, "batch h w c"], t: Float[Array, " batch"], cond: None, xi: Float[Array, "batch h w c"]
-    ) -> Float[Array, "batch h w c"]:
-        """One draw of x_0."""
+        self, x_t: Float[Array, "batch h w c"], t: Float[Array, " batch"], cond: None, xi: Float[Array, "rows h w c"]
+    ) -> Float[Array, "rows h w c"]:
+        """One draw of x_0 for each row of xi."""
+        x_t, t = repeated(x_t, len(xi)), repeated(t, len(xi))
         square = (self.patch, self.patch)
         h = nn.Conv(self.width, square, square, "VALID", name="patch_embed.proj")(jnp.concatenate([x_t, xi], -1))
         batch, rows, columns, _ = h.shape
@@ -121,7 +123,7 @@ def mlp(size: int = 2, *, width: int = 128, time_size: int = 32) -> Network:
             raise ValueError("the reference's MLP eats xi, and no condition")
         return module.apply(params, x_t, t, xi)
 
-    return Network(init, apply)
+    return Network(init, repeating(apply))
 
 
 def dit(

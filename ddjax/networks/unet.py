@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.images import Embedding, Injection, SelfAttention, block_of, by_rows, image_network, patches
+from ddjax.networks.populations import Dropout, repeated
 from ddjax.types import Network
 
-Image = Float[Array, "batch h w c"]
+Image = Float[Array, "rows h w c"]
 
 
 class Block(nn.Module):
@@ -29,13 +30,13 @@ class Block(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, h: Image, embedding: Float[Array, "batch e"]) -> Float[Array, "batch h w {self.channels}"]:
+    def __call__(self, h: Image, embedding: Float[Array, "batch e"]) -> Float[Array, "rows h w {self.channels}"]:
         """The image after the block."""
         modulation = nn.Dense(2 * self.channels, dtype=self.dtype, name="modulation")(nn.silu(embedding))
-        scale, shift = jnp.split(modulation[:, None, None], 2, -1)
+        scale, shift = jnp.split(repeated(modulation[:, None, None], h.shape[0]), 2, -1)
         update = _conv(self.channels, self.dtype, name="conv_0")(nn.silu(_norm(h)))
         update = nn.silu(_norm(update) * (1 + scale) + shift)
-        update = nn.Dropout(self.dropout, deterministic=False)(update)
+        update = Dropout(self.dropout)(update, embedding.shape[0])
         update = _conv(self.channels, self.dtype, zero=True, name="conv_1")(update)
         if h.shape[-1] != self.channels:
             h = by_rows(nn.Dense(self.channels, dtype=self.dtype, name="skip"), h)
@@ -82,12 +83,12 @@ class UNet(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x_t: Image,
+        x_t: Float[Array, "batch h w c"],
         t: Float[Array, " batch"],
         cond: Float[Array, "batch k"] | None = None,
         xi: Image | None = None,
-    ) -> Image:
-        """The prediction at each (x_t, t)."""
+    ) -> Float[Array, "_ h w c"]:
+        """The prediction at each (x_t, t), or row of xi."""
         block = nn.remat(Block) if self.remat else Block
         embedding = Embedding(4 * self.widths[0], self.dtype, name="embedding")(t, cond)
         count = 0
@@ -102,7 +103,8 @@ class UNet(nn.Module):
             return block(width, heads, self.dropout, self.dtype, name=f"block_{count - 1}")(h, embedding)
 
         early = self.inject == 0
-        h = _conv(self.widths[0], self.dtype, name="in")(jnp.concatenate([x_t, xi], -1) if early else x_t)
+        image = jnp.concatenate([repeated(x_t, len(xi)), xi], -1) if early else x_t
+        h = _conv(self.widths[0], self.dtype, name="in")(image)
         skips = []
         for level, width in enumerate(self.widths):
             h = _halved(h) if level else h
@@ -112,7 +114,7 @@ class UNet(nn.Module):
         h = through(h, self.widths[-1])
         for level, width in reversed(list(enumerate(self.widths))):
             for _ in range(self.blocks):
-                h = through(jnp.concatenate([h, skips.pop()], -1), width)
+                h = through(jnp.concatenate([h, repeated(skips.pop(), len(h))], -1), width)
             h = _doubled(h) if level else h
         h = nn.silu(_norm(h))
         return _conv(x_t.shape[-1], self.dtype, zero=True, name="out")(h)

@@ -34,12 +34,13 @@ def models(settings: Any, images: Images) -> Iterator[Model]:
             settings.weight
         ],
     }
+    drawn = {"size": settings.population, "population": denoisers.folded_population}
     build = partial(network_of, settings, images.x.shape[1:], classes)
     for beta in settings.beta:
         make = partial(denoisers.distributional, schedule=SCHEDULE, predicts=settings.predicts)
         trained, sampled_from = make(build(settings.inject, settings.dropout)), make(build(settings.inject, 0.0))
         score = scoring.Energy(beta, settings.lam)
-        loss_fn = objectives.distributional(trained, SCHEDULE, score=score, size=settings.population, **sampled)
+        loss_fn = objectives.distributional(trained, SCHEDULE, score=score, **drawn, **sampled)
         network = build(settings.inject, settings.dropout)
         yield Model(
             f"DDM beta {beta:g}",

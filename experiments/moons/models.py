@@ -79,7 +79,8 @@ def conditional(name: str, network: Network, coupling: couplings.Coupling, setti
 def distributional(name: str, network: Network, size: int) -> Model:
     """Distributional diffusion on the same net and budget, sampled by the bridge with churn 1."""
     denoiser = denoisers.distributional(network, SCHEDULE, predicts="velocity")
-    loss_fn = objectives.distributional(denoiser, SCHEDULE, times=times.stratified, score=scoring.Energy(), size=size)
+    drawn = {"size": size, "population": denoisers.folded_population}
+    loss_fn = objectives.distributional(denoiser, SCHEDULE, times=times.stratified, score=scoring.Energy(), **drawn)
     step = {name: lambda params, _: samplers.bridge(denoisers.bind(denoiser, params), SCHEDULE)}
     return Model(name, network, loss_fn, False, step, flow=False)
 
