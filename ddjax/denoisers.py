@@ -85,6 +85,32 @@ def folded_population(
     return jnp.moveaxis(draws.reshape(size, *x_t.shape), 0, 1)
 
 
+def nested_population(
+    denoiser: Denoiser,
+    params: Params,
+    key: Key,
+    x_t: Float[Array, "batch *event"],
+    t: Float[Array, " batch"],
+    cond: Any = None,
+    *,
+    size: int,
+) -> Float[Array, "batch size *event"]:
+    """The law of `population`, as draws of one example inside `jax.vmap` over the examples; shares as much.
+
+    A convolution merges the axes that it is mapped over into one. Here the example comes first in it, so that a batch that is
+    split over devices stays split; with `population` every device would convolve the whole batch. Needs a denoiser that
+    treats its examples independently. Raises: ValueError for a size below 1.
+    """
+    if size < 1:
+        raise ValueError(f"a population has at least 1 draw, got {size=}")
+
+    def one(keys: Array, x_t: Array, t: Array, cond: Any) -> Array:
+        alone = jax.tree.map(lambda leaf: leaf[None], (x_t, t, cond))
+        return jax.vmap(lambda key: denoiser(params, key, *alone)[0])(keys)
+
+    return jax.vmap(one)(jax.random.split(key, (x_t.shape[0], size)), x_t, t, cond)
+
+
 def bind(denoiser: Denoiser, params: Params, cond: Any = None) -> Denoise:
     """A denoiser with parameters and condition fixed, `denoise(key, x_t, t)`, as the samplers take it."""
     return lambda key, x_t, t: denoiser(params, key, x_t, t, cond)

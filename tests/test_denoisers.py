@@ -25,6 +25,7 @@ def denoiser(function):
 
 
 XI = denoiser(lambda x_t, t, cond, xi: xi)
+POPULATIONS = (denoisers.population, denoisers.folded_population, denoisers.nested_population)
 
 
 @pytest.mark.parametrize("kind", ["x0", "noise", "v", "velocity", "score"])
@@ -56,7 +57,7 @@ def test_mean_ignores_the_key_and_gives_no_xi():
     assert seen == [("cond", None)] * 2
 
 
-@pytest.mark.parametrize("population", [denoisers.population, denoisers.folded_population])
+@pytest.mark.parametrize("population", POPULATIONS)
 def test_xi_is_standard_normal_and_differs_in_every_number(population):
     """Fails for a uniform xi, one xi for the whole batch, or one xi for the population."""
     key, x_t = jax.random.key(1), jnp.zeros((4, 3))
@@ -75,13 +76,27 @@ def test_a_population_shares_all_but_xi_and_is_vmap_over_keys():
     close(together, jnp.stack(one_by_one, 1), rtol=1e-6)
 
 
-@pytest.mark.parametrize("population", [denoisers.population, denoisers.folded_population])
+@pytest.mark.parametrize("population", POPULATIONS)
 def test_every_draw_belongs_to_its_example(population):
     """Without xi all draws of an example are its own answer; fails for an order of the fold that mixes examples."""
     cond = jnp.array([[100.0], [200.0], [300.0]])
     plain = denoiser(lambda x_t, t, cond, xi: x_t + 10 * t[:, None] + cond)
     draws = population(plain, None, jax.random.key(3), X_T, T, cond, size=4)
     close(draws, np.repeat((X_T + 10 * T[:, None] + cond)[:, None], 4, 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("population", [denoisers.population, denoisers.nested_population])
+def test_what_does_not_depend_on_xi_is_computed_once(population):
+    """Products of the layer before xi: those of the batch, for any size. Mutation: fold the draws into the batch."""
+    layer = jnp.ones((2, 2))
+    early = denoiser(lambda x_t, t, cond, xi: x_t @ layer + xi)
+
+    def products(size):
+        draw = lambda x_t: population(early, None, jax.random.key(3), x_t, T, size=size)  # noqa: E731
+        dots = [line for line in jax.jit(draw).lower(X_T).as_text().splitlines() if "dot_general" in line]
+        return [line.rpartition("->")[2] for line in dots]
+
+    assert len(products(2)) == 1 and products(2) == products(50)
 
 
 def test_bound_and_fixed_xi():
@@ -145,6 +160,7 @@ def test_shared_xi_moves_a_draw_and_independent_xi_mixes_two(shared):
     [
         lambda: denoisers.population(XI, None, jax.random.key(0), X_T, T, size=0),
         lambda: denoisers.folded_population(XI, None, jax.random.key(0), X_T, T, size=0),
+        lambda: denoisers.nested_population(XI, None, jax.random.key(0), X_T, T, size=0),
         lambda: denoisers.guided(XI, 2.0, null=None, interval=(0.6, 0.4)),
         lambda: denoisers.guided(XI, 2.0, null=None, interval=(-0.1, 0.4)),
         lambda: denoisers.guided(XI, 2.0, null=None, interval=(0.1, 1.4)),

@@ -39,7 +39,7 @@ def distributional(
         times: law of t. weight: w(t), per example. score: a rule (samples, observation, t) -> Terms.
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
         population: how the m draws are made: `denoisers.population` shares what does not depend on xi,
-            `denoisers.folded_population` does not.
+            `denoisers.folded_population` does not; `denoisers.nested_population` keeps convolutions split over devices.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
         unweighted means `confinement` and `interaction`.
     Raises: ValueError for a population too small for the rule.

@@ -39,8 +39,11 @@ def models(settings: Any, images: Images) -> Iterator[Model]:
         make = partial(denoisers.distributional, schedule=SCHEDULE, predicts=settings.predicts)
         trained, sampled_from = make(build(settings.inject, settings.dropout)), make(build(settings.inject, 0.0))
         score = scoring.Energy(beta, settings.lam)
-        loss_fn = objectives.distributional(trained, SCHEDULE, score=score, size=settings.population, **sampled)
         network = build(settings.inject, settings.dropout)
+        population = denoisers.nested_population if network.convolutional else denoisers.population
+        loss_fn = objectives.distributional(
+            trained, SCHEDULE, score=score, size=settings.population, population=population, **sampled
+        )
         yield Model(
             f"DDM beta {beta:g}",
             network,
