@@ -38,7 +38,8 @@ shape = (2,)""",
     "unet": """
 shape = (8, 8, 1)
 network = networks.unet(shape, widths=(8, 16), blocks=1, attention=(4,), heads=2)
-loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=2)""",
+loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=2,
+    population=denoisers.folded_population)""",
     "dit": """
 shape = (8, 8, 1)
 network = networks.dit(shape, patch=4, width=16, depth=2, heads=2)
@@ -147,6 +148,72 @@ def test_a_checkpoint_moves_between_layouts():
     """
     ends = run(MOVES)
     assert len(ends) == 9 and all(same and laid for same, laid in ends), ends
+
+
+LAID = """
+import json, jax, jax.numpy as jnp, optax
+from ddjax import networks, training
+from experiments import engine
+network, optimizer = networks.mlp(2, width=16, depth=2), optax.adam(1e-3)
+
+def laid(**settings):
+    state = training.TrainState.create(network.init(jax.random.key(0)), optimizer, jax.random.key(1))
+    train_step = lambda state, batch: (jax.tree.map(lambda leaf: leaf, state), {})
+    state, train_step, _ = engine.layout(engine.Engine(**settings), state, train_step, lambda key: key)
+    stepped, _ = jax.jit(train_step)(state, jnp.zeros((8, 2)))
+    return [
+        [name, leaf.shape, leaf.nbytes, [shard.data.nbytes for shard in leaf.addressable_shards]]
+        for state in (state, stepped)
+        for name in ("params", "ema", "opt_state")
+        for leaf in jax.tree.leaves(getattr(state, name))
+    ]
+
+print(json.dumps([laid(**settings) for settings in {settings}]))
+"""
+
+
+@pytest.mark.parametrize(("settings", "shares"), [({}, 1), ({"fully_sharded": True}, 8), ({"model_shards": 4}, 4)])
+def test_the_settings_of_a_run_decide_the_bytes_on_each_device(settings, shares):
+    """On 8 devices, before and after a step: every array of parameters, average and optimizer that divides is split.
+
+    Mutations: a state left whole when --fully-sharded asked for it split; the same after the step; an optimizer left whole.
+    """
+    [leaves] = run(LAID.replace("{settings}", repr([settings])))
+    assert {name for name, *_ in leaves} == {"params", "ema", "opt_state"}
+    for name, shape, whole, held in leaves:
+        divides = any(side % shares == 0 for side in shape)
+        assert held == [whole // shares if divides else whole] * 8, (name, shape)
+    total = sum(whole for _, _, whole, _ in leaves)
+    assert sum(held[0] for *_, held in leaves) < 1.2 * total / shares
+
+
+WORK = """
+import json, jax, optax
+from ddjax import denoisers, networks, objectives, schedules, training
+from ddjax.training import sharding
+schedule = schedules.Rectified()
+{job}
+optimizer = optax.adam(2e-3)
+train_step = training.make_train_step(loss_fn, optimizer)
+state = training.TrainState.create(network.init(jax.random.key(0)), optimizer, jax.random.key(1))
+
+def flops(devices):
+    mesh = sharding.mesh(devices)
+    laid, batch = sharding.shard_state(state, mesh), jax.numpy.zeros((512, *shape))
+    compiled = jax.jit(sharding.on_mesh(train_step, mesh)).lower(laid, batch).compile()
+    return compiled.cost_analysis()["flops"]
+
+print(json.dumps([flops(1), flops(8)]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["mlp", "unet", "dit"])
+def test_each_of_8_devices_does_an_eighth_of_the_work(job):
+    """FLOPs of the compiled step for each device. Mutation: `denoisers.population` for the UNet, whose convolutions merge the
+    population with the batch in an order that cannot stay split: every device then convolves the whole batch."""
+    alone, shared = run(WORK.format(job=JOBS[job]))
+    assert 7 < alone / shared < 8.5
 
 
 MISTAKES = """

@@ -1,0 +1,72 @@
+"""What a training step of the cifar10 presets asks of a machine: memory, and steps a second, predicted for 1 to 64 chips.
+
+The real step, with the preset's loss, optimizer and population, is compiled for simulated devices from shapes alone; nothing
+is allocated or run. XLA counts its operations and bytes, and a roofline turns these into time (docs/costs.md).
+"""
+
+import json
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from experiments import cli
+
+
+@dataclass(frozen=True)
+class Config:
+    """Compile the presets' training steps for simulated devices and predict memory and steps a second on real chips.
+
+    Prints the page as markdown. None of its numbers was measured on such chips.
+    """
+
+    preset: tuple[Literal["cifar10", "cifar10-dit"], ...] = ("cifar10", "cifar10-dit")
+    """Presets of `python -m experiments.images`."""
+    chips: tuple[int, ...] = (1, 8, 64)
+    """Numbers of chips, which share the batch."""
+    utilisation: float = 0.4
+    """Share of the peak that the arithmetic reaches, in (0, 1]: an assumption."""
+    out: Path | None = None
+    """File for the numbers, as JSON."""
+    page: Path | None = None
+    """File for the page, as markdown."""
+
+
+def run(config: Config) -> None:
+    """Compile, count, predict, print."""
+    cli.require_at_least(config, 1, "chips")
+    if not config.preset or not config.chips:
+        raise cli.UserError("--preset and --chips need at least one value each")
+    if not 0 < config.utilisation <= 1:
+        raise cli.UserError(f"--utilisation must lie in (0, 1], got {config.utilisation}")
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:  # before there are simulated devices
+        checked = alone.submit(check).result()
+    os.environ["JAX_NUM_CPU_DEVICES"] = str(max(config.chips))
+    from experiments import cost_analysis, cost_page, runs
+
+    numbers = {
+        "utilisation": config.utilisation,
+        "steps": [row for preset in config.preset for row in cost_analysis.rows(preset, config.chips)],
+        "check": checked,
+        "provenance": runs.provenance() | {"device": "CPU, simulated devices"},
+    }
+    page = cost_page.page(numbers)
+    if config.out:
+        runs.write_atomically(config.out, json.dumps(numbers, indent=2) + "\n")
+    if config.page:
+        runs.write_atomically(config.page, page)
+    print(page, end="")
+
+
+def check() -> dict[str, float]:
+    """The method against this machine, which is to have its true devices."""
+    from experiments import cost_analysis
+
+    return cost_analysis.check()
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)

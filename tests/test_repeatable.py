@@ -1,0 +1,92 @@
+"""A run that is told to stop and goes on, or is repeated elsewhere, ends with the same bits."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+
+import jax
+import numpy as np
+import pytest
+from test_experiments import CACHED, ROOT, command
+
+from ddjax.training import checkpoints
+from experiments import cli, engine, gaussian_run, jobs, runs, two_gaussians
+
+SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --population 2 --samples 200 --nfe 1 --repeats 1"
+
+
+def start(out, *words, **environment):
+    return subprocess.Popen(
+        command("two_gaussians", *SMALL.split(), "--out", out, *words),
+        cwd=ROOT, env=CACHED | environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def finished(*processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+
+
+def digests(out):
+    """Of the last state of each job, and of all that was logged."""
+    config, found = cli.parse(two_gaussians.Config, SMALL.split()), {}
+    for model in gaussian_run.models(config):
+        job = f"{model.name}-seed0"
+        like = jobs.initial_state(model.network, gaussian_run.optimizer(config), 0)
+        state = checkpoints.restore_newest(out / "checkpoints" / job, like)
+        leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+        found[job] = hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
+    return found | {"metrics": hashlib.sha256((out / "metrics.jsonl").read_bytes()).hexdigest()}
+
+
+@pytest.mark.slow
+def test_sigusr1_saves_exits_138_and_the_run_goes_on_to_the_same_bits(tmp_path):
+    """As SLURM asks before its limit: one line, the state of that very step, and the end of a run that never stopped.
+
+    Mutations: SIGUSR1 left to its default (exit code -10); 143 for it; metrics beyond the restored step kept.
+    """
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    finished(start(whole, "--steps", "2000"))
+    process = start(stopped, "--steps", "2000")
+    while not runs.read_metrics(stopped):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 138, errors
+    last = errors.splitlines()[-1]
+    assert last.startswith("error: stopped by SIGUSR1 at step ") and last.endswith("; --resume goes on from there")
+    [step] = [int(word) for word in last.replace(";", " ").split() if word.isdecimal()]
+    assert 0 < step < 2000 and (stopped / "checkpoints/ddm-beta1-seed0" / str(step) / "manifest.json").is_file()
+    finished(start(stopped, "--steps", "2000", "--resume"))
+    assert digests(stopped) == digests(whole)
+
+
+@pytest.mark.slow
+def test_deterministic_runs_are_the_same_bit_for_bit_in_fresh_processes(tmp_path):
+    """Twice with --deterministic, under other hash seeds, one from compiled programs and one compiling anew: parameters,
+    average, optimizer, key and every metric. Another lam is another run, so the digests can differ.
+
+    Mutations: initial parameters from the clock; an order taken from a set of strings.
+    """
+    words = ["--steps", "300", "--deterministic"]
+    first = start(tmp_path / "first", *words, PYTHONHASHSEED="1")
+    second = start(tmp_path / "second", *words, PYTHONHASHSEED="2", JAX_COMPILATION_CACHE_DIR=str(tmp_path / "cache"))
+    finished(first, second)
+    assert digests(tmp_path / "first") == digests(tmp_path / "second")
+    finished(start(tmp_path / "third", "--steps", "300", "--lam", "0.9"))
+    assert digests(tmp_path / "third") != digests(tmp_path / "first")
+
+
+def test_the_deterministic_profile_is_handed_to_xla_beside_what_the_user_set(monkeypatch):
+    """Mutation: XLA_FLAGS overwritten."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    engine.start(engine.Engine(deterministic=True))
+    assert os.environ["XLA_FLAGS"].split() == [
+        "--xla_cpu_enable_fast_math=false",
+        "--xla_gpu_deterministic_ops=true",
+        "--xla_gpu_autotune_level=0",
+    ]
