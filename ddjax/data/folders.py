@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 import mmap
 import warnings
 from collections.abc import Iterator
@@ -44,6 +45,11 @@ class Folder:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels once decoded."""
+        return len(self) * math.prod(self.shape)
 
     def take(self, rows: Int[np.ndarray, " k"]) -> tuple[UInt8[np.ndarray, "k h w c"], Int32[np.ndarray, " k"] | None]:
         """Some images, decoded, and their labels. Raises: ValueError for a file that cannot be read, by name."""
@@ -91,9 +97,10 @@ def read(folder: Folder) -> Images:
 
     Raises: ValueError for a file that cannot be read, by name, or a folder too large for memory.
     """
-    height, width, channels = folder.shape
-    if (total := len(folder) * height * width * channels) > bounds.LARGEST:
-        raise ValueError(f"{folder.name} would fill {total:,} bytes; more than {bounds.LARGEST:,} must be streamed")
+    if folder.nbytes > bounds.LARGEST:
+        raise ValueError(
+            f"{folder.name} would fill {folder.nbytes:,} bytes; more than {bounds.LARGEST:,} must be streamed"
+        )
     x, labels = folder.take(np.arange(len(folder)))
     return Images(x, labels, folder.classes, folder.split, folder.name, flip=folder.flip)
 

@@ -64,6 +64,11 @@ class Images:
         """Height, width and channels of each image."""
         return self.x.shape[1:]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels."""
+        return self.x.nbytes
+
     def take(self, rows: Int[np.ndarray, " k"]) -> tuple[UInt8[np.ndarray, "k h w c"], Int32[np.ndarray, " k"] | None]:
         """Copies of some images, and their labels."""
         return np.asarray(self.x[rows]), None if self.labels is None else self.labels[rows]

@@ -69,20 +69,11 @@ def fit(
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
 
-    def one(state: TrainState, draw: Partial):
-        key_batch, _ = state.keys()
-        return train_step(state, draw(key_batch))
-
     stream = batch if isinstance(batch, Resumable) else None
-    draw = batch if isinstance(batch, Partial) else Partial(batch)  # an argument, so that its data are not compiled in
     step = int(state.step)
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
     with _signals() as stopped, display as update:
-        pending = None
-        if stream is not None:
-            run = _dispatch(train_step, stream, stopped)
-        else:
-            run = _scan(one, draw) if scanned else _dispatch(one, itertools.repeat(draw), stopped)
+        run, pending = _runner(train_step, batch, stopped, scanned), None
 
         def report(first: int, stacked: dict[str, Any]) -> dict[str, float]:
             host = {name: np.asarray(values) for name, values in jax.device_get(stacked).items()}
@@ -122,6 +113,19 @@ def may_scan(network: Any) -> bool:
     XLA's CPU backend runs the gradient of a convolution inside a loop some 50 times slower than outside.
     """
     return not (network.convolutional and jax.default_backend() == "cpu")
+
+
+def _runner(train_step: TrainStep, batch: Any, stopped: list[int], scanned: bool) -> Callable:
+    """run(state, n) -> (state, metrics of n steps): a stream is dispatched, pure batches as told."""
+    if isinstance(batch, Resumable):
+        return _dispatch(train_step, batch, stopped)
+
+    def one(state: TrainState, draw: Partial):
+        key_batch, _ = state.keys()
+        return train_step(state, draw(key_batch))
+
+    draw = batch if isinstance(batch, Partial) else Partial(batch)  # an argument, so that its data are not compiled in
+    return _scan(one, draw) if scanned else _dispatch(one, itertools.repeat(draw), stopped)
 
 
 def _scan(one: Callable, draw: Partial) -> Callable:
