@@ -193,7 +193,11 @@ def run(count, devices, cases):
         subprocess.Popen([sys.executable, "-c", code, port, str(rank), str(count)], cwd=ROOT, env=env, text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) for rank in range(count)
     ]  # fmt: skip
-    ends = [process.communicate(timeout=120) for process in processes]
+    try:
+        ends = [process.communicate(timeout=120) for process in processes]
+    finally:  # where one hangs, the other does
+        for process in processes:
+            process.kill()
     assert not any(process.returncode for process in processes), ends
     return [json.loads(told.splitlines()[-1]) for told, _ in ends]
 
