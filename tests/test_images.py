@@ -123,9 +123,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     assert np.load(tmp_path / "samples.npz")["x_0"].shape == (20, 8, 8, 1)
 
 
-SMALLER = (
-    "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1 --no-baseline"
-)
+SMALLER = "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1 --no-baseline"
 
 
 @pytest.mark.slow
