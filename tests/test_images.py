@@ -123,7 +123,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     assert np.load(tmp_path / "samples.npz")["x_0"].shape == (20, 8, 8, 1)
 
 
-SMALLER = "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1 --no-baseline"
+SMALLER = "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1"
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_a_folder_streams_through_a_run_that_is_killed(tmp_path, digits):
         Image.fromarray(x).save(tmp_path / "set" / f"{i:03}.png")
 
     def start(out, *more):
-        words = [*SMALLER.split(), *more, "--data", str(tmp_path / "set"), "--out", str(tmp_path / out)]
+        words = [*SMALLER.split(), "--no-baseline", *more, "--data", str(tmp_path / "set"), "--out", str(tmp_path / out)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command("images", *words), cwd=ROOT, env=CACHED, text=True, **pipes)
 

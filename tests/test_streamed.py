@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from descent import digest
 from PIL import Image
 
 from ddjax import data, training
@@ -48,10 +49,6 @@ def restored(folder, batch):
     like = training.TrainState.create(jnp.zeros(2), OPTIMIZER, jax.random.key(0))
     with checkpoints.manager(folder) as manager:
         return checkpoints.restore(manager, like, batch)
-
-
-def digest(state):
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
 
 
 def test_the_steps_are_those_of_the_batches_in_their_order():
