@@ -138,7 +138,7 @@ def test_a_folder_streams_through_a_run_that_is_killed(tmp_path, digits):
         Image.fromarray(x).save(tmp_path / "set" / f"{i:03}.png")
 
     def start(out, *more):
-        words = [*SMALLER.split(), "--no-baseline", *more, "--data", str(tmp_path / "set"), "--out", str(tmp_path / out)]
+        words = [*SMALLER.split(), "--no-baseline", *more, "--data", tmp_path / "set", "--out", tmp_path / out]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command("images", *words), cwd=ROOT, env=CACHED, text=True, **pipes)
 
