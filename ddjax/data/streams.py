@@ -1,11 +1,12 @@
 """Sets that fit neither memory nor device: shuffled batches through Grain, from a memory map or a folder, with a state.
 
-Batch b holds the examples order(b size), ..., order(b size + size - 1)     (1)   order: Grain's, drawn anew each epoch
+Row i of batch b is example perm(seed, p // n)[p mod n], p = b size + i     (1)   every example once an epoch
 
-so that the order is a function of the seed, and the state of a stream is the number of its next batch, whatever has been
-read ahead, by however many threads or processes.
+so that batches are functions of the seed and their number, and the state of a stream is the number of the next one, whatever
+has been read ahead, by however many threads or processes.
 """
 
+import functools
 import json
 import os
 import sys
@@ -90,19 +91,23 @@ class _Batches:
     def __init__(self, source: Images | Folder, size: int, seed: int, rows: np.ndarray | None):
         self._source, self._size, self._seed = source, size, seed
         self._rows = np.arange(size) if rows is None else rows
-        self._order = _grain().MapDataset.range(len(source)).seed(seed).shuffle().repeat()
-        self._order[0]  # what Grain makes on first use is not made for threads
+        self._order = functools.lru_cache(maxsize=2)(functools.partial(_permutation, len(source), seed))
 
     def __len__(self) -> int:
         return sys.maxsize // self._size
 
     def __getitem__(self, b: int) -> Batch:
-        examples = np.array([self._order[b * self._size + int(row)] for row in self._rows])
-        x, labels = self._source.take(examples)
+        epoch, place = np.divmod(b * self._size + self._rows, len(self._source))
+        here, after = self._order(int(epoch[0])), self._order(int(epoch[-1]))  # a batch may straddle two epochs
+        x, labels = self._source.take(np.where(epoch == epoch[0], here[place], after[place]))
         if self._source.flip:
-            mirrored = np.random.default_rng([self._seed, b]).random(self._size)[self._rows] < 0.5
+            mirrored = np.random.default_rng([self._seed, b, 1]).random(self._size)[self._rows] < 0.5
             x[mirrored] = x[mirrored, :, ::-1]
         return Batch(x, labels)
+
+
+def _permutation(n: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(np.arange(n, dtype=np.int32))
 
 
 def _read_ahead(batches: _Batches, threads: int) -> Any:
