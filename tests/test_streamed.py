@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,28 @@ def test_a_run_that_was_cut_goes_on_with_the_batch_after_its_last(saved):
     state = restored(saved, batches)
     assert int(state.step) == 8 and json.loads(batches.get_state())["grain"] == {"next_index": 8}
     assert digest(fit(batches, 14, state)) == digest(fit(stream(), 14))
+
+
+def test_a_signal_within_a_chunk_keeps_the_place_of_its_step(tmp_path):
+    """SIGTERM with the 5th batch of chunks of 4: the state of that step or the next, and the rest as if it had not come.
+
+    Mutation: the batches of a chunk are all taken before its steps.
+    """
+
+    class Signalling(data.Stream):
+        def __next__(self):
+            if json.loads(self.get_state())["grain"]["next_index"] == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().__next__()
+
+    options = {"steps": 14, "chunk": 4, "save_every": 8, "label": None}
+    train_step = training.make_train_step(quadratic, OPTIMIZER)
+    start = training.TrainState.create(jnp.array([1.0, -2.0]), OPTIMIZER, jax.random.key(0))
+    with checkpoints.manager(tmp_path / "run") as manager, pytest.raises(training.Interrupted) as stop:
+        training.fit(start, train_step, Signalling(spots(), 8, seed=3), checkpoints=manager, **options)
+    assert stop.value.step in (5, 6)
+    batches = stream()
+    assert digest(fit(batches, 14, restored(tmp_path / "run", batches))) == digest(fit(stream(), 14))
 
 
 def test_the_place_is_under_the_manifest(saved):
