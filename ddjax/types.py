@@ -1,7 +1,7 @@
 """The words that every room shares: array aliases, and the two values that cross rooms, `Network` and `Batch`."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jaxtyping
@@ -58,6 +58,20 @@ class Batch(NamedTuple):
     def of(cls, batch: Any) -> "Batch":
         """Read an array as unconditional data, and a pair as (x_0, cond)."""
         return cls(*batch) if isinstance(batch, tuple) else cls(batch)
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An endless iterator over batches that tells its place, the one of the next batch, and goes on from any."""
+
+    def __next__(self) -> Any:
+        """The next batch, on the device or devices."""
+
+    def get_state(self) -> str:
+        """The place, as text for a checkpoint."""
+
+    def set_state(self, state: str) -> None:
+        """Go on from a place. Raises: ValueError for one of another stream."""
 
 
 def known(*values: Any) -> bool:

@@ -92,18 +92,24 @@ def keep_compiled(folder: Path) -> None:
 def layout(config: Engine, state: Any, train_step: Any, batch: Any) -> tuple[Any, Any, Any]:
     """State, step and the data of the batches laid over all devices, as the settings say; as they are on a single one.
 
-    Raises: ValueError for a mesh that does not fit.
+    Of a stream each process reads the rows of the batch that its devices hold.
+
+    Raises: ValueError for a mesh that does not fit, or a stream's batch that it does not divide.
     """
+    from functools import partial
+
     import jax
 
+    from ddjax import data
     from ddjax.training import sharding
 
     if jax.device_count() == 1 and config.model_shards == 1:
         return state, train_step, batch
     mesh = sharding.mesh(-1, config.model_shards)
     fully = config.fully_sharded
-    return (
-        sharding.shard_state(state, mesh, fully=fully),
-        sharding.on_mesh(train_step, mesh, fully=fully),
-        sharding.replicate(jax.tree_util.Partial(batch), mesh),
-    )
+    if isinstance(batch, data.Stream):
+        laid = batch.laid(sharding.held(batch.size, mesh), partial(sharding.shard_batch, mesh=mesh))
+    else:
+        laid = sharding.replicate(jax.tree_util.Partial(batch), mesh)
+    state = sharding.shard_state(state, mesh, fully=fully)
+    return state, sharding.on_mesh(train_step, mesh, fully=fully), laid

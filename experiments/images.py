@@ -25,7 +25,11 @@ class Config(engine.Engine):
     preset: Preset = "digits"
     """Settings for one data set; explicit flags still win. cifar10 and cifar10-dit are for accelerators."""
     data: str = "digits"
-    """digits, glyphs, photos, or a path: MNIST or CIFAR-10 files, a folder of images, a .npz."""
+    """digits, glyphs, photos, or a path: MNIST or CIFAR-10 files, a folder of images, a .npz, a memory-mapped .npy."""
+    image_size: int | None = None
+    """Side of the square that the images of a folder are cropped and scaled to; needed where they differ in size."""
+    resident: int = 1024
+    """Largest training set, in MiB of pixels, that is kept on the device; a larger one streams through Grain."""
     seeds: int = 1
     """Number of seeds, 0 to seeds - 1."""
     steps: int = 6000
@@ -124,6 +128,7 @@ def check(config: Config) -> None:
     if not (config.beta or config.baseline) or not config.nfe:
         raise ValueError("nothing to do: give --beta a value or leave --baseline on, and give --nfe one")
     cli.require_at_least(config, 1, "seeds", "steps", "batch", "width", "depth", "patch", "save_every", "nfe")
+    cli.require_at_least(config, 0, "resident")
     cli.require_at_least(config, 100, "samples")
     if config.inception is not None and not config.inception.is_file():
         raise ValueError(f"--inception {config.inception} is not a file")

@@ -10,7 +10,7 @@ import optax
 
 from ddjax import training
 from ddjax.training import checkpoints, sharding
-from ddjax.types import Denoise, Key, LossFn, Network, Params, Schedule
+from ddjax.types import Denoise, Key, LossFn, Network, Params, Resumable, Schedule
 from experiments.engine import layout
 from experiments.runs import Run, first_process
 
@@ -31,7 +31,7 @@ def train(
     network: Network,
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
-    batch: Callable[[Key], Any],
+    batch: Callable[[Key], Any] | Resumable,
     *,
     seed: int,
     steps: int,
@@ -48,7 +48,8 @@ def train(
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
     state, train_step, batch = layout(folder.engine, state, train_step, batch)
     with checkpoints.manager(folder.checkpoints(job)) as manager:
-        state = checkpoints.restore(manager, state) or state
+        stream = batch if isinstance(batch, Resumable) else None
+        state = checkpoints.restore(manager, state, stream) or state
         start = int(state.step)
         told = folder.logger(job, start, "watched.jsonl") if watch else None
 

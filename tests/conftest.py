@@ -62,6 +62,13 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A cache of its own for one test."""
+    monkeypatch.setenv("DDJAX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 SKEWED = {
     "weights": np.array([0.6, 0.3, 0.1]),
     "means": np.array([[2.0, 0.0, 1.0], [-1.0, 1.5, 0.0], [0.5, -2.5, -1.0]]),

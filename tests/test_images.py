@@ -4,12 +4,14 @@ import dataclasses
 import json
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
+from PIL import Image
 from test_experiments import CACHED, ROOT, command
 
 from ddjax import data, metrics
@@ -121,9 +123,50 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     assert np.load(tmp_path / "samples.npz")["x_0"].shape == (20, 8, 8, 1)
 
 
+SMALLER = "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1"
+
+
+@pytest.mark.slow
+def test_a_folder_streams_through_a_run_that_is_killed(tmp_path, digits):
+    """600 files, none of them resident: SIGKILL after the first checkpoint, and --resume ends with the whole run's bytes.
+
+    It says which way the batches go, and refuses to go on with other data than it began with. Mutations: the place of the
+    stream is not set; the folder is read at once.
+    """
+    for i, x in enumerate(digits[0].x[:600, ..., 0]):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        Image.fromarray(x).save(tmp_path / "set" / f"{i:03}.png")
+
+    def start(out, *more):
+        words = [*SMALLER.split(), "--no-baseline", *more, "--data", tmp_path / "set", "--out", tmp_path / out]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command("images", *words), cwd=ROOT, env=CACHED, text=True, **pipes)
+
+    def ended(process):
+        told, errors = process.communicate(timeout=300)
+        return process.returncode, told, errors
+
+    last = {name: tmp_path / name / "checkpoints" / "ddm-beta-1-seed0" for name in ("whole", "cut")}
+    code, told, errors = ended(start("whole", "--resident", "0"))
+    assert code == 0 and "0.0 MiB of training pixels are streamed through Grain (--resident 0)" in told, errors
+    killed = start("cut", "--resident", "0")
+    while not (last["cut"] / "100" / "manifest.json").is_file() and killed.poll() is None:
+        time.sleep(0.005)
+    killed.kill()
+    killed.communicate()
+    assert not (last["cut"] / "200").exists()
+    code, _, errors = ended(start("cut", "--resume"))
+    assert code == 2 and "resident (0 there, 1024 now)" in errors
+    assert ended(start("cut", "--resident", "0", "--resume"))[0] == 0
+    for name in ("default/float32/0", "default/int32/0", "stream.json"):
+        whole, cut = ((folder / "200" / name).read_bytes() for folder in last.values())
+        assert whole == cut, name
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--resident -1", "--resident must be at least 0, got -1"),
         ("--preset mnist", "--preset"),
         ("--data /proc/nowhere", "/proc/nowhere is neither a file, a folder, nor one of digits"),
         ("--preset cifar10", "python -m experiments.fetch cifar10"),

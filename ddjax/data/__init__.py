@@ -4,7 +4,9 @@ Libraries that read or draw images are imported by the functions that need them.
 """
 
 from ddjax.data import images, toys
+from ddjax.data.folders import Folder
 from ddjax.data.images import Images, batches, to_float, to_uint8
 from ddjax.data.sources import load
+from ddjax.data.streams import Stream
 
-__all__ = ["Images", "batches", "images", "load", "to_float", "to_uint8", "toys"]
+__all__ = ["Folder", "Images", "Stream", "batches", "images", "load", "to_float", "to_uint8", "toys"]

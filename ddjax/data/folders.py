@@ -1,5 +1,8 @@
 """A folder of image files, with a subfolder for each class or without: read at once, or one by one for a stream."""
 
+import functools
+import hashlib
+import math
 import mmap
 import warnings
 from collections.abc import Iterator
@@ -9,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int, Int32, UInt8
 
 from ddjax.data import bounds
-from ddjax.data.images import Images, Split, held_out
+from ddjax.data.images import Images, Split, described, held_out
 
 # formats that Pillow decodes itself: no interpreter (EPS) and no second library is started by a file
 FORMATS = {
@@ -24,10 +27,11 @@ LARGEST = 2**26  # pixels of one file
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """The files of one split, decoded when asked for: `folder[i]` is a pair (uint8 [h, w, c], label or 0).
+    """The files of one split, decoded when asked for.
 
     Args:
         size: side of the square that images are cropped and scaled to; None if all have the shape of the first already.
+        flip: whether a mirror image is an image of the same law.
     """
 
     paths: tuple[Path, ...]
@@ -37,13 +41,33 @@ class Folder:
     name: str
     shape: tuple[int, int, int]
     size: int | None
+    flip: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, i: int) -> tuple[UInt8[np.ndarray, "h w c"], int]:
-        x = _decode(self.paths[i], self.shape, self.size)
-        return x, 0 if self.labels is None else int(self.labels[i])
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels once decoded."""
+        return len(self) * math.prod(self.shape)
+
+    def take(self, rows: Int[np.ndarray, " k"]) -> tuple[UInt8[np.ndarray, "k h w c"], Int32[np.ndarray, " k"] | None]:
+        """Some images, decoded, and their labels. Raises: ValueError for a file that cannot be read, by name."""
+        x = np.empty((len(rows), *self.shape), np.uint8)
+        for k, row in enumerate(rows):
+            x[k] = _decode(self.paths[row], self.shape, self.size)
+        return x, None if self.labels is None else self.labels[rows]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """sha256 of the files' names and sizes, the labels, and the shape they are brought to: no file is read."""
+        files = [(path.parent.name, path.name, path.stat().st_size) for path in self.paths]
+        labels = None if self.labels is None else self.labels.tolist()
+        return hashlib.sha256(repr((files, labels, self.shape, self.size)).encode()).hexdigest()
+
+    def describe(self) -> str:
+        """One line: what was found."""
+        return f"{described(self)}, decoded as they are needed, sha256 of names and sizes {self.digest[:16]}"
 
 
 def scan(
@@ -73,13 +97,12 @@ def read(folder: Folder) -> Images:
 
     Raises: ValueError for a file that cannot be read, by name, or a folder too large for memory.
     """
-    height, width, channels = folder.shape
-    if (total := len(folder) * height * width * channels) > bounds.LARGEST:
-        raise ValueError(f"{folder.name} would fill {total:,} bytes; more than {bounds.LARGEST:,} must be streamed")
-    x = np.empty((len(folder), *folder.shape), np.uint8)
-    for i in range(len(folder)):
-        x[i], _ = folder[i]
-    return Images(x, folder.labels, folder.classes, folder.split, folder.name)
+    if folder.nbytes > bounds.LARGEST:
+        raise ValueError(
+            f"{folder.name} would fill {folder.nbytes:,} bytes; more than {bounds.LARGEST:,} must be streamed"
+        )
+    x, labels = folder.take(np.arange(len(folder)))
+    return Images(x, labels, folder.classes, folder.split, folder.name, flip=folder.flip)
 
 
 def _list(path: Path) -> tuple[list[Path], np.ndarray, tuple[str, ...]]:

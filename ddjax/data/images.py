@@ -9,7 +9,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,12 +56,34 @@ class Images:
             content.update(np.ascontiguousarray(piece))
         return content.hexdigest()
 
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of each image."""
+        return self.x.shape[1:]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels."""
+        return self.x.nbytes
+
+    def take(self, rows: Int[np.ndarray, " k"]) -> tuple[UInt8[np.ndarray, "k h w c"], Int32[np.ndarray, " k"] | None]:
+        """Copies of some images, and their labels."""
+        return np.asarray(self.x[rows]), None if self.labels is None else self.labels[rows]
+
     def describe(self) -> str:
         """One line: what was found."""
-        n, h, w, c = self.x.shape
-        classes = "no labels" if self.labels is None else f"{len(self.classes)} classes"
         flip = "mirrored at random" if self.flip else "never mirrored"
-        return f"{self.name} {self.split}: {n:,} images {h} x {w} x {c}, {classes}, {flip}, sha256 {self.digest[:16]}"
+        return f"{described(self)}, {flip}, sha256 {self.digest[:16]}"
+
+
+def described(source: Any) -> str:
+    """Name, split, number, shape and classes of a set, in memory or not."""
+    h, w, c = source.shape
+    classes = "no labels" if source.labels is None else f"{len(source.classes)} classes"
+    return f"{source.name} {source.split}: {len(source):,} images {h} x {w} x {c}, {classes}"
 
 
 def require_labels(labels: np.ndarray, n: int, k: int, name: str) -> None:

@@ -2,14 +2,22 @@
 
 from pathlib import Path
 
-from ddjax.data import arrays, cache, cifar, digits, folders, glyphs, idx, photos
+from ddjax.data import arrays, bounds, cache, cifar, digits, folders, glyphs, idx, photos
+from ddjax.data.folders import Folder
 from ddjax.data.images import Images, Split
 
 EMBEDDED = ("digits", "glyphs", "photos")
 FETCHED = ("mnist", "fashion_mnist", "cifar10")
 
 
-def load(source: str | Path, split: Split = "train", *, size: int | None = None, seed: int = 0) -> Images:
+def load(
+    source: str | Path,
+    split: Split = "train",
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    largest: int = bounds.LARGEST,
+) -> Images | Folder:
     """The images that a name or a path stands for.
 
     Args:
@@ -18,6 +26,7 @@ def load(source: str | Path, split: Split = "train", *, size: int | None = None,
             of images. A folder with `train` and `test` in it keeps its own split.
         size: side of the images, for a folder of images of several sizes.
         seed: of the draws of glyphs and photos and of the split where a set has none.
+        largest: bytes of pixels; a folder of images beyond it is left on disk, to be streamed as the `Folder` returned.
     Raises: ValueError for content that is damaged or unknown; FileNotFoundError where there is nothing.
     """
     if source == "digits":
@@ -31,9 +40,11 @@ def load(source: str | Path, split: Split = "train", *, size: int | None = None,
         raise FileNotFoundError(_missing(source, path))
     if path.is_file():
         return _file(path, split, seed)
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        return _folder(path / split, split, size=size, every=0, seed=seed, name=path.resolve().name)
-    return _folder(path, split, size=size, every=10, seed=seed, name=path.resolve().name)
+    own = (path / "train").is_dir() and (path / "test").is_dir()
+    found = _folder(
+        path / split if own else path, split, size=size, every=0 if own else 10, seed=seed, name=path.resolve().name
+    )
+    return folders.read(found) if isinstance(found, Folder) and found.nbytes <= largest else found
 
 
 def _missing(source: str | Path, path: Path) -> str:
@@ -54,11 +65,11 @@ def _file(path: Path, split: Split, seed: int) -> Images:
     raise ValueError(f"{path} is not a .npz, .npy or CIFAR-10 .tar.gz file; give the folder of IDX or image files")
 
 
-def _folder(path: Path, split: Split, *, size: int | None, every: int, seed: int, name: str) -> Images:
+def _folder(path: Path, split: Split, *, size: int | None, every: int, seed: int, name: str) -> Images | Folder:
     if idx.is_idx(path):
         return idx.idx(path, split)
     if cifar.locate(path):
         return cifar.cifar10(path, split)
     if (path / "x.npy").is_file():
         return arrays.npy(path / "x.npy", split, every=every)
-    return folders.read(folders.scan(path, split, size=size, every=every, seed=seed, name=name))
+    return folders.scan(path, split, size=size, every=every, seed=seed, name=name)

@@ -25,6 +25,9 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 from ddjax.training import lock, manifest
 from ddjax.training.packing import SHAPES, digest, pack, unpack
 from ddjax.training.state import TrainState
+from ddjax.types import Resumable
+
+_PLACE = "stream.json"  # in the folder of a step: the place of the stream that the next batch comes from
 
 
 class Checkpoints:
@@ -40,19 +43,19 @@ class Checkpoints:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def start(self, step: int, state: TrainState, metrics: dict[str, float]) -> None:
+    def start(self, step: int, state: TrainState, metrics: dict[str, float], place: str | None) -> None:
         """Begin to save a step: the state has been copied on return, and may be donated."""
         stored = _stored(state)
         kept = None if self.best is None else metrics  # a file less where nobody asks
         save = partial(self.orbax.save, step, args=ocp.args.StandardSave(stored), metrics=kept, force=True)
         if isinstance(stored, dict) and jax.process_count() == 1:  # vectors are a copy: Orbax's own part can wait, too
-            self._begin(step, save)
+            self._begin(step, place, save)
             return
         try:
             save()
         except Exception as error:
             raise self._failure(step, error) from None
-        self._begin(step)
+        self._begin(step, place)
 
     def wait(self) -> None:
         """Return when the last save is complete. Raises: OSError if it failed, a full disk above all."""
@@ -79,7 +82,7 @@ class Checkpoints:
             ):
                 self.orbax.close()
 
-    def _begin(self, step: int, save: Callable[[], Any] | None = None) -> None:
+    def _begin(self, step: int, place: str | None, save: Callable[[], Any] | None = None) -> None:
         def write() -> None:
             if sys.platform == "linux":  # the last in line for a core, where a thread has a priority of its own
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
@@ -88,6 +91,8 @@ class Checkpoints:
                     save()
                 self.orbax.wait_until_finished()
                 if jax.process_index() == 0:
+                    if place is not None:
+                        (self.folder / str(step) / _PLACE).write_text(place)
                     manifest.write(self.folder / str(step))
             except Exception as error:
                 self._error = self._failure(step, error)
@@ -133,21 +138,32 @@ def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Ch
     return Checkpoints(folder, orbax, held, best)
 
 
-def save(checkpoints: Checkpoints, state: TrainState, metrics: dict[str, float] | None = None) -> None:
+def save(
+    checkpoints: Checkpoints,
+    state: TrainState,
+    metrics: dict[str, float] | None = None,
+    stream: Resumable | None = None,
+) -> None:
     """Begin to write the state of its step, then its manifest, in the background; `checkpoints.wait()` waits for it.
 
-    A step already there is left as it is. Raises: OSError if this save, or the one before, failed.
+    A step already there is left as it is.
+
+    Args:
+        stream: that the batches come from: its place is kept with the state.
+    Raises: OSError if this save, or the one before, failed.
     """
     checkpoints.wait()
     step = int(state.step)
     if step not in checkpoints.orbax.all_steps():
-        checkpoints.start(step, state, metrics or {})
+        checkpoints.start(step, state, metrics or {}, None if stream is None else stream.get_state())
 
 
-def restore(checkpoints: Checkpoints, like: TrainState) -> TrainState | None:
+def restore(checkpoints: Checkpoints, like: TrainState, stream: Resumable | None = None) -> TrainState | None:
     """The newest intact state, in the structure, dtypes and shardings of `like`; None where there is none.
 
-    Raises: ValueError for a checkpoint of another model or optimizer.
+    Args:
+        stream: that the batches come from: it is brought to the place that was kept with the state.
+    Raises: ValueError for a checkpoint of another model, optimizer or stream.
     """
     checkpoints.wait()
     folder = checkpoints.folder
@@ -159,7 +175,11 @@ def restore(checkpoints: Checkpoints, like: TrainState) -> TrainState | None:
         multihost_utils.sync_global_devices("damaged checkpoints set aside")
     checkpoints.orbax.reload()
     step = checkpoints.orbax.latest_step()
-    return None if step is None else _read(checkpoints.orbax, step, like)
+    if step is None:
+        return None
+    state = _read(checkpoints.orbax, step, like)
+    _bring(stream, folder / str(step))
+    return state
 
 
 def restore_newest(folder: str | Path, like: TrainState) -> TrainState:
@@ -203,6 +223,19 @@ def _warn(folder: Path, step: int) -> None:
 def _unused(path: Path) -> Path:
     candidates = [path, *(path.with_name(f"{path.name}{i}") for i in range(1, 1000))]
     return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def _bring(stream: Resumable | None, step: Path) -> None:
+    """Bring a stream to the place kept in the folder of a step."""
+    place = (step / _PLACE).read_text() if (step / _PLACE).is_file() else None
+    if (stream is None) != (place is None):
+        there, here = ("a stream", "draws") if stream is None else ("draws", "a stream")
+        raise ValueError(f"checkpoint {step} took its batches from {there}, this run takes them from {here}")
+    try:
+        if stream is not None:
+            stream.set_state(place)
+    except ValueError as error:
+        raise ValueError(f"checkpoint {step}: {error}") from None
 
 
 def _raw(state: TrainState) -> TrainState:

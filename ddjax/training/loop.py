@@ -1,5 +1,6 @@
 """The training loop: many steps per dispatch where that is faster, checkpoints, a stop on NaN and on signals."""
 
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from ddjax.training import checkpoints as ckpt
 from ddjax.training.progress import progress
 from ddjax.training.sharding import agreed
 from ddjax.training.state import TrainState, TrainStep
-from ddjax.types import Key
+from ddjax.types import Key, Resumable
 
 _STOPS = (signal.SIGTERM, signal.SIGUSR1)
 
@@ -33,7 +34,7 @@ class Interrupted(Exception):
 def fit(
     state: TrainState,
     train_step: TrainStep,
-    batch: Callable[[Key], Any],
+    batch: Callable[[Key], Any] | Resumable,
     *,
     steps: int,
     chunk: int = 100,
@@ -47,11 +48,13 @@ def fit(
     """Train from `state.step` to `steps`: one `lax.scan` of `chunk` steps per dispatch, the state donated.
 
     Batches are drawn on the device from a key folded from (state.key, step), so a resumed run equals an uninterrupted one
-    bit for bit. Metrics are read one chunk late: the device never waits for the host.
+    bit for bit; or they come from a stream, whose place is saved with the state, and steps are dispatched one by one, the
+    next batch on its way while the device works. Metrics are read one chunk late: the device never waits for the host.
 
     Args:
         state: consumed (its buffers are donated). batch: key -> batch, pure; a
-            `jax.tree_util.Partial`, such as `data.batches` returns, brings its arrays as arguments.
+            `jax.tree_util.Partial`, such as `data.batches` returns, brings its arrays as arguments. Or a stream, such as
+            `data.Stream`, at the place of `state`, to which `checkpoints.restore` has brought it.
         checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
         log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
@@ -66,15 +69,11 @@ def fit(
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
 
-    def one(state: TrainState, draw: Partial):
-        key_batch, _ = state.keys()
-        return train_step(state, draw(key_batch))
-
-    draw = batch if isinstance(batch, Partial) else Partial(batch)  # an argument, so that its data are not compiled in
+    stream = batch if isinstance(batch, Resumable) else None
     step = int(state.step)
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
     with _signals() as stopped, display as update:
-        run, pending = _scan(one) if scanned else _dispatch(one, stopped), None
+        run, pending = _runner(train_step, batch, stopped, scanned), None
 
         def report(first: int, stacked: dict[str, Any]) -> dict[str, float]:
             host = {name: np.asarray(values) for name, values in jax.device_get(stacked).items()}
@@ -87,7 +86,7 @@ def fit(
             return means
 
         while step < steps:
-            state, metrics = run(state, draw, min(chunk - step % chunk, steps - step))
+            state, metrics = run(state, min(chunk - step % chunk, steps - step))
             if pending:
                 report(*pending)
             pending = (step, metrics)
@@ -97,7 +96,7 @@ def fit(
                 means = report(*pending)
                 pending = None
                 if checkpoints is not None:
-                    ckpt.save(checkpoints, state, means)
+                    ckpt.save(checkpoints, state, means, stream)
                 if visit:
                     visit(state)
             if step == steps or stop:
@@ -116,26 +115,41 @@ def may_scan(network: Any) -> bool:
     return not (network.convolutional and jax.default_backend() == "cpu")
 
 
-def _scan(one: Callable) -> Callable:
-    """run(state, draw, n): n steps in one dispatch, metrics stacked."""
+def _runner(train_step: TrainStep, batch: Any, stopped: list[int], scanned: bool) -> Callable:
+    """run(state, n) -> (state, metrics of n steps): a stream is dispatched, pure batches as told."""
+    if isinstance(batch, Resumable):
+        return _dispatch(train_step, batch, stopped)
+
+    def one(state: TrainState, draw: Partial):
+        key_batch, _ = state.keys()
+        return train_step(state, draw(key_batch))
+
+    draw = batch if isinstance(batch, Partial) else Partial(batch)  # an argument, so that its data are not compiled in
+    return _scan(one, draw) if scanned else _dispatch(one, itertools.repeat(draw), stopped)
+
+
+def _scan(one: Callable, draw: Partial) -> Callable:
+    """run(state, n): n steps in one dispatch, metrics stacked."""
 
     def run(state: TrainState, draw: Partial, n: int) -> tuple[TrainState, dict[str, jax.Array]]:
         return jax.lax.scan(lambda state, _: one(state, draw), state, None, length=n)
 
-    return jax.jit(run, static_argnums=2, donate_argnums=0)
+    scan = jax.jit(run, static_argnums=2, donate_argnums=0)
+    return lambda state, n: scan(state, draw, n)
 
 
-def _dispatch(one: Callable, stopped: list[int]) -> Callable:
-    """run(state, draw, n): n dispatches of one step, fewer once stopped, metrics as lists.
+def _dispatch(one: Callable, given: Iterator, stopped: list[int]) -> Callable:
+    """run(state, n): n dispatches of one step with the next thing given, fewer once stopped, metrics as lists.
 
-    At most two steps wait on the device at a time, so that a signal is answered within two.
+    At most two steps wait on the device at a time, so that a signal is answered within two. A batch is fetched while the
+    step before it runs, and none that is not used: the place of a stream is always that of the state.
     """
     single = jax.jit(one, donate_argnums=0)
 
-    def run(state: TrainState, draw: Partial, n: int) -> tuple[TrainState, dict[str, list[jax.Array]]]:
+    def run(state: TrainState, n: int) -> tuple[TrainState, dict[str, list[jax.Array]]]:
         rows = []
         for _ in range(n):
-            state, row = single(state, draw)
+            state, row = single(state, next(given))
             jax.block_until_ready(rows[-1:])
             rows.append(row)
             if agreed(stopped):

@@ -50,16 +50,26 @@ def shard_state(state: TrainState, mesh: Mesh, *, fully: bool = False) -> TrainS
 
 
 def shard_batch(local: Any, mesh: Mesh) -> Any:
-    """The global batch, split over `data`, of which this process holds the part `local` (arrays [batch / processes, ...]).
+    """The global batch, split over `data`, of which this process holds the rows `held`, in arrays [rows, ...].
 
     Raises: ValueError for a global batch that the devices do not divide.
     """
+    mine = len(_own_shares(mesh))
 
     def whole(leaf: np.ndarray) -> jax.Array:
-        sharding = _batch_sharding(leaf.shape[0] * jax.process_count(), mesh)
+        sharding = _batch_sharding(leaf.shape[0] * mesh.shape["data"] // mine, mesh)
         return jax.make_array_from_process_local_data(sharding, leaf)
 
     return jax.tree.map(whole, local)
+
+
+def held(examples: int, mesh: Mesh) -> np.ndarray:
+    """Rows of a global batch of so many examples that lie on devices of this process, in order.
+
+    Raises: ValueError for a global batch that the devices do not divide.
+    """
+    _batch_sharding(examples, mesh)
+    return np.arange(examples).reshape(mesh.shape["data"], -1)[_own_shares(mesh)].ravel()
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
@@ -93,6 +103,12 @@ def on_mesh(train_step: TrainStep, mesh: Mesh, *, fully: bool = False) -> TrainS
         return jax.lax.with_sharding_constraint(state, _shardings(state, mesh, fully)), metrics
 
     return train_step_on_mesh
+
+
+def _own_shares(mesh: Mesh) -> list[int]:
+    """Places along `data` at which this process has devices."""
+    own = jax.process_index()
+    return [place for place, row in enumerate(mesh.devices) if any(device.process_index == own for device in row)]
 
 
 def _batch_sharding(examples: int, mesh: Mesh) -> NamedSharding:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import denoisers, metrics, paths, samplers, times
-from ddjax.data import Images, to_float, to_uint8
+from ddjax.data import Folder, Images, to_float, to_uint8
 from ddjax.types import Batch, Denoiser, Key, Params
 from experiments.imaging.models import SCHEDULE
 
@@ -72,7 +72,7 @@ def sampler(
     return draw
 
 
-def labels_like(images: Images, key: Key, n: int) -> np.ndarray | None:
+def labels_like(images: Images | Folder, key: Key, n: int) -> np.ndarray | None:
     """Labels of samples: drawn from those of the training set."""
     if images.labels is None:
         return None

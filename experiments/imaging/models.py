@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from ddjax import denoisers, networks, objectives, schedules, scoring, times, weights
-from ddjax.data import Images
+from ddjax.data import Folder, Images
 from ddjax.types import Denoiser, LossFn, Network
 
 SCHEDULE = schedules.Rectified()
@@ -25,7 +25,7 @@ class Model(NamedTuple):
     denoiser: Denoiser
 
 
-def models(settings: Any, images: Images) -> Iterator[Model]:
+def models(settings: Any, images: Images | Folder) -> Iterator[Model]:
     """The models of a run on `images`."""
     classes = 0 if images.labels is None else len(images.classes)
     sampled = {
@@ -35,7 +35,7 @@ def models(settings: Any, images: Images) -> Iterator[Model]:
         ],
     }
     drawn = {"size": settings.population, "population": denoisers.folded_population}
-    build = partial(network_of, settings, images.x.shape[1:], classes)
+    build = partial(network_of, settings, images.shape, classes)
     for beta in settings.beta:
         make = partial(denoisers.distributional, schedule=SCHEDULE, predicts=settings.predicts)
         trained, sampled_from = make(build(settings.inject, settings.dropout)), make(build(settings.inject, 0.0))

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import data, denoisers, paths
-from ddjax.data import Images
+from ddjax.data import Folder, Images
 from ddjax.types import Denoise, Params
 from experiments import jobs, runs
-from experiments.imaging import figures, judging, page, spaces
+from experiments.imaging import feeds, figures, judging, page, spaces
 from experiments.imaging.models import REGRESSION, SCHEDULE, Model, models, optimizer, parameters
 from experiments.numbers import Number, measured, table
 
@@ -23,28 +23,31 @@ _SHOWN = 12  # images in a row of a grid
 def run(config: Any) -> None:
     """Everything behind `experiments.images`."""
     began = time.monotonic()
-    train, test = (data.load(config.data, split) for split in ("train", "test"))
+    train, held_out = feeds.load(config)
     found = list(models(config, train))
     folder = runs.open_run("images", config, Path("runs/images") / config.preset)
-    print(f"{train.describe()}\n{test.describe()}")
+    print(f"{train.describe()}\n{held_out.describe()}\n{feeds.told(train, config)}")
     print(f"{parameters(found[0]):,} parameters")
     params = {model.name: [fit(model, config, folder, train, seed) for seed in range(config.seeds)] for model in found}
     trained = time.monotonic()
     if not runs.first_process():
         return
 
-    judges = spaces.of(train, test, config.inception)
+    seen, test = feeds.judged(train, config), feeds.judged(held_out, config)
+    judges = spaces.of(seen, test, config.inception)
     numbers = list(judged(found, params, config, train, judges, judging.floors(judges, test)))
     summary = {
         "experiment": "images",
         "settings": folder.settings,
         "provenance": runs.provenance(),
-        "data": [train.describe(), test.describe(), train.attribution],
-        "digest": {"train": train.digest, "test": test.digest},
+        "data": [train.describe(), held_out.describe(), seen.attribution],
+        "digest": {"train": train.digest, "test": held_out.digest},
         "parameters": {model.name: parameters(model) for model in found},
         "seconds": {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)},
         "peak_memory_gb": round(runs.peak_memory_gb(), 2),
-        "protocol": spaces.PROTOCOL.format(n=config.samples, test=len(test.x), ema=config.ema_decay),
+        "protocol": spaces.PROTOCOL.format(
+            n=config.samples, test=len(test), train=len(seen), all=len(train), ema=config.ema_decay
+        ),
         "interval": "value is the median over seeds; low and high are the smallest and largest seed",
         "numbers": [number.row() for number in numbers],
     }
@@ -64,7 +67,7 @@ def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
         name: of the checkpoint folder, for instance "ddm-beta-1-seed0"; None takes the first.
     Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
     """
-    train = data.load(settings.data, "train")
+    train = data.load(settings.data, "train", size=getattr(settings, "image_size", None), largest=0)
     found = {f"{slug(m.name)}-seed{seed}": m for m in models(settings, train) for seed in range(settings.seeds)}
     name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
 
@@ -76,10 +79,10 @@ def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
 
         return in_turns
 
-    return jobs.Trained(name, params, denoise, SCHEDULE, train.x.shape[1:])
+    return jobs.Trained(name, params, denoise, SCHEDULE, train.shape)
 
 
-def fit(model: Model, settings: Any, folder: runs.Run, train: Images, seed: int) -> Params:
+def fit(model: Model, settings: Any, folder: runs.Run, train: Images | Folder, seed: int) -> Params:
     """Train one model, a grid of its samples drawn at every checkpoint of the first seed."""
     return jobs.train(
         folder,
@@ -87,7 +90,7 @@ def fit(model: Model, settings: Any, folder: runs.Run, train: Images, seed: int)
         model.network,
         model.loss_fn,
         optimizer(settings),
-        data.batches(train, settings.batch),
+        feeds.batches(train, settings, seed),
         seed=seed,
         steps=settings.steps,
         save_every=settings.save_every,
@@ -101,9 +104,9 @@ def slug(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def watcher(model: Model, settings: Any, folder: runs.Run, train: Images) -> jobs.Watch:
+def watcher(model: Model, settings: Any, folder: runs.Run, train: Images | Folder) -> jobs.Watch:
     """Draw samples at 1 and 4 steps into a picture that is replaced as training goes on."""
-    draw = judging.sampler(model.denoiser, train.x.shape[1:], settings.churn, chunk=_SHOWN)
+    draw = judging.sampler(model.denoiser, train.shape, settings.churn, chunk=_SHOWN)
     labels = shown_labels(train)
 
     def watch(params: Params) -> dict[str, float]:
@@ -114,7 +117,7 @@ def watcher(model: Model, settings: Any, folder: runs.Run, train: Images) -> job
     return watch
 
 
-def shown_labels(train: Images) -> np.ndarray | None:
+def shown_labels(train: Images | Folder) -> np.ndarray | None:
     """The classes in turns, for pictures."""
     return None if train.labels is None else np.arange(_SHOWN, dtype=np.int32) % len(train.classes)
 
@@ -123,13 +126,13 @@ def judged(
     found: list[Model],
     params: dict[str, list[Params]],
     config: Any,
-    train: Images,
+    train: Images | Folder,
     judges: judging.Judges,
     floors: dict[str, float],
 ):
     """Every number of every model at every number of steps."""
     for model in found:
-        draw = judging.sampler(model.denoiser, train.x.shape[1:], config.churn)
+        draw = judging.sampler(model.denoiser, train.shape, config.churn)
         for nfe in config.nfe:
             by_seed = []
             for seed, of_seed in enumerate(params[model.name]):
@@ -142,12 +145,18 @@ def judged(
 
 
 def draw_figures(
-    folder: runs.Run, found: list[Model], params: dict, config: Any, train: Images, test: Images, numbers: list[Number]
+    folder: runs.Run,
+    found: list[Model],
+    params: dict,
+    config: Any,
+    train: Images | Folder,
+    test: Images,
+    numbers: list[Number],
 ) -> None:
     """Samples by number of steps, draws of the posterior of a noisy image, distances by steps, losses."""
     labels, rows = shown_labels(train), {}
     for model in found:
-        draw = judging.sampler(model.denoiser, train.x.shape[1:], config.churn, chunk=_SHOWN)
+        draw = judging.sampler(model.denoiser, train.shape, config.churn, chunk=_SHOWN)
         for n in config.nfe:
             name = f"{model.name}, {n} step{'s' * (n > 1)}"
             rows[name] = draw(params[model.name][0], jax.random.key(3), labels, _SHOWN, n).x_0

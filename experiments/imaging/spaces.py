@@ -11,8 +11,8 @@ from experiments.imaging import classifiers, judging
 PROTOCOL = (
     "{n} samples against the {test} held-out images; pixels in [-1, 1] and the 128 features of a classifier trained on the "
     "training images (experiments.train_classifier), no resize; parameters averaged with decay {ema}; the floor is the "
-    "training set in the place of the samples. FID, where shown: Inception of 2015, 299 x 299 bilinear without smoothing, "
-    "samples as bytes against the training images; its floor is the held-out images"
+    "training set ({train} of its {all} images) in the place of the samples. FID, where shown: Inception of 2015, "
+    "299 x 299 bilinear without smoothing, samples as bytes against the training images; its floor is the held-out images"
 )
 
 

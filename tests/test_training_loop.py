@@ -1,8 +1,5 @@
-"""Training: the step, the average, the loop, a trained model's quality."""
+"""Training: the loop, and the quality of a trained model."""
 
-import os
-import signal
-import threading
 import time
 
 import chex
@@ -11,70 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from descent import noise_batch, quadratic, state_of
 
 from ddjax import denoisers, metrics, networks, objectives, paths, samplers, schedules, times, training
-from ddjax.training import checkpoints
 from ddjax.training.progress import progress
 from ddjax.types import Network
 from experiments.targets import two_gaussians
 
 SCHEDULE = schedules.Rectified()
 MIXTURE = two_gaussians()
-
-
-def quadratic(params, key, batch):
-    """loss = mean ||w - x||^2 / 2, whose gradient is w - mean(x)."""
-    loss = jnp.mean(jnp.sum((params["w"][None] - batch) ** 2, -1)) / 2
-    return loss, {"loss": loss}
-
-
-def state_of(optimizer, w=(1.0, -2.0), seed=0):
-    return training.TrainState.create({"w": jnp.array(w)}, optimizer, jax.random.key(seed))
-
-
-def noise_batch(key):
-    return jax.random.normal(key, (4, 2))
-
-
-def digest(state):
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]
-
-
-def test_a_step_is_gradient_descent_and_the_average_follows():
-    """Against the update by hand. Mutations: gradient at the average, decay and 1 - decay swapped, no step count."""
-    optimizer = optax.sgd(0.1)
-    train_step = training.make_train_step(quadratic, optimizer, ema_decay=0.5)
-    batch = jnp.array([[1.0, 1.0], [3.0, -1.0]])
-    w = ema = np.array([1.0, -2.0])
-    state = state_of(optimizer)
-    for step in range(12):
-        state, metrics_ = train_step(state, batch)
-        gradient = w - np.array([2.0, 0.0])
-        np.testing.assert_allclose(metrics_["grad_norm"], np.linalg.norm(gradient), rtol=1e-5)
-        w = w - 0.1 * gradient
-        decay = min(0.5, (1 + step) / (10 + step))
-        ema = decay * ema + (1 - decay) * w
-        np.testing.assert_allclose(state.params["w"], w, rtol=1e-5)
-        np.testing.assert_allclose(state.ema["w"], ema, rtol=1e-5)
-    assert int(state.step) == 12
-
-
-def test_the_average_forgets_its_start():
-    """After 300 steps with decay .999 less than 1e-6 of the start is left; a plain average would keep 74 percent."""
-    optimizer = optax.set_to_zero()
-    train_step = jax.jit(training.make_train_step(quadratic, optimizer, ema_decay=0.999))
-    state = state_of(optimizer)._replace(ema={"w": jnp.array([1e3, 1e3])})
-    for _ in range(300):
-        state, _ = train_step(state, jnp.zeros((2, 2)))
-    np.testing.assert_allclose(state.ema["w"], state.params["w"], atol=1e-2)
-
-
-def test_keys_differ_by_step_and_by_use():
-    """Mutations: folding a constant, one key for batch and loss."""
-    state = state_of(optax.sgd(0.1))
-    keys = [state._replace(step=jnp.asarray(step, jnp.int32)).keys() for step in range(3)]
-    data = {tuple(np.asarray(jax.random.key_data(key))) for pair in keys for key in pair}
-    assert len(data) == 6
 
 
 @pytest.mark.parametrize(("scanned", "traces"), [(True, 2), (False, 1)])
@@ -174,82 +116,6 @@ def test_data_of_batches_are_arguments_not_constants(scanned, monkeypatch):
     assert compiled and all(len(text) < 1_000_000 and "500000x2" in text for text in compiled)
 
 
-def test_resume_equals_uninterrupted_by_hash(tmp_path):
-    """Stopping at 20 of 40 and resuming from the checkpoint gives the same bytes in every leaf."""
-    optimizer = optax.adam(0.05)
-    train_step = training.make_train_step(quadratic, optimizer)
-    whole = training.fit(state_of(optimizer), train_step, noise_batch, steps=40, chunk=10, save_every=20, label=None)
-    with checkpoints.manager(tmp_path / "run") as manager:
-        training.fit(
-            state_of(optimizer),
-            train_step,
-            noise_batch,
-            steps=20,
-            chunk=10,
-            save_every=20,
-            checkpoints=manager,
-            label=None,
-        )
-    with checkpoints.manager(tmp_path / "run") as manager:
-        state = checkpoints.restore(manager, state_of(optimizer, seed=9))
-        assert int(state.step) == 20
-        state = training.fit(
-            state, train_step, noise_batch, steps=40, chunk=10, save_every=20, checkpoints=manager, label=None
-        )
-    assert digest(state) == digest(whole)
-
-
-def test_nan_stops_with_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
-    """The batch turns NaN from step 23 on: told by number, and the checkpoint of step 20 is what stays."""
-    optimizer = optax.sgd(0.1)
-    train_step = training.make_train_step(quadratic, optimizer)
-
-    def poisoned(state, batch):
-        return train_step(state, jnp.where(state.step >= 23, jnp.nan, batch))
-
-    with checkpoints.manager(tmp_path / "run") as manager:
-        with pytest.raises(FloatingPointError, match="nan at step 23; last good checkpoint: 20"):
-            training.fit(
-                state_of(optimizer),
-                poisoned,
-                noise_batch,
-                steps=60,
-                chunk=10,
-                save_every=10,
-                checkpoints=manager,
-                label=None,
-            )
-        assert int(checkpoints.restore(manager, state_of(optimizer)).step) == 20
-
-
-def test_sigterm_saves_and_raises(tmp_path):
-    """SIGTERM in the middle: the chunk is finished, saved, and Interrupted says where; the old handler is back."""
-    optimizer = optax.sgd(0.1)
-    train_step = training.make_train_step(quadratic, optimizer)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def log(step, _):
-        if step == 30:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with checkpoints.manager(tmp_path / "run") as manager:
-        with pytest.raises(training.Interrupted) as stop:
-            training.fit(
-                state_of(optimizer),
-                train_step,
-                noise_batch,
-                steps=1000,
-                chunk=10,
-                save_every=500,
-                checkpoints=manager,
-                log=log,
-                label=None,
-            )
-        assert 30 <= stop.value.step <= 50
-        assert int(checkpoints.restore(manager, state_of(optimizer)).step) == stop.value.step
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
 def test_visits_see_the_state_wherever_it_is_saved():
     """At every save_every and at the end, with the parameters of that step. Fails for visits one chunk late."""
     optimizer, seen = optax.sgd(0.1), {}
@@ -260,27 +126,6 @@ def test_visits_see_the_state_wherever_it_is_saved():
     fit(10, visit=lambda state: seen.update({int(state.step): np.asarray(state.params["w"])}))
     assert list(seen) == [4, 8, 10]
     np.testing.assert_array_equal(seen[4], np.asarray(fit(4).params["w"]))
-
-
-def test_fit_runs_in_a_thread():
-    """Python allows signal handlers in the main thread only; fit elsewhere must not try."""
-    optimizer = optax.sgd(0.1)
-    results = []
-    thread = threading.Thread(
-        target=lambda: results.append(
-            training.fit(
-                state_of(optimizer),
-                training.make_train_step(quadratic, optimizer),
-                noise_batch,
-                steps=10,
-                chunk=10,
-                label=None,
-            )
-        )
-    )
-    thread.start()
-    thread.join()
-    assert int(results[0].step) == 10
 
 
 def test_progress_prints_plain_lines_without_a_terminal(capsys):
@@ -304,11 +149,6 @@ def test_bad_chunks_are_refused(arguments):
             label=None,
             **arguments,
         )
-
-
-def test_bad_decay_is_refused():
-    with pytest.raises(ValueError, match="ema_decay"):
-        training.make_train_step(quadratic, optax.sgd(0.1), ema_decay=1.0)
 
 
 @pytest.mark.slow

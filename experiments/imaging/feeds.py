@@ -1,0 +1,46 @@
+"""How the images of a run reach its training step: from the device, where they fit, or streamed through Grain."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ddjax import data
+from ddjax.data import Folder, Images, bounds
+from ddjax.types import Batch, Key
+
+JUDGED = 10_000  # images of a streamed set that samples are compared with
+
+
+def load(settings: Any) -> tuple[Images | Folder, Images | Folder]:
+    """Training and held-out images; folders that are larger than what may be resident stay on disk."""
+    of = {"size": settings.image_size, "largest": min(settings.resident * 2**20, bounds.LARGEST)}
+    train, test = (data.load(settings.data, split, **of) for split in ("train", "test"))
+    return train, test
+
+
+def streamed(images: Images | Folder, settings: Any) -> bool:
+    """Whether a set is larger than what may be resident, or a folder that is larger than what may be read at once."""
+    return isinstance(images, Folder) or images.nbytes > settings.resident * 2**20
+
+
+def told(train: Images | Folder, settings: Any) -> str:
+    """One line: which way the batches go."""
+    way = "streamed through Grain" if streamed(train, settings) else "kept on the device"
+    return f"{train.nbytes / 2**20:,.1f} MiB of training pixels are {way} (--resident {settings.resident})"
+
+
+def batches(train: Images | Folder, settings: Any, seed: int) -> Callable[[Key], Batch] | data.Stream:
+    """The batches of one model, for `jobs.train`."""
+    if streamed(train, settings):
+        return data.Stream(train, settings.batch, seed=seed)
+    return data.batches(train, settings.batch)
+
+
+def judged(images: Images | Folder, settings: Any) -> Images:
+    """What samples are compared with: the set, or as much of a streamed one as can be judged, evenly spaced."""
+    if not streamed(images, settings):
+        return images
+    n = min(JUDGED, len(images))
+    x, labels = images.take(np.arange(n) * len(images) // n)
+    return Images(x, labels, images.classes, images.split, images.name, flip=images.flip)
