@@ -15,6 +15,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.benchmark.images       UNet and DiT steps against torch; early and late xi                 2 min
   python -m experiments.benchmark.coupling     OT-coupled steps against torchcfm                                   1 min
   python -m experiments.coupling_solvers       exact and Sinkhorn couplings, timed side by side                    7 min
+  python -m experiments.stream_timing          training steps on resident and streamed batches, timed in turns        2 min
   python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min
   python -m experiments.fetch                  download MNIST, Fashion-MNIST or CIFAR-10                         minutes
   python -m experiments.costs                  memory and speed of the cifar10 presets on 1 to 64 chips, predicted     5 min

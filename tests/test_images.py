@@ -16,7 +16,7 @@ from test_experiments import CACHED, ROOT, command
 
 from ddjax import data, metrics
 from ddjax.types import Batch
-from experiments import cli, images
+from experiments import cli, images, stream_timing
 from experiments.imaging import judging, models
 
 
@@ -161,6 +161,15 @@ def test_a_folder_streams_through_a_run_that_is_killed(tmp_path, digits):
     for name in ("default/float32/0", "default/int32/0", "stream.json"):
         whole, cut = ((folder / "200" / name).read_bytes() for folder in last.values())
         assert whole == cut, name
+
+
+@pytest.mark.slow
+def test_the_clock_of_streams_tells_all_three_ways(capsys):
+    """Each way its row, and resident batches at ratio 1 to themselves. Fails for rounds divided by another's."""
+    stream_timing.run(stream_timing.Config(width=16, steps=16, rounds=1))
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0].removeprefix("| ") for row in rows] == ["resident", "resident, steps dispatched one by one", "streamed"]
+    assert rows[0][2].startswith("1.00 (1.00 to 1.00)") and all(float(row[1]) > 0 for row in rows)
 
 
 @pytest.mark.parametrize(

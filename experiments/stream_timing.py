@@ -1,0 +1,78 @@
+"""What streaming costs: training steps on batches from the device and on batches through Grain, taking turns."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from experiments import cli, images
+
+
+@dataclass(frozen=True)
+class Config:
+    """Time the training steps of an image preset, resident and streamed; prints ratios of interleaved rounds."""
+
+    preset: images.Preset = "digits"
+    """Settings of the model and its data, those of `experiments.images`."""
+    width: int | None = None
+    """Width of the net in place of the preset's: the narrower, the more the input weighs."""
+    steps: int = 120
+    """Steps of each way in a round, timed in 8 windows of which the quickest counts: other processes can only add."""
+    rounds: int = 7
+    """Rounds, in each of which every way has its turn."""
+
+
+def run(config: Config) -> None:
+    """Time, print."""
+    cli.require_at_least(config, 16, "steps")
+    cli.require_at_least(config, 1, "rounds")
+    words = ["--preset", config.preset, *([] if config.width is None else ["--width", str(config.width)])]
+    settings = cli.parse(images.Config, words, presets=images.PRESETS)
+    import numpy as np
+
+    from ddjax import data
+    from experiments.imaging import models
+
+    train = data.load(settings.data, "train")
+    model = next(models.models(settings, train))
+    resident = data.batches(train, settings.batch)
+    ways = {
+        "resident": lambda: resident,
+        "resident, steps dispatched one by one": lambda: resident,
+        "streamed": lambda: data.Stream(train, settings.batch),
+    }
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(config.rounds):
+        for way, batches in ways.items():
+            found[way].append(seconds(model, settings, batches(), config.steps, scanned=way == "resident"))
+    print("| batches | ms a step, least | ratio to resident, median and range over rounds |\n|---|---|---|")
+    for way, times in found.items():
+        ratios = np.array(times) / found["resident"]
+        spread = f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
+        print(f"| {way} | {1e3 * min(times):.3g} | {spread} |")
+
+
+def seconds(model: Any, settings: Any, batches: Any, steps: int, *, scanned: bool) -> float:
+    """Of a training step in the quickest window but the first, which compiles."""
+    from ddjax import training
+    from experiments import jobs
+    from experiments.imaging.models import optimizer
+
+    stamps: list[float] = []
+    window = steps // 8
+    training.fit(
+        jobs.initial_state(model.network, optimizer(settings), 0),
+        training.make_train_step(model.loss_fn, optimizer(settings)),
+        batches,
+        steps=8 * window,
+        chunk=window,
+        save_every=window,
+        log=lambda *_: stamps.append(time.perf_counter()),
+        label=None,
+        scanned=scanned and training.may_scan(model.network),
+    )
+    return min(after - before for before, after in itertools.pairwise(stamps)) / window
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)
