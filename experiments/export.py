@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 @dataclass(frozen=True)
 class Config:
     """Export a model that an experiment trained: weights.safetensors, export.json, one sampler for each number of steps and
-    SHA256SUMS. Samplers take any batch, on CPU, NVIDIA GPU or TPU; `python -m experiments.sample --exported` runs them.
+    SHA256SUMS. Samplers take any batch, on CPU, NVIDIA GPU or TPU; `python -m experiments.sample --exported` runs them. Of a
+    model with classes, sample i of a batch has class i modulo their number, and guidance is the run's (the first of several).
     """
 
     run: Path
@@ -23,8 +24,8 @@ class Config:
     """Folder to write, new (default: export/MODEL in the run)."""
     steps: tuple[int, ...] = (1, 4)
     """Numbers of sampling steps, a sampler for each."""
-    churn: float = 1.0
-    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM."""
+    churn: float | None = None
+    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM (default: 1); flows have none."""
     model: str | None = None
     """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
 
@@ -34,9 +35,10 @@ def run(config: Config) -> None:
     cli.require_at_least(config, 1, "steps")
     if not config.steps or len(set(config.steps)) < len(config.steps):
         raise cli.UserError("--steps needs at least one number, each once")
-    if not 0 <= config.churn <= 1:
+    if config.churn is not None and not 0 <= config.churn <= 1:
         raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
     trained = sample.load(config.run, config.model)
+    config = replace(config, churn=sample.churn_of(trained, config.churn))
     out = config.out or config.run / "export" / trained.job
     if out.exists():
         raise cli.UserError(f"{out} already exists: take another --out, or remove it")

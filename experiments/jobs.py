@@ -74,13 +74,14 @@ def train(
 
 
 class Trained(NamedTuple):
-    """A trained model of a saved run, ready to sample: `denoise(params)` is its denoiser."""
+    """A trained model of a saved run, ready to sample: `denoise(params)` is its denoiser, or, of a flow, its velocity."""
 
     job: str
     params: Params
     denoise: Callable[[Params], Denoise]
     schedule: Schedule
     shape: tuple[int, ...]
+    flow: bool = False
 
 
 def trained(

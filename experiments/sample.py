@@ -14,7 +14,8 @@ from experiments import cli, exported, runs
 class Config:
     """Draw samples from a model that an experiment trained, into a .npz file (array x_0, and how it was drawn).
 
-    Models with classes draw them in turns: sample i of each chunk has class i modulo their number.
+    Models with classes draw them in turns: sample i of each chunk has class i modulo their number. Flows follow their velocity
+    by Euler's method, distributional and regression models the bridge.
     """
 
     run: Path | None = None
@@ -28,7 +29,7 @@ class Config:
     steps: int = 4
     """Sampling steps: each is one call of the denoiser."""
     churn: float | None = None
-    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM (default: 1, or what was exported)."""
+    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM (default: 1, or what was exported); flows have none."""
     model: str | None = None
     """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
     seed: int = 0
@@ -37,7 +38,11 @@ class Config:
     """Samples drawn at a time: the bound on memory."""
 
 
-LOADERS = {"two_gaussians": "experiments.gaussian_run", "images": "experiments.imaging.run"}
+LOADERS = {
+    "two_gaussians": "experiments.gaussian_run",
+    "two_moons": "experiments.moons.run",
+    "images": "experiments.imaging.run",
+}
 
 
 def check(config: Config) -> None:
@@ -62,17 +67,25 @@ def load(run: Path, model: str | None) -> Any:
     return module.load(run, Namespace(**settings), model)
 
 
+def churn_of(trained: Any, churn: float | None) -> float:
+    """The churn to sample with. Raises: UserError for noise where a flow has none."""
+    if trained.flow and churn:
+        raise cli.UserError(f"{trained.job} follows its velocity without noise: leave --churn out, got {churn:g}")
+    return 0.0 if trained.flow else 1.0 if churn is None else churn
+
+
 def sampler(trained: Any, steps: int, churn: float) -> Callable:
     """draw(params, key, n): n samples in so many steps."""
     import jax
 
-    from ddjax import paths, samplers, times
+    from ddjax import flows, paths, samplers, times
 
     grid = times.grid(steps)
 
     def draw(params: Any, key: Any, n: Any) -> Any:
         key_prior, key_steps = jax.random.split(key)
-        step = samplers.bridge(trained.denoise(params), trained.schedule, churn=churn)
+        bound = trained.denoise(params)
+        step = flows.euler(bound) if trained.flow else samplers.bridge(bound, trained.schedule, churn=churn)
         return samplers.sample(step, key_steps, paths.prior(trained.schedule, key_prior, (n, *trained.shape)), grid)
 
     return draw
@@ -86,27 +99,28 @@ def run(config: Config) -> None:
     if config.exported is not None:
         churn, x_0 = exported.draw(config)
     else:
-        churn, x_0 = 1.0 if config.churn is None else config.churn, live(config)
+        churn, x_0 = live(config)
     drafted = config.out.with_name(config.out.name + ".draft.npz")
     np.savez(drafted, x_0=x_0, steps=config.steps, churn=churn, seed=config.seed)
     drafted.replace(config.out)
     print(f"{config.n} samples in {config.steps} steps: {config.out} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
 
 
-def live(config: Config) -> Any:
-    """Samples of the model in the run's newest intact checkpoint."""
+def live(config: Config) -> tuple[float, Any]:
+    """The churn, and samples of the model in the run's newest intact checkpoint."""
     trained = load(config.run, config.model)
+    churn = churn_of(trained, config.churn)
     import jax
     import numpy as np
 
     from ddjax import samplers
 
-    draw = sampler(trained, config.steps, 1.0 if config.churn is None else config.churn)
+    draw = sampler(trained, config.steps, churn)
 
     def drawn(params: Any, key: Any) -> Any:
         return samplers.in_chunks(lambda key, n: draw(params, key, n), key, config.n, chunk=config.chunk)
 
-    return np.asarray(jax.jit(drawn)(trained.params, jax.random.key(config.seed)))
+    return churn, np.asarray(jax.jit(drawn)(trained.params, jax.random.key(config.seed)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 TimeFeatures = Callable[[Float[Array, " batch"]], Float[Array, "batch size"]]
@@ -23,6 +24,7 @@ def time_features(t: Float[Array, " batch"], size: int = 32, *, fastest: float =
     """
     if size < 4 or size % 2:
         raise ValueError(f"time features come in pairs, at least 2 of them, got {size=}")
-    frequencies = jnp.geomspace(0.5, fastest, size // 2, dtype=t.dtype)
+    # on the host in double precision: each compilation of the same in float32 rounds otherwise, and angles enlarge it
+    frequencies = jnp.asarray(np.geomspace(0.5, fastest, size // 2), t.dtype)
     angles = jnp.pi * t[:, None] * frequencies[None, :]
     return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], -1)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 Update = Callable[[int, dict[str, float]], None]
 
 _LINE_EVERY = 10.0  # seconds between plain lines
+_TICK = 1e-3  # seconds that have passed at least, whatever a coarse clock says
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def _bar(console: Console, total: int, start: int, label: str) -> Iterator[Updat
         task = bars.add_task(label, total=total, completed=start, report="compiling")
 
         def update(step: int, metrics: dict[str, float]) -> None:
-            rate = (step - start) / (time.monotonic() - began)
+            rate = (step - start) / max(time.monotonic() - began, _TICK)
             bars.update(task, completed=step, report=_report(rate, metrics), refresh=True)
 
         yield update
@@ -52,7 +53,7 @@ def _lines(console: Console, total: int, start: int, label: str) -> Iterator[Upd
         if step < total and now - last < _LINE_EVERY:
             return
         last = now
-        rate = (step - start) / (now - began)
+        rate = (step - start) / max(now - began, _TICK)
         left = (total - step) / rate if rate > 0 else math.inf
         console.print(
             f"{label} {step}/{total}  {_report(rate, metrics)}  {left:.0f} s left", highlight=False, soft_wrap=True

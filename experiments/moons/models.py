@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 
 from ddjax import couplings, denoisers, flows, networks, objectives, paths, samplers, schedules, scoring, times
 from ddjax.data import toys
-from ddjax.types import Batch, Key, LossFn, Network, Params, Step
+from ddjax.types import Batch, Key, LossFn, Network, Params, Step, Velocity
 
 SCHEDULE = schedules.Rectified()
 CLASSES = 2
@@ -23,7 +23,8 @@ MakeStep = Callable[[Params, Any], Step]
 class Model(NamedTuple):
     """A model to train, and how it is sampled from: `steps` holds a name and a kernel for each way.
 
-    `flow` tells whether samples follow a velocity, and so have a straightness.
+    `flow` tells whether samples follow a velocity, and so have a straightness; `trained` is that velocity, at the first
+    guidance weight where there are several, or else the denoiser.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Model(NamedTuple):
     loss_fn: LossFn
     labelled: bool
     steps: dict[str, MakeStep]
+    trained: Velocity
     flow: bool = True
 
 
@@ -60,7 +62,8 @@ def flow_matching(name: str, network: Network, coupling: couplings.Coupling = co
     """Unconditional flow matching, sampled by Euler's method."""
     velocity = flows.network_velocity(network, SCHEDULE)
     loss_fn = objectives.flow_matching(velocity, SCHEDULE, coupling=coupling)
-    return Model(name, network, loss_fn, False, {name: lambda params, _: flows.euler(denoisers.bind(velocity, params))})
+    step = {name: lambda params, _: flows.euler(denoisers.bind(velocity, params))}
+    return Model(name, network, loss_fn, False, step, velocity)
 
 
 def conditional(name: str, network: Network, coupling: couplings.Coupling, settings: Any) -> Model:
@@ -73,7 +76,8 @@ def conditional(name: str, network: Network, coupling: couplings.Coupling, setti
         field = denoisers.guided(velocity, weight, null=NULL)
         return lambda params, labels: flows.euler(denoisers.bind(field, params, labels))
 
-    return Model(name, network, loss_fn, True, {f"{name}, w = {w:g}": guided(w) for w in settings.guidance})
+    steps = {f"{name}, w = {w:g}": guided(w) for w in settings.guidance}
+    return Model(name, network, loss_fn, True, steps, denoisers.guided(velocity, settings.guidance[0], null=NULL))
 
 
 def distributional(name: str, network: Network, size: int) -> Model:
@@ -82,7 +86,7 @@ def distributional(name: str, network: Network, size: int) -> Model:
     drawn = {"size": size, "population": denoisers.folded_population}
     loss_fn = objectives.distributional(denoiser, SCHEDULE, times=times.stratified, score=scoring.Energy(), **drawn)
     step = {name: lambda params, _: samplers.bridge(denoisers.bind(denoiser, params), SCHEDULE)}
-    return Model(name, network, loss_fn, False, step, flow=False)
+    return Model(name, network, loss_fn, False, step, denoiser, flow=False)
 
 
 def optimizer(settings: Any) -> optax.GradientTransformation:

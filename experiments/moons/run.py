@@ -9,10 +9,10 @@ import jax
 import numpy as np
 
 from ddjax import flows, metrics, paths, samplers, times
-from ddjax.types import Params
+from ddjax.types import Denoise, Params
 from experiments import jobs, runs
 from experiments.moons import figures, judging, page
-from experiments.moons.models import SCHEDULE, Model, batches, models, optimizer, sampler
+from experiments.moons.models import SCHEDULE, Model, batches, labels_of, models, optimizer, sampler
 from experiments.numbers import Number, measured, table
 
 _SHOWN = 2000  # points of a figure
@@ -54,6 +54,23 @@ def run(config: Any) -> None:
     told = ", ".join(f"{name} {loss:.3f}" for name, loss in summary["final_loss"].items())
     print(f"\nloss, mean of the last 500 steps: {told}")
     print(f"{summary['seconds']['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")
+
+
+def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
+    """A trained model of a saved run, ready to sample, its classes in turns where it has them.
+
+    Args:
+        name: of the checkpoint folder, for instance "3-ot-coupling-seed0"; None takes the first.
+    Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
+    """
+    found = {f"{slug(m.name)}-seed{seed}": m for m in models(settings) for seed in range(settings.seeds)}
+    name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
+    model = found[name]
+
+    def denoise(params: Params) -> Denoise:
+        return lambda key, x_t, t: model.trained(params, key, x_t, t, labels_of(model, x_t.shape[0]))
+
+    return jobs.Trained(name, params, denoise, SCHEDULE, (2,), model.flow)
 
 
 def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
