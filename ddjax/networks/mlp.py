@@ -40,9 +40,9 @@ class MLP(nn.Module):
         for layer in range(self.depth):
             update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
             if layer == self.inject:
-                update = repeated(update, len(xi)) + nn.Dense(self.width, use_bias=False, name="xi")(xi)
+                update = repeated(update, xi.shape[0]) + nn.Dense(self.width, use_bias=False, name="xi")(xi)
             update = nn.silu(update)
-            h = repeated(h, len(update)) + update if self.residual and layer > 0 else update
+            h = repeated(h, update.shape[0]) + update if self.residual and layer > 0 else update
         return nn.Dense(self.out, name="out")(h)
 
 

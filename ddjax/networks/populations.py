@@ -20,8 +20,10 @@ def repeated(h: Float[Array, "batch ..."], rows: int) -> Float[Array, "{rows} ..
     Written as a stack, whose gradient is a sum of slices: that of a broadcast is a reduction, five times slower
     on a CPU.
     """
+    if rows == h.shape[0]:  # which may be symbolic
+        return h
     size = rows // h.shape[0]
-    return h if size == 1 else jnp.stack([h] * size, 1).reshape(rows, *h.shape[1:])
+    return jnp.stack([h] * size, 1).reshape(rows, *h.shape[1:])
 
 
 def folding(apply: Apply) -> Apply:

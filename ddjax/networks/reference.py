@@ -93,7 +93,7 @@ class Transformer(nn.Module):
         self, x_t: Float[Array, "batch h w c"], t: Float[Array, " batch"], cond: None, xi: Float[Array, "rows h w c"]
     ) -> Float[Array, "rows h w c"]:
         """One draw of x_0 for each row of xi."""
-        x_t, t = repeated(x_t, len(xi)), repeated(t, len(xi))
+        x_t, t = repeated(x_t, xi.shape[0]), repeated(t, xi.shape[0])
         square = (self.patch, self.patch)
         h = nn.Conv(self.width, square, square, "VALID", name="patch_embed.proj")(jnp.concatenate([x_t, xi], -1))
         batch, rows, columns, _ = h.shape

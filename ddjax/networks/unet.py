@@ -103,7 +103,7 @@ class UNet(nn.Module):
             return block(width, heads, self.dropout, self.dtype, name=f"block_{count - 1}")(h, embedding)
 
         early = self.inject == 0
-        image = jnp.concatenate([repeated(x_t, len(xi)), xi], -1) if early else x_t
+        image = jnp.concatenate([repeated(x_t, xi.shape[0]), xi], -1) if early else x_t
         h = _conv(self.widths[0], self.dtype, name="in")(image)
         skips = []
         for level, width in enumerate(self.widths):
@@ -114,7 +114,7 @@ class UNet(nn.Module):
         h = through(h, self.widths[-1])
         for level, width in reversed(list(enumerate(self.widths))):
             for _ in range(self.blocks):
-                h = through(jnp.concatenate([h, repeated(skips.pop(), len(h))], -1), width)
+                h = through(jnp.concatenate([h, repeated(skips.pop(), h.shape[0])], -1), width)
             h = _doubled(h) if level else h
         h = nn.silu(_norm(h))
         return _conv(x_t.shape[-1], self.dtype, zero=True, name="out")(h)
