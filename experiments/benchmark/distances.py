@@ -2,7 +2,7 @@
 
 import numpy as np
 
-BLUR, POWER = 0.1, 2.0
+BLUR, POWER = 0.3, 2.0
 
 
 def samples(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ EVERY = 2  # calls of the training work, of `toy.steps` steps each, between judg
 def run(plan: Plan) -> dict[str, Any]:
     """A curve [[seconds, steps, MMD^2], ...] for each side and seed, and the time to the target, None where it is missed."""
     n = 2_000 if plan.short else toy.SAMPLES
-    steps, seeds = (600, 1) if plan.short else (3_000, 3)
+    steps, seeds = (300, 1) if plan.short else (3_000, 3)
     curves = [curve for seed in range(seeds) for curve in curves_of(seed, n, steps)]
     return {"target": TARGET, "nfe": NFE, "n": n, "steps": steps, "floor": floor(n), "rows": summary(curves), "curves": curves}
 
