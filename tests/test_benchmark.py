@@ -18,7 +18,14 @@ PART = {"short": False, "seconds": 1, "provenance": {"command": "c", "date": "d"
 
 
 def outcome(seconds, first=1.0, units=1, flops=0.0):
-    facts = {"first": {"w": first}, "units": {"w": units}, "flops": {"w": flops}, "ready": 2.0, "equal": {}, "device": "cpu"}
+    facts = {
+        "first": {"w": first},
+        "units": {"w": units},
+        "flops": {"w": flops},
+        "ready": 2.0,
+        "equal": {},
+        "device": "cpu",
+    }
     return turns.Outcome(facts, {"w": np.array(seconds)}, 100.0)
 
 
@@ -63,9 +70,10 @@ def test_ratios_are_paired_by_round():
     assert rows["b"]["ratio"] == {"a": 2.0} and rows["c"]["ratio"] == {"a": 2.0}
     assert rows["b"]["ms"] == 2500 and rows["b"]["low_ms"] == 1500 and rows["b"]["high_ms"] == 3750
     assert rows["b"]["peak_share"] == pytest.approx(0.1) and "peak_share" not in rows["a"]
-    assert turns.rows({"a": outcome([0.5], first=3.0, units=50)}, [])[0] | {"ms": 10.0, "compile_s": 2.5} == turns.rows(
-        {"a": outcome([0.5], first=3.0, units=50)}, []
-    )[0]
+    assert (
+        turns.rows({"a": outcome([0.5], first=3.0, units=50)}, [])[0] | {"ms": 10.0, "compile_s": 2.5}
+        == turns.rows({"a": outcome([0.5], first=3.0, units=50)}, [])[0]
+    )
 
 
 def test_unequal_work_is_refused():
@@ -93,7 +101,7 @@ def test_flops_count_what_is_shared_once():
 
 
 def test_a_side_that_fails_is_told_in_one_line():
-    with pytest.raises(cli.UserError, match="the side 'x' failed: .*no_such_module"):
+    with pytest.raises(cli.UserError, match=r"the side 'x' failed: .*no_such_module"):
         turns.Process("x", "no_such_module", {})
 
 

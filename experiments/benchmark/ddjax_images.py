@@ -14,7 +14,7 @@ SCHEDULE = schedules.Rectified()
 
 
 def net(name: str, inject: int | None) -> Network:
-    """"unet" or "dit", without xi or with xi joining block `inject`."""
+    """ "unet" or "dit", without xi or with xi joining block `inject`."""
     make, settings = {"unet": (networks.unet, images.UNET), "dit": (networks.dit, images.DIT)}[name]
     return make(images.SHAPE, inject=inject, **settings)
 

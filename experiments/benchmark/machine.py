@@ -10,7 +10,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "ott-jax", "torch", "POT", "geomloss", "torchcfm", "scoringrules", "numpy")
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "ott-jax",
+    "torch",
+    "POT",
+    "geomloss",
+    "torchcfm",
+    "scoringrules",
+    "numpy",
+)
 
 
 def cores() -> int:

@@ -32,7 +32,10 @@ def scaling(suites: dict[str, Part]) -> Figure:
     """A training step against batch and m, sampling against n: microseconds for one draw, so that flat is linear."""
     panels = []
     if "scaling" in suites:
-        panels += [("batch (m 8)", points(suites["scaling"], 0, 1, 8)), ("m (batch 512)", points(suites["scaling"], 1, 0, 512))]
+        panels += [
+            ("batch (m 8)", points(suites["scaling"], 0, 1, 8)),
+            ("m (batch 512)", points(suites["scaling"], 1, 0, 512)),
+        ]
     if "sampler" in suites:
         panels += [("samples n, 4 steps", points(suites["sampler"], 0, 1, 4))]
     figure = Figure(figsize=(4.0 * len(panels), 3.6), layout="constrained")
@@ -40,7 +43,9 @@ def scaling(suites: dict[str, Part]) -> Figure:
     for axis, (label, lines) in zip(axes, panels, strict=True):
         for i, (side, values) in enumerate(lines.items()):
             style = "--" if side.startswith("torch") else "-"
-            axis.plot(*zip(*values, strict=True), style, marker="o", markersize=4, color=COLORS[i % len(COLORS)], label=side)
+            axis.plot(
+                *zip(*values, strict=True), style, marker="o", markersize=4, color=COLORS[i % len(COLORS)], label=side
+            )
         axis.set(xscale="log", yscale="log", xlabel=label)
     axes[0].set_ylabel("microseconds for one draw")
     axes[0].legend(fontsize=8, frameon=False)

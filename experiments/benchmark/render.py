@@ -10,7 +10,7 @@ from experiments.runs import write_atomically
 START = "<!-- speed: made by python -m experiments.benchmark --render -->"
 END = "<!-- speed: end -->"
 TITLES = {
-    "toy": "Two Gaussians: training and sampling (54,530 parameters, batch 512, m 8, Adam; losses equal to 1e-5 on equal weights and noise)",
+    "toy": "Two Gaussians: training and sampling (54,530 parameters, batch 512, m 8, Adam)",
     "quality": "Two Gaussians: time to quality",
     "scaling": "A training step against batch and population",
     "sampler": "Sampling against the number of samples and steps",

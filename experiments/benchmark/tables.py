@@ -46,7 +46,12 @@ def toy(part: Part) -> str:
 
 def quality(part: Part) -> str:
     """Time to the target, and where each side stands at the end."""
-    heads = ["side", f"seconds to MMD² <= {part['target']:g} at {part['nfe']} steps", "training steps to it", "seeds that reach it"]
+    heads = [
+        "side",
+        f"seconds to MMD² <= {part['target']:g} at {part['nfe']} steps",
+        "training steps to it",
+        "seeds that reach it",
+    ]
     heads += ["training step, ms", f"MMD² after {part['steps']:,} steps"]
     body = [
         [
@@ -88,13 +93,24 @@ def sampler(part: Part) -> str:
 
 def step(part: Part) -> str:
     """A regression step of an image net."""
-    heads = [f"step, batch {part['batch']}", "ms", "x torch eager", "x torch.compile", "over plain ddjax", "of matmul peak"]
+    heads = [
+        f"step, batch {part['batch']}",
+        "ms",
+        "x torch eager",
+        "x torch.compile",
+        "over plain ddjax",
+        "of matmul peak",
+    ]
     heads += ["compile, s", "peak memory, MB"]
     body = [
         [
             row["side"],
             ms(row),
-            *([ratio(row, "torch eager"), ratio(row, "torch.compile"), ""] if "draws" not in row["side"] else ["", "", ""]),
+            *(
+                [ratio(row, "torch eager"), ratio(row, "torch.compile"), ""]
+                if "draws" not in row["side"]
+                else ["", "", ""]
+            ),
             share(row),
             f"{row['compile_s']:.1f}",
             f"{row['memory_mb']:.0f}",
@@ -110,11 +126,13 @@ def race(part: Part, title: str, bases: list[str]) -> str:
     """A row for each side and work."""
     several = len({row["work"] for row in part["rows"]}) > 1
     heads = [title, *(["size"] if several else []), "ms", *(f"x {base}" for base in bases), "peak memory, MB"]
-    rows = sorted(part["rows"], key=lambda row: row["work"]) if several else part["rows"]
-    return markdown(heads, [
-        [row["side"], *([row["work"]] if several else []), ms(row), *(ratio(row, base) for base in bases), f"{row['memory_mb']:.0f}"]
-        for row in rows
-    ])  # fmt: skip
+    works = list(dict.fromkeys(row["work"] for row in part["rows"]))
+    rows = sorted(part["rows"], key=lambda row: works.index(row["work"]))
+    body = []
+    for row in rows:
+        size = [row["work"]] if several else []
+        body.append([row["side"], *size, ms(row), *(ratio(row, base) for base in bases), f"{row['memory_mb']:.0f}"])
+    return markdown(heads, body)
 
 
 def ot(part: Part) -> str:

@@ -37,7 +37,7 @@ def loss_of(network: nn.Module, t, x_t, target) -> torch.Tensor:
 def make(coupling: str, compiled: bool = False) -> Side:
     """Training steps with a coupling. compiled: torch.compile on the loss; the coupling runs on the host."""
     matcher, network = MATCHERS[coupling](sigma=0.0), net().to(DEVICE)
-    loss = torch.compile(loss_of, dynamic=False) if compiled else loss_of
+    loss = torch_side.compiled(loss_of) if compiled else loss_of
     rates = {"lr": flow.LEARNING_RATE, "weight_decay": flow.WEIGHT_DECAY}
     optimizer = torch.optim.AdamW(network.parameters(), **rates)
 

@@ -13,7 +13,7 @@ def make(name: str, weights: str, batch: int, compiled: bool = False, bf16: bool
     """A regression step with the weights of the file."""
     kind, settings = {"unet": (torch_images.UNet, images.UNET), "dit": (torch_images.DiT, images.DIT)}[name]
     module = torch_images.copied(kind(images.SHAPE, *settings.values()), images.load_weights(weights)).to(DEVICE)
-    forward: Any = torch.compile(module, dynamic=False) if compiled else module
+    forward: Any = torch_side.compiled(module) if compiled else module
     x, t = torch.randn(batch, *images.SHAPE, device=DEVICE), torch.linspace(0, 1, batch, device=DEVICE)
 
     def step() -> None:

@@ -11,7 +11,12 @@ from experiments import runs
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 if DEVICE.type == "cuda":
     torch.set_float32_matmul_precision("high")  # TF32, as XLA's default on GPUs
-torch._dynamo.config.recompile_limit = 64  # a scaling curve compiles one program for each shape
+
+
+def compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+    """torch.compile, a program for each shape: a scaling curve has more of them than torch's own limit."""
+    torch._dynamo.config.recompile_limit = 64  # touched here alone: it imports the compiler
+    return torch.compile(call, dynamic=False)
 
 
 def synchronised(call: Callable[[], Any]) -> Callable[[], None]:

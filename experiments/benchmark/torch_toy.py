@@ -84,11 +84,11 @@ def make(
     for batch, size in trainings:
         network, done = MLP().to(DEVICE), steps or toy.steps(batch, size)
         first = first or network
-        program = torch.compile(loss, dynamic=False) if compiled else loss
+        program = torch_side.compiled(loss) if compiled else loss
         advance = torch_side.synchronised(trainer(network, program, batch, size, done, bf16))
         work[f"train {batch} {size}"] = Work(advance, done, done * size * toy.training_flops(0, batch, 1))
     first = first or MLP().to(DEVICE)
-    forward = torch.compile(first, dynamic=False) if compiled else first
+    forward = torch_side.compiled(first) if compiled else first
     draw = partial(sample, forward, torch_published.bridge if published else bridge, bf16)
     for n, nfe in draws:
         run = torch_side.synchronised(partial(draw, n, nfe))

@@ -19,13 +19,16 @@ PAUSE = 0.3  # seconds in which a side's threads stop spinning before the next o
 Sides = dict[str, tuple[str, dict[str, Any]]]  # name -> (module, settings of its `make`)
 
 
-def caches(folder: Path) -> dict[str, str]:
-    """The environment in which jax and torch keep all that they compile in `folder`."""
-    return {
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
+def environment(cache: Path | None, scratch: Path) -> dict[str, str]:
+    """The environment of a side: jax and torch keep all that they compile in `cache`, or find nothing compiled."""
+    env = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TORCHINDUCTOR_CACHE_DIR": str(scratch)}
+    if cache is None:
+        return {name: value for name, value in env.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    return env | {
+        "JAX_COMPILATION_CACHE_DIR": str(cache / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "TORCHINDUCTOR_CACHE_DIR": str(folder / "torch"),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "torch"),
     }
 
 
@@ -33,11 +36,11 @@ class Process:
     """A side at work; what it compiles is kept in `cache`, or forgotten."""
 
     def __init__(self, name: str, module: str, settings: dict[str, Any], cache: Path | None = None):
-        self.name, self.errors = name, tempfile.TemporaryFile("w+")
+        self.name, self.errors = name, tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
         command = [sys.executable, "-m", "experiments.benchmark.worker", module, json.dumps(settings)]
-        self.cache = tempfile.TemporaryDirectory()
+        self.scratch = tempfile.TemporaryDirectory()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
-        env = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | caches(cache or Path(self.cache.name))
+        env = environment(cache, Path(self.scratch.name))
         self.process = subprocess.Popen([*command, repr(time.time())], env=env, **pipes)
         try:
             self.facts = self.ask("facts")  # answered once start-up and warm-up are over
@@ -68,7 +71,7 @@ class Process:
             self.process.wait()
         self.process.stdout.close()
         self.errors.close()
-        self.cache.cleanup()
+        self.scratch.cleanup()
 
 
 @contextlib.contextmanager
@@ -99,10 +102,10 @@ def require_equal(facts: dict[str, dict[str, Any]], tolerance: float, *, relativ
         raise UserError(f"the sides see different devices, {devices}: install jax and torch for the same one")
     for label in dict.fromkeys(label for fact in facts.values() for label in fact["equal"]):
         given = {name: fact["equal"][label] for name, fact in facts.items() if label in fact["equal"]}
-        least, most = min(given.values()), max(given.values())
+        values = np.array(list(given.values()), float)
         counts = all(isinstance(value, int) for value in given.values())
-        allowed = 0 if counts else tolerance * (abs(most) if relative else 1)
-        if not most - least <= allowed:
+        allowed = 0 if counts else tolerance * (np.abs(values).max() if relative else 1)
+        if not np.ptp(values) <= allowed:  # NaN included
             raise UserError(f"the sides do not do the same work: {label} is {given}")
 
 
@@ -147,10 +150,14 @@ def measured(
 ) -> dict[str, Any]:
     """The part of a suite that a race gives: rows, what was checked to be equal, and the matmul peak where wanted."""
     with started(sides, tolerance=tolerance, relative=relative) as processes:
-        best = peak(processes) if with_peak else None
         outcomes = race(processes, rounds)
+        best = peak(processes) if with_peak else None  # afterwards: its matrices must not count as a side's memory
     equal = {name: outcome.facts["equal"] for name, outcome in outcomes.items()}
-    part = {"device": next(iter(outcomes.values())).facts["device"], "rows": rows(outcomes, bases, best), "equal": equal}
+    part = {
+        "device": next(iter(outcomes.values())).facts["device"],
+        "rows": rows(outcomes, bases, best),
+        "equal": equal,
+    }
     return part | ({"peak_gflops": round(best / 1e9, 1)} if best else {})
 
 

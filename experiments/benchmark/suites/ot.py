@@ -34,7 +34,9 @@ def run(plan: Plan) -> dict[str, Any]:
     shape = {"sizes": {f"n = {n}, d = {d}": [n, d] for d in (2, 16)}}
     coupled = turns.measured(COUPLED, plan.rounds, bases=("torchcfm, exact OT by POT", "ddjax, independent"))
     few = max(1, plan.rounds // 2)
-    sinkhorn = turns.measured(_with(SINKHORN, shape), few, bases=("geomloss, scaling .99",), tolerance=SAME, relative=True)
+    sinkhorn = turns.measured(
+        _with(SINKHORN, shape), few, bases=("geomloss, scaling .99",), tolerance=SAME, relative=True
+    )
     exact = turns.measured(_with(EXACT, shape), few, bases=("POT, emd2",), tolerance=SAME, relative=True)
     return {"coupling": coupled, "sinkhorn": sinkhorn, "exact": exact, "device": coupled["device"]}
 

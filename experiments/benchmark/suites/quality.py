@@ -33,7 +33,15 @@ def run(plan: Plan) -> dict[str, Any]:
     n = 2_000 if plan.short else toy.SAMPLES
     steps, seeds = (300, 1) if plan.short else (3_000, 3)
     curves = [curve for seed in range(seeds) for curve in curves_of(seed, n, steps)]
-    return {"target": TARGET, "nfe": NFE, "n": n, "steps": steps, "floor": floor(n), "rows": summary(curves), "curves": curves}
+    return {
+        "target": TARGET,
+        "nfe": NFE,
+        "n": n,
+        "steps": steps,
+        "floor": floor(n),
+        "rows": summary(curves),
+        "curves": curves,
+    }
 
 
 def curves_of(seed: int, n: int, steps: int) -> list[dict[str, Any]]:
