@@ -47,6 +47,12 @@ def scaling(suites: dict[str, Part]) -> Figure:
                 *zip(*values, strict=True), style, marker="o", markersize=4, color=COLORS[i % len(COLORS)], label=side
             )
         axis.set(xscale="log", yscale="log", xlabel=label)
+        ticks = sorted({x for values in lines.values() for x, _ in values})
+        axis.set_xticks(ticks, [f"{x:,}" for x in ticks], fontsize=8)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
+        axis.tick_params(axis="y", which="both", labelsize=7)
+        axis.xaxis.minorticks_off()
     axes[0].set_ylabel("microseconds for one draw")
     axes[0].legend(fontsize=8, frameon=False)
     return figure

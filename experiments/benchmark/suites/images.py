@@ -27,6 +27,10 @@ def run(name: str, plan: Plan) -> dict[str, Any]:
         file = Path(folder) / "weights.npz"
         images.save_weights(file, ddjax_images.weights(name))
         common = {"name": name, "weights": str(file), "batch": batch}
-        sides = {side: (module, common | settings) for side, (module, settings) in SIDES.items()}
+        sides = {
+            side: (module, common | settings)
+            for side, (module, settings) in SIDES.items()
+            if not (plan.short and "compiled" in settings)  # torch.compile takes minutes for a UNet
+        }
         part = turns.measured(sides, plan.rounds, bases=("torch eager", "torch.compile", "ddjax"), with_peak=True)
     return part | {"batch": batch}
