@@ -7,7 +7,7 @@ from experiments.benchmark import tables
 from experiments.cli import UserError
 from experiments.runs import write_atomically
 
-START = "<!-- speed: made by python -m experiments.benchmark --render -->"
+START = "<!-- speed: made from benchmarks/results, not by hand -->"
 END = "<!-- speed: end -->"
 TITLES = {
     "toy": "Two Gaussians: training and sampling (54,530 parameters, batch 512, m 8, Adam)",
