@@ -49,10 +49,10 @@ def run(config: Config) -> None:
     plan = Plan(SHORT_ROUNDS if config.short else config.rounds, config.short)
     for i, suite in enumerate(suites, 1):
         print(f"{suite} ({i} of {len(suites)})", flush=True)
-        began = time.monotonic()
+        began, provenance = time.monotonic(), machine.provenance()
         part = importlib.import_module(f"experiments.benchmark.suites.{suite}").run(plan)
         seconds = round(time.monotonic() - began)
-        part = {"short": config.short, "seconds": seconds, "provenance": machine.provenance()} | part
+        part = {"short": config.short, "seconds": seconds, "provenance": provenance} | part
         stored = results.store(path, machine.hardware(accelerators), suite, part)
         told = f"stored in {shown(path)}" if stored else f"not stored: {shown(path)} holds a full run"
         print(tables_of(suite, part) + f"\n{suite}: {seconds} s, {told}\n", flush=True)

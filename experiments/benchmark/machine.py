@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+SPEED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES")
 PACKAGES = (
     "jax",
     "jaxlib",
@@ -72,6 +73,8 @@ def versions() -> dict[str, str]:
 
 
 def provenance() -> dict[str, Any]:
-    """Command, date, versions."""
-    command = " ".join(["python -m experiments.benchmark", *sys.argv[1:]])
-    return {"command": command, "date": datetime.date.today().isoformat(), "versions": versions()}
+    """Command with what of the environment changes speed, date, load of the machine at the start, versions."""
+    given = [f"{name}={os.environ[name]}" for name in SPEED if name in os.environ]
+    command = " ".join([*given, "python -m experiments.benchmark", *sys.argv[1:]])
+    load = round(os.getloadavg()[0], 1)
+    return {"command": command, "date": datetime.date.today().isoformat(), "load": load, "versions": versions()}
