@@ -1,16 +1,17 @@
-# make demo: train, sample and report on two Gaussians.   make test: the whole suite.
+# make demo: train, sample and report on two Gaussians.   make test: the whole suite.   make bench: beside torch, in short.
 # Needs Python >= 3.11 and make; everything else is installed into .venv from requirements.txt.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH := $(VENV)/.bench
 WORKERS ?= 2
 
-.PHONY: demo test lint lock clean help
+.PHONY: demo test bench test-bench lint lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, about 3 minutes on 2 cores
 	$(BIN)/python -m experiments.two_gaussians --out runs/two_gaussians/demo --resume
@@ -19,6 +20,12 @@ demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, abou
 test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --junitxml=runs/test-report.xml
 	@echo "results: runs/test-report.xml"
+
+bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes on 2 cores (adds torch to .venv)
+	$(BIN)/python -m experiments.benchmark --suite all --short
+
+test-bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
+	$(BIN)/python -m pytest -m bench --junitxml=runs/test-bench-report.xml
 
 lint: $(READY)  ## ruff, style and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -42,4 +49,16 @@ $(READY): requirements.txt pyproject.toml
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.txt; then :; \
 	else $(BIN)/python -m pip install --quiet -r requirements.txt; fi
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+# The plain torch wheel for Linux brings gigabytes of CUDA. So: a wheel on disk that pip was told of; else uv, which finds the
+# build for this machine (CPU or the GPU's CUDA); else whatever pip's index has. torchcfm without its dependencies: only its
+# couplings are used, and they need torch and POT alone.
+$(BENCH): $(READY) pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-index --no-deps "torch>=2.5" 2>/dev/null || \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend auto "torch>=2.5" || \
+		$(BIN)/python -m pip install --quiet "torch>=2.5"
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet --no-deps "torchcfm>=1.0"
+	$(BIN)/python -c "import geomloss, ot, scoringrules, torch, torchcfm"
 	@touch $@

@@ -11,9 +11,8 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min
   python -m experiments.dispersion             the spread that lam and beta imply, trained against theory          1 min
   python -m experiments.traps                  three published mistakes, and what each costs                       1 min
-  python -m experiments.benchmark              training and sampling speed against torch (extra: bench)            3 min
-  python -m experiments.benchmark.images       UNet and DiT steps against torch; early and late xi                 2 min
-  python -m experiments.benchmark.coupling     OT-coupled steps against torchcfm                                   1 min
+  python -m experiments.benchmark              training and sampling beside torch; --suite all: everything measured    5 min
+  python -m experiments.benchmark --render     README's tables and figures of speed from the stored results      seconds
   python -m experiments.coupling_solvers       exact and Sinkhorn couplings, timed side by side                    7 min
   python -m experiments.stream_timing          training steps on resident and streamed batches, timed in turns        2 min
   python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min

@@ -1,79 +1,94 @@
-"""Both sides in interleaved rounds: medians, and ratios paired by round."""
+"""One command: run suites, store their results, make README's tables and figures from what is stored."""
 
-import json
-import subprocess
-import sys
+import importlib
+import importlib.util
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from experiments import cli
+from experiments.benchmark import machine, results
+from experiments.benchmark.suites import Plan
 
-SIDES = ("torch", "torch-compiled", "ddjax-early", "ddjax-late1", "ddjax-late2")
+SUITES = ("toy", "quality", "scaling", "sampler", "unet", "dit", "ot", "metrics")
+SHORT_ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Config:
-    """Time training steps and sampling of the two-Gaussians work, ddjax against torch (the `bench` extra), in processes
-    that take turns. Ratios are medians over rounds of (torch eager / side): above 1 is faster than torch eager."""
+    """Time ddjax against torch and the libraries around it (the `bench` extra), in processes that take turns.
 
+    Ratios are medians over rounds of (other / ddjax): above 1, ddjax is faster. Results go to
+    benchmarks/results/<machine>.json, where a suite replaces its own part alone.
+    """
+
+    suite: tuple[str, ...] = ("toy",)
+    """toy, quality, scaling, sampler, unet, dit, ot, metrics; several, or all."""
     rounds: int = 7
-    """Rounds, after a warm-up."""
+    """Rounds of every race, after a warm-up."""
+    short: bool = False
+    """Small sizes and two rounds, to see that all works; never stored over full results."""
+    machine: str | None = None
+    """Name of the results file (default: from the hardware, such as cpu-2-cores)."""
+    render: bool = False
+    """Run nothing: make README's section and the figures from the stored results."""
 
 
 def run(config: Config) -> None:
-    """Start the sides, check that they do equal work, take turns, print."""
-    if config.rounds < 1:
-        raise cli.UserError(f"--rounds must be at least 1, got {config.rounds}")
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise cli.UserError("the benchmark needs torch: pip install 'ddjax[bench]'") from None
-    import numpy as np
+    """Run the suites one after the other, storing each as it ends; or render."""
+    cli.require_at_least(config, 1, "rounds")
+    if config.render:
+        from experiments.benchmark import render
 
-    command = [sys.executable, "-m", "experiments.benchmark.worker"]
-    workers, infos = {}, {}
-    for side in SIDES:  # one after the other: starting up is timed too
-        workers[side] = subprocess.Popen([*command, side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        infos[side] = _ask(workers[side], "info")
-    _require_equal_work(infos)
-    seconds = {(side, what): [] for side in SIDES for what in ("train", "sample")}
-    for _ in range(config.rounds):
-        for side, worker in workers.items():
-            for what in ("train", "sample"):
-                seconds[side, what].append(_ask(worker, what))
-            time.sleep(0.3)  # let this side's threads stop spinning before the next one starts
-    for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
-
-    header = ["side", "parameters", "start to step 50, s", "training step, ms", "x torch", "x torch.compile"]
-    header += ["10,000 samples in 20 steps, ms", "x torch", "x torch.compile"]
-    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
-    for side in SIDES:
-        cells = [side, f"{infos[side]['parameters']:,}", f"{infos[side]['ready']:.1f}"]
-        for what in ("train", "sample"):
-            own = np.array(seconds[side, what])
-            ratios = [np.median(np.array(seconds[base, what]) / own) for base in ("torch", "torch-compiled")]
-            cells += [f"{1e3 * np.median(own):.1f}", *(f"{ratio:.2f}" for ratio in ratios)]
-        print("| " + " | ".join(cells) + " |")
-    print(
-        f"losses at equal weights and noise: torch {infos['torch']['loss']:.6f}, ddjax {infos['ddjax-early']['loss']:.6f}"
-    )
+        render.write(results.ROOT, results.every())
+        return
+    suites = chosen(config.suite)
+    accelerators = machine.accelerator()
+    path = results.FOLDER / f"{name(config.machine) or machine.default_name(accelerators)}.json"
+    results.load(path)  # before hours of work, not after
+    plan = Plan(SHORT_ROUNDS if config.short else config.rounds, config.short)
+    for i, suite in enumerate(suites, 1):
+        print(f"{suite} ({i} of {len(suites)})", flush=True)
+        began, provenance = time.monotonic(), machine.provenance()
+        part = importlib.import_module(f"experiments.benchmark.suites.{suite}").run(plan)
+        seconds = round(time.monotonic() - began)
+        part = {"short": config.short, "seconds": seconds, "provenance": provenance} | part
+        stored = results.store(path, machine.hardware(accelerators), suite, part)
+        told = f"stored in {shown(path)}" if stored else f"not stored: {shown(path)} holds a full run"
+        print(tables_of(suite, part) + f"\n{suite}: {seconds} s, {told}\n", flush=True)
 
 
-def _ask(worker: subprocess.Popen, word: str):
-    worker.stdin.write(word + "\n")
-    worker.stdin.flush()
-    line = worker.stdout.readline()
-    if not line:
-        raise cli.UserError(f"{worker.args[-1]} failed; run {' '.join(worker.args)} to see why")
-    return json.loads(line)
+def chosen(words: tuple[str, ...]) -> list[str]:
+    """The suites that the words name. Raises: UserError for another word, or a package that a suite lacks."""
+    unknown = [word for word in words if word not in (*SUITES, "all")]
+    if unknown or not words:
+        raise cli.UserError(f"--suite must name some of {', '.join(SUITES)}, or all; got {' '.join(unknown) or 'none'}")
+    suites = [suite for suite in SUITES if suite in words or "all" in words]
+    for suite in suites:
+        needs = importlib.import_module(f"experiments.benchmark.suites.{suite}").NEEDS
+        lacking = [package for package in needs if importlib.util.find_spec(package) is None]
+        if lacking:
+            raise cli.UserError(f"the suite {suite} needs {', '.join(lacking)} (the `bench` extra): run `make bench`")
+    return suites
 
 
-def _require_equal_work(infos: dict) -> None:
-    torch, ours = infos["torch"], infos["ddjax-early"]
-    if torch["parameters"] != ours["parameters"] or abs(torch["loss"] - ours["loss"]) > 1e-5:
-        raise cli.UserError(f"the two sides do not do the same work: {torch} against {ours}")
+def name(given: str | None) -> str | None:
+    """The given name of a machine. Raises: UserError for one that is a path."""
+    if given is not None and (not given or Path(given).name != given or given.startswith(".")):
+        raise cli.UserError(f"--machine must be a plain name such as cpu-2-cores, got {given!r}")
+    return given
+
+
+def tables_of(suite: str, part: dict) -> str:
+    """What the terminal shows."""
+    from experiments.benchmark import tables
+
+    return tables.TABLES[suite](part)
+
+
+def shown(path: Path) -> Path:
+    """The path as seen from the checkout."""
+    return path.relative_to(results.ROOT)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The ddjax side of the toy work."""
 
-import time
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,67 +10,98 @@ import numpy as np
 import optax
 
 from ddjax import denoisers, networks, objectives, paths, samplers, schedules, scoring, times, training
-from experiments.benchmark import toy
+from ddjax.types import Network, Params
+from experiments.benchmark import jax_side, toy
+from experiments.benchmark.side import Side, Work
 from experiments.targets import two_gaussians
 
 SCHEDULE = schedules.Rectified()
-SCAN = 50  # training steps for each dispatch
 
 
-class Worker:
-    """Trains and samples for the benchmark; xi joins hidden layer `inject`."""
+def make(
+    inject: int,
+    trainings: Sequence[tuple[int, int]] = (),
+    draws: Sequence[tuple[int, int]] = (),
+    bf16: bool = False,
+    seed: int = 0,
+    steps: int | None = None,
+) -> Side:
+    """Training at every (batch, population) and sampling at every (n, number of steps); xi joins hidden layer `inject`.
 
-    def __init__(self, inject: int):
-        self.inject = inject
-        features = partial(networks.time_features, size=toy.TIME)
-        self.network = networks.mlp(2, width=toy.WIDTH, depth=toy.DEPTH, time=features, inject=inject)
-        denoiser = denoisers.distributional(self.network, SCHEDULE)
-        population = denoisers.population if inject else denoisers.folded_population  # early, nothing can be shared
-        loss_fn = objectives.distributional(denoiser, SCHEDULE, size=toy.POPULATION, population=population)
-        optimizer = optax.adam(toy.LEARNING_RATE)
-        train_step = training.make_train_step(loss_fn, optimizer, ema_decay=0)
-        mixture = two_gaussians()
-        self.state = training.TrainState.create(self.network.init(jax.random.key(0)), optimizer, jax.random.key(1))
+    Args:
+        steps: training steps in a call (default: `toy.steps`).
+    """
+    features = partial(networks.time_features, size=toy.TIME)
+    plain = networks.mlp(2, width=toy.WIDTH, depth=toy.DEPTH, time=features, inject=inject)
+    network = jax_side.in_bf16(plain) if bf16 else plain
+    states, work = {}, {}
+    for batch, size in trainings:
+        done = steps or toy.steps(batch, size)
+        advance = trainer(network, batch, size, done, seed, states)
+        work[f"train {batch} {size}"] = Work(advance, done, done * toy.training_flops(inject, batch, size))
+    untrained = network.init(jax.random.key(seed))
+    draw = sampler(network, lambda: next(iter(states.values())).params if states else untrained)
+    for n, nfe in draws:
+        work[f"sample {n} {nfe}"] = Work(partial(draw, n, nfe, seed), 1, nfe * toy.forward_flops(inject, n, 1))
 
-        def one(state, _):
-            return train_step(state, mixture.sample(state.keys()[0], toy.BATCH))
+    def equal() -> dict[str, float | int]:
+        numbers = {"parameters": jax_side.count(untrained)}
+        return numbers if bf16 else numbers | {f"loss, xi at layer {inject}": fixed_loss(plain, inject)}
 
-        def draw(params, key):
-            key_prior, key_steps = jax.random.split(key)
-            step = samplers.bridge(denoisers.bind(denoiser, params), SCHEDULE, churn=1.0)
-            x_1 = paths.prior(SCHEDULE, key_prior, (toy.SAMPLES, 2))
-            return samplers.sample(step, key_steps, x_1, times.grid(toy.SAMPLING_STEPS))
+    def save(path: str, n: int, nfe: int, seed: int) -> None:
+        np.save(path, draw(n, nfe, seed))
 
-        self.run = jax.jit(lambda state: jax.lax.scan(one, state, None, length=SCAN), donate_argnums=0)
-        self.draw = jax.jit(draw)
+    return Side(work, equal, jax_side.device(), jax_side.memory_mb, jax_side.matmul, {"save": save})
 
-    def parameters(self) -> int:
-        """Number of trained numbers."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
 
-    def fixed_loss(self, inputs: dict[str, np.ndarray]) -> float | None:
-        """The loss at given weights and noise (early injection only: another net has no such weights)."""
-        if self.inject != 0:
-            return None
-        kernel = inputs["kernel_0"]
-        params = {"hidden_0": {"kernel": kernel[:-2], "bias": inputs["bias_0"]}, "xi": {"kernel": kernel[-2:]}}
-        for i in range(1, toy.DEPTH):
-            params[f"hidden_{i}"] = {"kernel": inputs[f"kernel_{i}"], "bias": inputs[f"bias_{i}"]}
-        params["out"] = {"kernel": inputs[f"kernel_{toy.DEPTH}"], "bias": inputs[f"bias_{toy.DEPTH}"]}
-        x_0, x_t, t, xi = (jnp.asarray(inputs[name]) for name in ("x_0", "x_t", "t", "xi"))
-        draws = jax.vmap(lambda xi: self.network.apply({"params": params}, x_t, t, None, xi), out_axes=1)(xi)
-        return float(jnp.mean(jax.vmap(scoring.Energy())(draws, x_0).score))
+def trainer(
+    network: Network, batch: int, size: int, steps: int, seed: int, states: dict[Any, training.TrainState]
+) -> Callable[[], None]:
+    """A function that trains for `steps` in one dispatch and keeps the state in `states`."""
+    denoiser = denoisers.distributional(network, SCHEDULE)
+    loss_fn = objectives.distributional(denoiser, SCHEDULE, size=size, population=denoisers.folded_population)
+    optimizer = optax.adam(toy.LEARNING_RATE)
+    train_step = training.make_train_step(loss_fn, optimizer, ema_decay=0)
+    mixture, key = two_gaussians(), jax.random.key(seed + 1)
+    states[batch, size] = training.TrainState.create(network.init(jax.random.key(seed)), optimizer, key)
 
-    def train(self, steps: int) -> float:
-        """Seconds of `steps` training steps."""
-        began = time.perf_counter()
-        for _ in range(steps // SCAN):
-            self.state, metrics = self.run(self.state)
-        jax.block_until_ready(metrics)
-        return time.perf_counter() - began
+    def one(state: training.TrainState, _: None):
+        return train_step(state, mixture.sample(state.keys()[0], batch))
 
-    def sample(self) -> float:
-        """Seconds of 10,000 samples in 20 steps of the exact bridge at churn 1."""
-        began = time.perf_counter()
-        jax.block_until_ready(self.draw(self.state.params, jax.random.key(2)))
-        return time.perf_counter() - began
+    scanned = jax.jit(lambda state: jax.lax.scan(one, state, None, length=steps)[0], donate_argnums=0)
+
+    def advance() -> None:
+        states[batch, size] = jax.block_until_ready(scanned(states[batch, size]))
+
+    return advance
+
+
+def sampler(network: Network, params: Callable[[], Params]) -> Callable[[int, int, int], jax.Array]:
+    """draw(n, nfe, seed): n samples in nfe steps of the exact bridge at churn 1, compiled once for each (n, nfe)."""
+    denoiser = denoisers.distributional(network, SCHEDULE)
+
+    @partial(jax.jit, static_argnums=(2, 3))
+    def drawn(params: Params, key: jax.Array, n: int, nfe: int) -> jax.Array:
+        key_prior, key_steps = jax.random.split(key)
+        step = samplers.bridge(denoisers.bind(denoiser, params), SCHEDULE, churn=1.0)
+        return samplers.sample(step, key_steps, paths.prior(SCHEDULE, key_prior, (n, 2)), times.grid(nfe))
+
+    def draw(n: int, nfe: int, seed: int) -> jax.Array:
+        return jax.block_until_ready(drawn(params(), jax.random.key(seed), n, nfe))
+
+    return draw
+
+
+def fixed_loss(network: Network, inject: int) -> float:
+    """The loss at the weights and noise that torch gets too."""
+    inputs = toy.fixed_inputs(inject)
+    params = {}
+    for i in range(toy.DEPTH + 1):
+        kernel = inputs[f"kernel_{i}"]
+        if i == inject:
+            kernel, params["xi"] = kernel[:-2], {"kernel": kernel[-2:]}
+        name = f"hidden_{i}" if i < toy.DEPTH else "out"
+        params[name] = {"kernel": kernel, "bias": inputs[f"bias_{i}"]}
+    x_0, x_t, t, xi = (jnp.asarray(inputs[name]) for name in ("x_0", "x_t", "t", "xi"))
+    draws = jax.vmap(lambda xi: network.apply({"params": params}, x_t, t, None, xi), out_axes=1)(xi)
+    return float(jnp.mean(jax.vmap(scoring.Energy())(draws, x_0).score))

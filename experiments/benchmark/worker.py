@@ -1,46 +1,66 @@
-"""One side of the benchmark in a process of its own, so that thread pools and memory do not mix.
+"""One side of a benchmark in a process of its own, so that thread pools and memory do not mix.
 
-Reads words from stdin (`info`, `train`, `sample`), answers each with one line of JSON.
+`python -m experiments.benchmark.worker MODULE SETTINGS BEGAN` makes the side `MODULE.make(**SETTINGS)`, then reads lines of
+JSON [word, *arguments] from stdin and answers each with one line of JSON. BEGAN is the clock when the process was started.
 """
 
+import importlib
 import json
+import os
 import sys
 import time
 
-from experiments.benchmark import toy
-
-TRAIN_STEPS = 100
-_BEGAN = time.perf_counter()
+PEAK_SIZES = (1024, 2048)  # of the matrices whose product measures the machine
+PEAK_REPEATS = 5
 
 
-def make(side: str):
-    """The worker of a side: torch, torch-compiled, ddjax-early, ddjax-late1 or ddjax-late2."""
-    if side.startswith("torch"):
-        from experiments.benchmark.torch_toy import Worker
+def seconds(call) -> float:
+    """Seconds of one call."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
 
-        return Worker(compiled=side == "torch-compiled")
-    from experiments.benchmark.ddjax_toy import Worker
 
-    return Worker(inject={"ddjax-early": 0, "ddjax-late1": 1, "ddjax-late2": 2}[side])
+def peak_flops(matmul) -> float:
+    """The best rate of float32 products of square matrices, in FLOP/s."""
+    best = 0.0
+    for size in PEAK_SIZES:
+        product = matmul(size)
+        product()
+        best = max(best, 2 * size**3 / min(seconds(product) for _ in range(PEAK_REPEATS)))
+    return best
 
 
 def main() -> None:
     """Serve until stdin closes."""
-    worker = make(sys.argv[1])
-    worker.train(50)  # imports and compilation are in here: the time until training is under way
-    ready = time.perf_counter() - _BEGAN
-    worker.sample()
+    module, settings, began = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "w")  # what libraries print must not come between the answers
+    os.dup2(2, 1)
+    side = importlib.import_module(f"experiments.benchmark.{module}").make(**json.loads(settings))
+    first, ready = {}, 0.0
+    for name, work in side.work.items():
+        first[name] = seconds(work.run)  # compilation is in here
+        ready = ready or time.time() - float(began)  # from process start: imports and the first work
+
+    def facts() -> dict:
+        return {
+            "ready": ready,
+            "first": first,
+            "equal": side.equal(),
+            "device": side.device,
+            "units": {name: work.units for name, work in side.work.items()},
+            "flops": {name: work.flops for name, work in side.work.items()},
+        }
+
+    known = side.answers | {
+        "facts": facts,
+        "time": lambda name: seconds(side.work[name].run),
+        "memory": side.memory_mb,
+        "peak": lambda: peak_flops(side.matmul),
+    }
     for line in sys.stdin:
-        answer = {
-            "info": lambda: {
-                "parameters": worker.parameters(),
-                "loss": worker.fixed_loss(toy.fixed_inputs()),
-                "ready": ready,
-            },
-            "train": lambda: worker.train(TRAIN_STEPS) / TRAIN_STEPS,
-            "sample": worker.sample,
-        }[line.strip()]()
-        print(json.dumps(answer), flush=True)
+        word, *arguments = json.loads(line)
+        print(json.dumps(known[word](*arguments)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

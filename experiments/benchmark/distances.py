@@ -1,0 +1,18 @@
+"""Samples on which every library computes the same distances and scores."""
+
+import numpy as np
+
+BLUR, POWER = 0.3, 2.0
+
+
+def samples(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two samples [n, d] of Gaussians that differ in mean and scale."""
+    random = np.random.default_rng(n + d)
+    x, y = random.normal(size=(2, n, d))
+    return x.astype(np.float32), (0.7 * y + 0.5).astype(np.float32)
+
+
+def forecasts(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws [n, m, d] and observations [n, d]."""
+    random = np.random.default_rng(m)
+    return random.normal(size=(n, m, d)).astype(np.float32), random.normal(size=(n, d)).astype(np.float32)

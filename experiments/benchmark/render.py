@@ -1,0 +1,78 @@
+"""README's section on speed and the figures, from the stored results."""
+
+from pathlib import Path
+from typing import Any
+
+from experiments.benchmark import tables
+from experiments.cli import UserError
+from experiments.runs import write_atomically
+
+START = "<!-- speed: made from benchmarks/results, not by hand -->"
+END = "<!-- speed: end -->"
+TITLES = {
+    "toy": "Two Gaussians: training and sampling (54,530 parameters, batch 512, m 8, Adam)",
+    "quality": "Two Gaussians: time to quality",
+    "scaling": "A training step against batch and population",
+    "sampler": "Sampling against the number of samples and steps",
+    "unet": "UNet, 28 x 28 images: a regression step",
+    "dit": "DiT, 28 x 28 images: a regression step",
+    "ot": "Optimal transport, values equal to 1e-3",
+    "metrics": "Metrics and scores, values equal to 1e-3",
+}
+LONG = ("scaling", "sampler")  # drawn in README, their tables folded away
+
+
+def write(root: Path, machines: list[dict[str, Any]]) -> None:
+    """README.md and docs/figures/benchmark_*.png. Raises: UserError without results or without the markers."""
+    if not machines:
+        raise UserError("no results in benchmarks/results: run `python -m experiments.benchmark --suite all` first")
+    readme = root / "README.md"
+    text = readme.read_text()
+    before, marker, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not marker or not end:
+        raise UserError(f"README.md must hold the lines {START} and {END}")
+    for machine in machines:
+        save_figures(root / "docs" / "figures", machine)
+    write_atomically(readme, before + section(machines) + after)
+    print(f"README.md and docs/figures/benchmark_*.png made from {len(machines)} results file(s)")
+
+
+def section(machines: list[dict[str, Any]]) -> str:
+    """All between the markers, and the markers."""
+    return "\n\n".join([START, *(told for machine in machines for told in of_machine(machine)), END])
+
+
+def of_machine(machine: dict[str, Any]) -> list[str]:
+    """Paragraphs and tables of one machine."""
+    hardware, name, suites = machine["hardware"], machine["machine"], machine["suites"]
+    where = hardware["accelerator"] or f"{hardware['cores']} cores of {hardware['cpu']}"
+    told = [f"**{name}** ({where}), stored in [benchmarks/results/{name}.json](benchmarks/results/{name}.json):"]
+    for suite in (suite for suite in TITLES if suite in suites):
+        told += of_suite(suite, suites[suite], name)
+    return told
+
+
+def of_suite(suite: str, part: dict[str, Any], name: str) -> list[str]:
+    """Title, command, table, figure."""
+    given = part["provenance"]
+    short = ", a SHORT run: small sizes, few rounds" if part["short"] else ""
+    table = tables.TABLES[suite](part)
+    if suite in LONG:
+        table = f"<details><summary>table</summary>\n\n{table}\n\n</details>"
+    title = f"*{TITLES[suite]}* (`{given['command']}`, {given['date']}{short})"
+    pictures = {"quality": "quality", "scaling": "scaling"}
+    if suite not in pictures:
+        return [title, table]
+    return [title, f"![{TITLES[suite]}](docs/figures/benchmark_{pictures[suite]}_{name}.png)", table]
+
+
+def save_figures(folder: Path, machine: dict[str, Any]) -> None:
+    """Those for which there are results."""
+    from experiments.benchmark import plots
+
+    suites, name = machine["suites"], machine["machine"]
+    if "quality" in suites:
+        plots.quality(suites["quality"]).savefig(folder / f"benchmark_quality_{name}.png", dpi=110)
+    if "scaling" in suites:
+        plots.scaling(suites).savefig(folder / f"benchmark_scaling_{name}.png", dpi=110)

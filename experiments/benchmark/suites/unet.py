@@ -1,0 +1,8 @@
+"""The UNet step: see `suites.images`."""
+
+from functools import partial
+
+from experiments.benchmark.suites import images
+
+NEEDS = ("torch",)
+run = partial(images.run, "unet")

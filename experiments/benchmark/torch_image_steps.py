@@ -1,0 +1,34 @@
+"""The torch side of the image work."""
+
+from typing import Any
+
+import torch
+
+from experiments.benchmark import images, torch_images, torch_side
+from experiments.benchmark.side import Side, Work
+from experiments.benchmark.torch_side import DEVICE
+
+
+def make(name: str, weights: str, batch: int, compiled: bool = False, bf16: bool = False) -> Side:
+    """A regression step with the weights of the file."""
+    kind, settings = {"unet": (torch_images.UNet, images.UNET), "dit": (torch_images.DiT, images.DIT)}[name]
+    module = torch_images.copied(kind(images.SHAPE, *settings.values()), images.load_weights(weights)).to(DEVICE)
+    forward: Any = torch_side.compiled(module) if compiled else module
+    x, t = torch.randn(batch, *images.SHAPE, device=DEVICE), torch.linspace(0, 1, batch, device=DEVICE)
+
+    def step() -> None:
+        module.zero_grad(set_to_none=True)
+        with torch_side.autocast(bf16):
+            draws = forward(x, t)
+        ((draws.float() - x) ** 2).mean().backward()
+
+    def equal() -> dict[str, float | int]:
+        numbers = {"batch": batch, "parameters": torch_side.count(module)}
+        if compiled or bf16:
+            return numbers
+        given, at = (torch.from_numpy(array).to(DEVICE) for array in images.fixed_inputs())
+        with torch.no_grad():
+            return numbers | {"loss": float(((module(given, at) - given) ** 2).mean())}
+
+    work = {"step": Work(torch_side.synchronised(step))}
+    return Side(work, equal, torch_side.device(), torch_side.memory_mb, torch_side.matmul)
