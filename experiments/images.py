@@ -99,8 +99,10 @@ class Config(engine.Engine):
 
 
 _LARGER = {"beta": (1.0,), "population": 4, "inject": 2, "time_exponent": 0.7}  # what differs from the digits
-_PAPER = _LARGER | {"data": "cifar10", "steps": 200_000, "batch": 256, "weight": "sigmoid", "learning_rate": 2e-4, "warmup": 5000,
-          "ema_decay": 0.9999, "bfloat16": True, "samples": 10_000, "save_every": 10_000, "inject": 0, "dropout": 0.1}  # fmt: skip
+_PAPER = _LARGER | {
+    "data": "cifar10", "steps": 200_000, "batch": 256, "weight": "sigmoid", "learning_rate": 2e-4, "warmup": 5000,
+    "ema_decay": 0.9999, "bfloat16": True, "samples": 10_000, "save_every": 10_000, "inject": 0, "dropout": 0.1,
+}  # fmt: skip
 
 PRESETS = {
     "preset glyphs": _LARGER | {"data": "glyphs", "net": "dit", "width": 128, "depth": 4, "batch": 128, "steps": 4000},
