@@ -81,7 +81,7 @@ def test_presets_build_what_they_name(preset):
     shape = SHAPES.get(preset, (32, 32, 3))
     found = list(models.models(config, data.Images(np.zeros((10, *shape), np.uint8), np.arange(10, dtype=np.int32),
                                                    tuple("0123456789"), "train", preset)))  # fmt: skip
-    assert [model.name for model in found] == ["DDM beta 1", "regression"]
+    assert [model.name for model in found] == [f"DDM beta {config.beta[0]:g}", "regression"]
     ddm, regression = (models.parameters(model) for model in found)
     assert 1 <= ddm / regression < 1.05
     x, t, labels = jnp.zeros((2, *shape)), jnp.zeros(2), jnp.array([3, 10], jnp.int32)
@@ -110,8 +110,8 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    wanted = {"samples.png", "posterior-ddm-beta-1.png", "losses.png", "frechet-pixels.png"}
-    assert wanted | {"report.html", "while-training-ddm-beta-1.png", "frechet-features.png"} <= written
+    wanted = {"samples.png", "posterior-ddm-beta-0.1.png", "losses.png", "frechet-pixels.png"}
+    assert wanted | {"report.html", "while-training-ddm-beta-0.1.png", "frechet-features.png"} <= written
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert {"frechet pixels", "frechet features", "class accuracy"} <= {n["metric"] for n in summary["numbers"]}
     assert summary["digest"]["train"] == data.load("digits", "train").digest
@@ -146,7 +146,7 @@ def test_a_folder_streams_through_a_run_that_is_killed(tmp_path, digits):
         told, errors = process.communicate(timeout=300)
         return process.returncode, told, errors
 
-    last = {name: tmp_path / name / "checkpoints" / "ddm-beta-1-seed0" for name in ("whole", "cut")}
+    last = {name: tmp_path / name / "checkpoints" / "ddm-beta-0.1-seed0" for name in ("whole", "cut")}
     code, told, errors = ended(start("whole", "--resident", "0"))
     assert code == 0 and "0.0 MiB of training pixels are streamed through Grain (--resident 0)" in told, errors
     killed = start("cut", "--resident", "0")
