@@ -34,13 +34,15 @@ class Config(engine.Engine):
     """Number of seeds, 0 to seeds - 1."""
     steps: int = 6000
     """Training steps of each model."""
-    batch: int = 256
+    batch: int = 512
     """Examples for each training step."""
     beta: tuple[float, ...] = (0.1,)
     """Exponents of the energy score, each in (0, 2]; one model for each."""
     lam: float = 1.0
     """Weight of the interaction: 1 is the proper rule."""
-    population: int = 8
+    score_patch: int = 3
+    """Side of the patches whose mean score joins that of the whole image, up to the image's; 0 is the paper's score alone."""
+    population: int = 4
     """Draws m for each example in the loss; at least 2 when lam > 0."""
     baseline: bool = True
     """Train the regression baseline too, with the same net and budget."""
@@ -70,7 +72,7 @@ class Config(engine.Engine):
     """Shift b of the sigmoid weight, sigmoid(logsnr - b)."""
     time_exponent: float = 0.5
     """Training times are u^exponent: below 1 favours the noise end."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Peak rate of AdamW, after a warm-up and before a cosine decay to 1 percent."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
@@ -98,7 +100,9 @@ class Config(engine.Engine):
     """A YAML file of settings named as the flags; the command line wins over it."""
 
 
-_LARGER = {"beta": (1.0,), "population": 4, "inject": 2, "time_exponent": 0.7}  # what differs from the digits
+_LARGER = {  # what differs from the digits
+    "beta": (1.0,), "score_patch": 0, "inject": 2, "time_exponent": 0.7, "learning_rate": 1e-3
+}  # fmt: skip
 _PAPER = _LARGER | {
     "data": "cifar10", "steps": 200_000, "batch": 256, "weight": "sigmoid", "learning_rate": 2e-4, "warmup": 5000,
     "ema_decay": 0.9999, "bfloat16": True, "samples": 10_000, "save_every": 10_000, "inject": 0, "dropout": 0.1,
@@ -132,7 +136,7 @@ def check(config: Config) -> None:
     if not (config.beta or config.baseline) or not config.nfe:
         raise ValueError("nothing to do: give --beta a value or leave --baseline on, and give --nfe one")
     cli.require_at_least(config, 1, "seeds", "steps", "batch", "width", "depth", "patch", "save_every", "nfe")
-    cli.require_at_least(config, 0, "resident")
+    cli.require_at_least(config, 0, "resident", "score_patch")
     cli.require_at_least(config, 100, "samples")
     if config.inception is not None and not config.inception.is_file():
         raise ValueError(f"--inception {config.inception} is not a file")

@@ -6,6 +6,6 @@
 
 from ddjax.objectives.conditions import condition_dropout
 from ddjax.objectives.flows import flow_matching
-from ddjax.objectives.scoring_rules import Rule, denoising, distributional
+from ddjax.objectives.scoring_rules import denoising, distributional
 
-__all__ = ["Rule", "condition_dropout", "denoising", "distributional", "flow_matching"]
+__all__ = ["condition_dropout", "denoising", "distributional", "flow_matching"]

@@ -5,7 +5,7 @@
     (3)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
 
 DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t,
-scope="position")`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
+scope="position")`; images gain by `scoring.Patched`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
 References: De Bortoli et al., arXiv 2502.02483, eq. (14) and Algorithm 1.
 """
 
@@ -18,9 +18,7 @@ from jaxtyping import Array
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
-from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Scalar, Schedule
-
-Rule = Callable[[Array, Array, Scalar], scoring.Terms]
+from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule
 
 
 def distributional(
@@ -29,7 +27,7 @@ def distributional(
     *,
     times: time_laws.Law = time_laws.uniform,
     weight: weights.Weight = weights.uniform,
-    score: Rule = scoring.Energy(),  # noqa: B008 (a frozen value)
+    score: scoring.Rule = scoring.Energy(),  # noqa: B008 (a frozen value)
     size: int = 8,
     population: Callable[..., Array] = denoisers.population,
 ) -> LossFn:

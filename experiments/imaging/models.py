@@ -39,7 +39,7 @@ def models(settings: Any, images: Images | Folder) -> Iterator[Model]:
     for beta in settings.beta:
         make = partial(denoisers.distributional, schedule=SCHEDULE, predicts=settings.predicts)
         trained, sampled_from = make(build(settings.inject, settings.dropout)), make(build(settings.inject, 0.0))
-        score = scoring.Energy(beta, settings.lam)
+        score = rule(settings, beta, images.shape)
         loss_fn = objectives.distributional(trained, SCHEDULE, score=score, **drawn, **sampled)
         network = build(settings.inject, settings.dropout)
         yield Model(
@@ -53,6 +53,14 @@ def models(settings: Any, images: Images | Folder) -> Iterator[Model]:
         loss_fn = objectives.denoising(make(build(None, settings.dropout)), SCHEDULE, **sampled)
         denoiser = _guided(make(build(None, 0.0)), classes, settings)
         yield Model(REGRESSION, build(None, settings.dropout), _labelled(loss_fn, classes, settings), denoiser)
+
+
+def rule(settings: Any, beta: float, event_shape: tuple[int, int, int]) -> scoring.Rule:
+    """The scoring rule of DDM. Raises: ValueError for a patch larger than the images."""
+    if settings.score_patch > min(event_shape[:2]):
+        raise ValueError(f"--score-patch {settings.score_patch} is larger than the images, {event_shape}")
+    whole = scoring.Energy(beta, settings.lam)
+    return scoring.Patched(whole, settings.score_patch) if settings.score_patch else whole
 
 
 def network_of(

@@ -1,0 +1,28 @@
+"""Scoring rules of a population against one observation: energy and kernel rules, their parts, and sums over patches."""
+
+from ddjax.scoring.estimators import almost_fair, banded, biased, fair, paired
+from ddjax.scoring.kernels import Kernel, energy, exponential, imq, rbf, safe_power
+from ddjax.scoring.patches import Patched
+from ddjax.scoring.rules import Energy, KernelRule, Rule, Terms, crps, energy_score, kernel_score
+
+__all__ = [
+    "Energy",
+    "Kernel",
+    "KernelRule",
+    "Patched",
+    "Rule",
+    "Terms",
+    "almost_fair",
+    "banded",
+    "biased",
+    "crps",
+    "energy",
+    "energy_score",
+    "exponential",
+    "fair",
+    "imq",
+    "kernel_score",
+    "paired",
+    "rbf",
+    "safe_power",
+]
