@@ -180,6 +180,7 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
     ("words", "message"),
     [
         ("--resident -1", "--resident must be at least 0, got -1"),
+        ("--score-patch 9", "--score-patch 9 is larger than the images, (8, 8, 1)"),
         ("--preset mnist", "--preset"),
         ("--data /proc/nowhere", "/proc/nowhere is neither a file, a folder, nor one of digits"),
         ("--preset cifar10", "python -m experiments.fetch cifar10"),

@@ -2,8 +2,8 @@
 
     (1)  score(xhat, x_0) = rule(xhat, x_0) + mean_p rule(xhat[p], x_0[p]),   p over all size x size windows
 
-A sum of proper rules is proper, strictly so where its first term is. Distances over many pixels concentrate: the rule of a
-whole image hardly notices too small a spread of its fine detail; that of nine pixels does.
+A sum of proper rules is proper, strictly so where its first term is. A distance over the whole image adds up what happens
+everywhere, so a spread that is wrong in one place hardly moves its rule; it does move that of the patches there.
 References: Pacchiardi et al., arXiv 2112.08217, score spatial forecasts by patches. The equal weights are ours.
 """
 
@@ -16,8 +16,6 @@ from jaxtyping import Array, Float
 
 from ddjax.scoring.rules import Rule, Terms
 from ddjax.types import Scalar
-
-Images = Float[Array, "*n height width channels"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,12 @@ class Patched:
         """That of the rule: whether a second draw is needed."""
         return getattr(self.rule, "lam", 0)
 
-    def __call__(self, samples: Images, observation: Images, t: Scalar = 0.0) -> Terms:
+    def __call__(
+        self,
+        samples: Float[Array, "m height width channels"],
+        observation: Float[Array, "height width channels"],
+        t: Scalar = 0.0,
+    ) -> Terms:
         """Terms of one example at time t: sums of those of the whole and the means of those of the patches."""
         whole = self.rule(samples, observation, t)
         each = jax.vmap(lambda samples, observation: self.rule(samples, observation, t), in_axes=(1, 0))
@@ -47,7 +50,7 @@ class Patched:
         return jax.tree.map(lambda whole, patches: whole + jnp.mean(patches), whole, of_patches)
 
 
-def windows(images: Images, size: int) -> Float[Array, "*n patches values"]:
+def windows(images: Float[Array, "*n height width channels"], size: int) -> Float[Array, "*n patches values"]:
     """All size x size windows, overlapping, row by row; each as the vector of its values.
 
     Raises: ValueError for what is not an image of at least size x size pixels.

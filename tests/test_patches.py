@@ -1,0 +1,101 @@
+"""Scores of patches against hand-made loops, rules that they reduce to, and a spread that only patches see."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose as close
+
+from ddjax import objectives, schedules, scoring
+from ddjax.scoring import Energy, KernelRule, Patched, imq
+
+
+def drawn(m=5, event=(4, 6, 2), seed=0):
+    """Skewed draws and an observation, in float64."""
+    generator = np.random.default_rng(seed)
+    return generator.gamma(1.5, 1.0, (m, *event)), generator.gamma(1.5, 1.0, event)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("rule", [Energy(0.5), Energy(1.5, 0.7, "v"), KernelRule(imq(0.7))])
+def test_every_term_is_that_of_the_whole_and_the_mean_of_each_window(x64, rule, size):
+    """Eq. (1), one window at a time. Mutations: a window that misses a border; a sum for the mean; one term forgotten."""
+    samples, observation = drawn()
+    corners = [(i, j) for i in range(4 - size + 1) for j in range(6 - size + 1)]
+    windows = [(slice(i, i + size), slice(j, j + size)) for i, j in corners]
+    each = [rule(jnp.asarray(samples[:, i, j]), jnp.asarray(observation[i, j])) for i, j in windows]
+    whole = rule(jnp.asarray(samples), jnp.asarray(observation))
+    close(
+        Patched(rule, size)(jnp.asarray(samples), jnp.asarray(observation)),
+        np.asarray(whole) + np.mean(np.asarray(each), 0),
+        rtol=1e-12,
+    )
+
+
+def test_what_it_reduces_to(x64):
+    """A patch as large as the image is the image; of one pixel, the rule of positions."""
+    samples, observation = map(jnp.asarray, drawn(event=(3, 3, 2)))
+    whole = Energy(0.5)(samples, observation)
+    close(Patched(Energy(0.5), 3)(samples, observation), 2 * np.asarray(whole), rtol=1e-12)
+    positions = Energy(0.5, scope="position")(samples, observation)
+    close(Patched(Energy(0.5), 1)(samples, observation), np.asarray(whole) + np.asarray(positions), rtol=1e-12)
+
+
+def excess(rule, spread, where=np.s_[:, :]):
+    """(mean, standard error) over observations of N(0, I): score of draws with this spread there, less that of true draws.
+
+    Common random numbers throughout.
+    """
+    key_draws, key_truth = jax.random.split(jax.random.key(5))
+    n, m, event = 4000, 4, (8, 8, 1)
+    draws, truth = jax.random.normal(key_draws, (n, m, *event)), jax.random.normal(key_truth, (n, *event))
+    scale = jnp.ones(event).at[where].set(spread)[None, None]
+    score = jax.jit(jax.vmap(lambda draws, x_0: rule(draws, x_0).score))
+    difference = score(draws * scale, truth) - score(draws, truth)
+    return float(jnp.mean(difference)), float(jnp.std(difference)) / n**0.5
+
+
+@pytest.mark.parametrize("spread", [0.8, 1.25])
+def test_it_is_proper(spread):
+    """No spread scores better than the true one, at 4 standard errors. Mutation: lam of the patches doubled."""
+    mean, error = excess(Patched(Energy(0.1), 3), spread)
+    assert mean > 4 * error
+
+
+def test_patches_see_a_wrong_spread_in_one_place():
+    """What it is for: half the spread in one corner stands out of the score's noise. Mutation: windows as large as the image."""
+    corner = np.s_[:3, :3]
+    (patched, patched_error), (whole, whole_error) = (
+        excess(rule, 0.5, corner) for rule in (Patched(Energy(0.1), 3), Energy(0.1))
+    )
+    assert patched / patched_error > 3 * whole / whole_error
+
+
+def test_coincident_draws_have_a_gradient():
+    """Two equal draws, equal to the observation: value and gradient 0, not NaN."""
+    same = jnp.ones((2, 4, 4, 1))
+    value, gradient = jax.value_and_grad(lambda samples: Patched(Energy(0.1), 3)(samples, same[0]).score)(same)
+    assert value == 0
+    assert (gradient == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Patched(Energy(), 0), "at least 1 pixel"),
+        (lambda: Patched(Energy(), 5)(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
+        (lambda: Patched(Energy(), 1)(jnp.ones((2, 6)), jnp.ones(6)), "need images"),
+        (
+            lambda: objectives.distributional(None, schedules.Rectified(), score=Patched(Energy()), size=1),
+            "population size must be at least 2",
+        ),
+    ],
+)
+def test_mistakes_are_told(unchecked, make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_a_rule_without_interaction_needs_one_draw():
+    """lam is that of the rule inside."""
+    assert scoring.Patched(Energy(2, 0)).lam == 0
