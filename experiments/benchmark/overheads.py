@@ -14,9 +14,9 @@ from experiments import cli
 class Config:
     """Train the default two-Gaussians model bare, with the progress display, and with frequent checkpoints, in turns."""
 
-    steps: int = 500
-    """Training steps for each turn."""
-    rounds: int = 7
+    steps: int = 2000
+    """Training steps for each turn: many, because each traces the loop anew."""
+    rounds: int = 5
     """Rounds, after a warm-up."""
     every: int = 50
     """Steps between checkpoints, and steps for each dispatch in every turn."""
