@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import jaxtyping
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 Key = PRNGKeyArray
 Keys = jaxtyping.Key[Array, " size"]
@@ -77,3 +78,19 @@ class Resumable(Protocol):
 def known(*values: Any) -> bool:
     """Whether all values are concrete, so that a caller's mistake can be told before any compute."""
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def precise(array: Shaped[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
+    """The array in float32, pixels and half precision included, whose sums and differences would wrap or be rounded away.
+
+    float64 stays. Raises: ValueError for what is not real numbers.
+    """
+    array = jnp.asarray(array)
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool) or jnp.iscomplexobj(array):
+        raise ValueError(f"need real numbers, got {array.dtype=}")
+    return array if array.dtype == jnp.float64 else array.astype(jnp.float32)
+
+
+def nan_unless_finite(array: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The array with NaN where it is infinite, before a bounded function makes a good number of it."""
+    return jnp.where(jnp.isfinite(array), array, jnp.nan)
