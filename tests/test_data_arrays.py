@@ -33,7 +33,7 @@ class Trap:
 
 
 def test_arrays_that_are_no_set_of_images_are_refused(tmp_path):
-    """Each by its own message; the pickle is not run, and the bomb not inflated."""
+    """Each by its own message; the pickle is not run."""
     cases = {
         "uint8": {"x": np.zeros((4, 3, 3))},
         "got .'labels'.": {"labels": np.zeros(4, int)},
@@ -41,7 +41,6 @@ def test_arrays_that_are_no_set_of_images_are_refused(tmp_path):
         "whole numbers .4.": {"x": pixels(4, 3, 3), "labels": np.zeros(3, int)},
         "labels must lie": {"x": pixels(4, 3, 3), "labels": np.array([0, 1, 2, 2**40])},
         "Python objects": {"x": np.array([Trap(tmp_path / "run")], object)},
-        "decompression bomb": {"x": np.zeros((100, 500, 500), np.uint8)},
     }
     for message, content in cases.items():
         np.savez_compressed(tmp_path / "a.npz", **content)

@@ -1,22 +1,12 @@
 """Sets of arrays on disk: .npz files, and .npy files as memory maps. Never a pickle, never more than the header says."""
 
-import math
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from ddjax.data import bounds
+from ddjax.data import npz as files
 from ddjax.data.images import Images, Split, held_out
-
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-# what numpy's parser of headers raises, which are Python literals
-_MALFORMED = (ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError, RecursionError)
-_DAMAGED = (*_MALFORMED, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
-_PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def npz(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0) -> Images:
@@ -26,7 +16,7 @@ def npz(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0) -
         every: one row in `every` belongs to the test; 0 if the file holds this split alone.
     Raises: ValueError for a file that is not such a set, is damaged, or would inflate beyond measure.
     """
-    found = read_npz(path)
+    found = files.read(path)
     if "x" not in found:
         raise ValueError(f"{path} needs an array `x`, got {sorted(found)}")
     x, labels, classes = _set(found["x"], found.get("labels"), path)
@@ -46,48 +36,8 @@ def npy(path: Path, split: Split = "train", *, every: int = 10) -> Images:
             f"{path} is one memory map: keep the test images in a file of their own, train/x.npy and test/x.npy"
         )
     beside = path.with_name("labels.npy")
-    x, labels, classes = _set(_map(path), np.array(_map(beside)) if beside.is_file() else None, path)
+    x, labels, classes = _set(files.mapped(path), np.array(files.mapped(beside)) if beside.is_file() else None, path)
     return Images(x, labels, classes, split, path.stem if path.stem != "x" else path.parent.name)
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a .npz file.
-
-    Raises: ValueError for anything else, for Python objects, and for headers that do not tell the truth.
-    """
-    with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                members = archive.infolist()
-                bounds.require_plausible(sum(member.file_size for member in members), path)
-                return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
-        except _DAMAGED as error:
-            raise ValueError(f"{path} is no .npz file that can be read: {error or type(error).__name__}") from None
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """One array, once its header and its size have been seen to agree."""
-    if not member.filename.endswith(".npy") or member.compress_type not in _PLAIN:
-        raise ValueError(f"{member.filename!r} is not an array as numpy.savez writes it")
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in _HEADERS:
-            raise ValueError(f"{member.filename} has .npy version {version}, allowed are 1.0 and 2.0")
-        shape, fortran, dtype = _HEADERS[version](file)
-        if dtype.hasobject:
-            raise ValueError(f"{member.filename} holds Python objects, which are never loaded")
-        size = math.prod(shape) * dtype.itemsize
-        if min(shape, default=0) < 0 or size != member.file_size - file.tell():
-            raise ValueError(f"{member.filename} says {dtype} {list(shape)}, its size says otherwise")
-        content = np.frombuffer(file.read(), dtype) if dtype.itemsize else np.zeros(math.prod(shape), dtype)
-        return content.reshape(shape, order="F" if fortran else "C")
-
-
-def _map(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (*_MALFORMED, EOFError) as error:
-        raise ValueError(f"{path} is no .npy file that can be read: {error or type(error).__name__}") from None
 
 
 def _set(

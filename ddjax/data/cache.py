@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ddjax.data import arrays
+from ddjax.data import npz
 from ddjax.data.images import Images
 
 
@@ -45,7 +45,7 @@ def _write(path: Path, images: Images) -> None:
 
 
 def _read(path: Path) -> Images:
-    found = arrays.read_npz(path)
+    found = npz.read(path)
     text = {name: str(found[name]) for name in ("split", "name", "attribution")}
     images = Images(found["x"], found["labels"], tuple(found["classes"].tolist()), flip=bool(found["flip"]), **text)
     if images.digest != str(found["digest"]):
