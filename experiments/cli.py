@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
-import yaml
+
+from experiments import documents
 
 Config = TypeVar("Config")
 Presets = dict[str, dict[str, Any]]
 
 TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after SIGUSR1 it is 128 + 10
 LOST = 4  # exit code when another process of the run is gone
+SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
 # how errors of communication between processes begin, whatever their Python class
 _STATUS = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
@@ -81,15 +83,16 @@ def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = 
     for word in argv:
         if word.startswith("--"):
             _require_known(word[2:].partition("=")[0].removeprefix("no-").replace("-", "_"), [*names, "help"], word)
+    defaults = {field.name: field.default for field in dataclasses.fields(make)}
+    file = _value_of("--config", argv)
+    filed = _words(_read(Path(file), defaults)) if file is not None else []
     words: list[str] = []
-    given = f"{' '.join(argv)} ".replace("=", " ")
+    given = f"{' '.join([*filed, *argv])} ".replace("=", " ")
     for flag, preset in (presets or {}).items():
         if f"--{flag} " in given:
             words += _words(preset)
-    file = _value_of("--config", argv)
-    if file is not None:
-        words += _words(_read(Path(file), names))
-    argv = _spelled_out(argv, {field.name: field.default for field in dataclasses.fields(make)})
+    words += filed
+    argv = _spelled_out(argv, defaults)
     program = sys.modules[make.__module__].__spec__.name
     return tyro.cli(make, args=[*words, *argv], prog=f"python -m {program}")
 
@@ -104,10 +107,10 @@ def _spelled_out(argv: Sequence[str], defaults: dict[str, Any]) -> list[str]:
     return words
 
 
-def _require_known(name: str, names: list[str], given: str) -> None:
+def _require_known(name: str, names: list[str], given: str, place: str = "") -> None:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-        raise UserError(f"unknown setting {given!r}; the nearest valid one is {near[0].replace('_', '-')!r}")
+        raise UserError(f"{place}unknown setting {given!r}; the nearest valid one is {near[0].replace('_', '-')!r}")
 
 
 def _words(values: dict[str, Any]) -> list[str]:
@@ -124,16 +127,33 @@ def _words(values: dict[str, Any]) -> list[str]:
     return words
 
 
-def _read(file: Path, names: list[str]) -> dict[str, Any]:
+def _read(file: Path, defaults: dict[str, Any]) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read --config {file}: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"--config {file} must hold `key: value` lines, got {type(values).__name__}")
-    for name in values:
-        _require_known(str(name).replace("-", "_"), names, str(name))
+        written = documents.yaml_settings(file, as_written=True)
+    except ValueError as error:
+        raise UserError(f"cannot read --config {error}") from None
+    values = {}
+    for key, value in written.items():
+        name = key.replace("-", "_")
+        _require_known(name, list(defaults), key, f"--config {file}: ")
+        if name == "config" or name in values:
+            raise UserError(f"--config {file}: {key!r} cannot stand there{' twice' if name in values else ''}")
+        if isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
+            raise UserError(f"--config {file}: {key} takes a value or a list of values")
+        values[name] = _meant(value, defaults[name], f"--config {file}: {key}")
     return values
+
+
+def _meant(value: str | list[str] | None, default: Any, place: str) -> Any:
+    """A value of a file as its setting takes it: the words for yes and no switch a flag, and say `auto` beside `off`."""
+    switch = SWITCH.get(value.lower()) if isinstance(value, str) else None
+    if isinstance(default, bool):
+        if switch is None:
+            raise UserError(f"{place} must be true or false, got {value}")
+        return switch
+    if default == "off" and switch is not None:
+        return "auto" if switch else "off"
+    return value
 
 
 def _value_of(flag: str, argv: Sequence[str]) -> str | None:
