@@ -99,7 +99,7 @@ def test_archives_that_are_not_cifar_are_refused_and_nothing_is_written(tmp_path
 def test_folders_that_are_not_cifar_are_refused(tmp_path):
     for name, content in members():
         (tmp_path / name.split("/")[1]).write_bytes(content)
-    (tmp_path / "data_batch_4.bin").write_bytes(records()[:-1])
+    (tmp_path / "data_batch_4.bin").write_bytes(records()[:-1])  # not whole records
     with pytest.raises(ValueError, match=r"data_batch_4.bin must have 9,219 bytes, got 9,218"):
         data.load(tmp_path)
     (tmp_path / "data_batch_4.bin").unlink()
@@ -108,3 +108,25 @@ def test_folders_that_are_not_cifar_are_refused(tmp_path):
     (tmp_path / "py" / cifar.PICKLED).mkdir(parents=True)
     with pytest.raises(ValueError, match="refused; get the binary version"):
         data.load(tmp_path / "py")
+
+
+@pytest.mark.usefixtures("small")
+def test_fewer_whole_records_are_read_and_said_not_to_be_cifar(tmp_path):
+    """From a folder, an archive and one file. Mutations: no warning; cifar10 for a name; records lost at the split."""
+    short = members(records(2))
+    (tmp_path / "set").mkdir()
+    for name, content in short:
+        (tmp_path / "set" / name.split("/")[1]).write_bytes(content)
+    packed = archive(tmp_path / "short.tar.gz", short)
+    for source in (tmp_path / "set", packed):
+        with pytest.warns(UserWarning, match="is not CIFAR-10's.*10 images to train, CIFAR-10 has 15"):
+            found = data.load(source)
+        assert (len(found.x), found.name != "cifar10", found.classes[2]) == (10, True, "bird")
+    lone = tmp_path / "mine.bin"
+    lone.write_bytes(records(3) * 4)
+    with pytest.warns(UserWarning, match="is not CIFAR-10's.*one file of 12 images"):
+        train, test = (data.load(lone, split) for split in ("train", "test"))
+    assert (len(train.x), len(test.x)) == (10, 2)
+    lone.write_bytes(records(3)[:-1])
+    with pytest.raises(ValueError, match=r"is not a .npz"):
+        data.load(lone)

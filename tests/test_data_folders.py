@@ -1,8 +1,10 @@
 """Folders of image files: read in order, split by class, refused by the name of the file."""
 
+import os
+
 import numpy as np
 import pytest
-from pictures import paint
+from pictures import paint, pixels
 from PIL import Image
 
 from ddjax import data
@@ -47,9 +49,6 @@ def test_folders_that_cannot_be_read_say_which_file(tmp_path):
     (home / "bad.png").write_text("%!PS-Adobe-3.0 EPSF\n")  # Pillow would start a PostScript interpreter for it
     refused(tmp_path, r"cannot read the image .*bad.png")
     (home / "bad.png").unlink()
-    Image.fromarray(np.zeros((4, 6), np.uint16)).save(home / "deep.png")
-    refused(tmp_path, r"deep.png: pixels of mode I;16")
-    (home / "deep.png").unlink()
     Image.new("1", (9_000, 9_000)).save(home / "bomb.png")
     refused(tmp_path, r"bomb.png: 9000 x 9000 is more than")
     (home / "bomb.png").unlink()
@@ -69,3 +68,133 @@ def test_links_out_of_a_folder_are_refused(tmp_path):
         (home / "link.png").symlink_to(tmp_path / target)
         refused(tmp_path, "link.png is a link that leaves the folder")
         (home / "link.png").unlink()
+
+
+def test_all_unreadable_files_are_told_at_once_or_left_out(tmp_path):
+    """An empty file, one cut in its pixels, a text, a pipe, a link to nothing. Mutation: the first one alone is told."""
+    home = tmp_path / "set"
+    for i in range(20):
+        Image.fromarray(pixels(16, 16, 3)).save(paint(home / f"{i:02}.png"))
+    (home / "empty.png").touch()
+    (home / "cut.png").write_bytes((home / "00.png").read_bytes()[:-200])
+    (home / "text.jpg").write_text("text")
+    os.mkfifo(home / "pipe.png")
+    (home / "dangling.png").symlink_to(home / "gone.png")
+    bad = {"empty.png", "text.jpg", "pipe.png", "dangling.png"}
+    with pytest.raises(ValueError, match="skip_unreadable=True") as error:
+        data.load(home)
+    assert all(name in str(error.value) for name in bad) and "\n" not in str(error.value)
+    for largest in (2**30, 0):  # at once, and as a stream
+        train, test = (data.load(home, split, skip_unreadable=True, largest=largest) for split in ("train", "test"))
+        assert (len(train), len(test)) == (18, 2)
+        assert "5 files left out" in train.describe() and all(name in train.describe() for name in bad | {"cut.png"})
+    for name in bad:
+        (home / name).unlink()
+    with pytest.raises(ValueError, match=r"cut.png.*skip_unreadable=True"):
+        data.load(home)
+
+
+def test_hidden_files_and_those_of_systems_are_passed_over_and_others_counted(tmp_path):
+    for i in range(10):
+        paint(tmp_path / "cat" / f"{i}.PNG")
+    for name in (".DS_Store", "._0.png", "Thumbs.db", "desktop.ini", "a.heic", "b.heic", "readme"):
+        (tmp_path / "cat" / name).write_bytes(b"x")
+    (tmp_path / "__MACOSX" / "cat").mkdir(parents=True)
+    (tmp_path / "__MACOSX" / "cat" / "0.png").write_bytes(b"x")
+    (tmp_path / "empty").mkdir()
+    found = data.load(tmp_path)
+    assert len(found) == 9 and found.classes == ("cat",)
+    assert "not images: 2 .heic, 1 readme" in found.describe()
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test"),
+        ("training", "val"),
+        ("Train", "VALID"),
+        ("train", "validation"),
+        ("train", "testing"),
+        ("train", "eval"),
+    ],
+)
+def test_splits_share_one_list_of_classes_one_size_and_one_kind(tmp_path, train, test):
+    """`ant` is missing in the test, `cow` in training; one coloured test image makes both splits coloured.
+
+    Mutations: classes numbered by split; grey decided by split; a name of a split not known.
+    """
+    for split, classes in ((train, ("ant", "bee")), (test, ("bee", "cow"))):
+        for k, name in enumerate(classes):
+            paint(tmp_path / split / name / "0.png", 100 * k, mode="L")
+    paint(tmp_path / test / "bee" / "1.png", (1, 2, 3))
+    a, b = (data.load(tmp_path, split) for split in ("train", "test"))
+    assert a.classes == b.classes == ("ant", "bee", "cow")
+    assert a.labels.tolist() == [0, 1] and b.labels.tolist() == [1, 1, 2]
+    assert a.shape == b.shape == (4, 6, 3) and a.name == tmp_path.name
+
+
+def test_a_third_split_is_told_and_train_beside_other_classes_is_a_class(tmp_path):
+    for folder in (
+        "a/train",
+        "a/val",
+        "a/test",
+        "b/train",
+        "b/boat",
+        "c/test",
+        "c/val",
+        "d/train",
+        "e/train",
+        "e/Training",
+    ):
+        for i in range(12):
+            paint(tmp_path / folder / f"{i}.png")
+    assert len(data.load(tmp_path / "a", "test")) == 12 and "not used: val/" in data.load(tmp_path / "a").describe()
+    paint(tmp_path / "a" / "0.png")
+    with pytest.warns(UserWarning, match="1 images beside the splits"):
+        data.load(tmp_path / "a")
+    assert data.load(tmp_path / "b").classes == ("boat", "train")
+    with pytest.raises(ValueError, match="'test' and none to train on"):
+        data.load(tmp_path / "c")
+    train, test = (data.load(tmp_path / "d", split) for split in ("train", "test"))
+    assert (len(train), len(test), train.classes) == (10, 2, ())
+    if not (tmp_path / "e" / "TRAIN").exists():  # where case matters
+        with pytest.raises(ValueError, match="one split under two names"):
+            paint(tmp_path / "e" / "test" / "0.png")
+            data.load(tmp_path / "e")
+
+
+def test_what_is_laid_out_otherwise_is_refused_by_name(tmp_path):
+    for folder in ("deep/animals/cat", "mixed/train/cat", "mixed/test"):
+        paint(tmp_path / folder / "0.png")
+    with pytest.raises(ValueError, match=r"animals/cat/0.png lies below the class folder 'animals'"):
+        data.load(tmp_path / "deep")
+    with pytest.raises(ValueError, match="one split has images in class folders"):
+        data.load(tmp_path / "mixed")
+
+
+def test_links_that_turn_in_a_folder_are_refused(tmp_path):
+    """A link to the folder itself, and two that lead to each other. Mutation: followed, for ever or for a RuntimeError."""
+    paint(tmp_path / "a" / "cat" / "0.png")
+    (tmp_path / "a" / "cat" / "up").symlink_to(tmp_path / "a")
+    with pytest.raises(ValueError, match=r"up is a link to a folder that it lies in"):
+        data.load(tmp_path / "a")
+    (tmp_path / "a" / "cat" / "up").unlink()
+    for one, other in (("x", "y"), ("y", "x")):
+        (tmp_path / "a" / f"{one}.png").symlink_to(tmp_path / "a" / f"{other}.png")
+    with pytest.raises(ValueError, match=r"is a link in a loop|cannot read the image"):
+        data.load(tmp_path / "a")
+    with pytest.raises(ValueError, match=r"x.png"):
+        data.load(tmp_path / "a" / "x.png")
+
+
+def test_a_class_of_one_image_is_trained_on(tmp_path):
+    """Mutation: the only image of a class is held out, and the class is never learnt."""
+    for i in range(9):
+        paint(tmp_path / f"{i:02}" / "0.png", (i, 0, 0))
+    for i in range(10):
+        paint(tmp_path / "many" / f"{i}.png")
+    assert np.bincount(data.load(tmp_path).labels, minlength=10).min() == 1
+    assert len(data.load(tmp_path, "test")) == 1
+    paint(tmp_path / "one" / "set" / "0.png")
+    with pytest.raises(ValueError, match="has 1 images, too few to keep one in 10"):
+        data.load(tmp_path / "one" / "set", "test")

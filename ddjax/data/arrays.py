@@ -1,56 +1,93 @@
-"""Sets of arrays on disk: .npz files, and .npy files as memory maps. Never a pickle, never more than the header says."""
+"""Sets of arrays on disk: a .npz file, or .npy files as memory maps."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
 
+from ddjax.data import bounds, labels, names, pixels
 from ddjax.data import npz as files
-from ddjax.data.images import Images, Split, held_out
+from ddjax.data.images import Images, Split, divided
+
+EVERY = 10  # one image in so many is held out where a set has no split of its own
 
 
-def npz(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0) -> Images:
-    """A set from a .npz file: `x` uint8 [n, h, w] or [n, h, w, c] and perhaps `labels`, whole numbers from 0.
+def npz(path: Path, split: Split = "train", *, seed: int = 0) -> Images:
+    """A set from a .npz file, its arrays named as `names` lists them: images as `pixels` reads them, labels as `labels`.
 
-    Args:
-        every: one row in `every` belongs to the test; 0 if the file holds this split alone.
+    Without a split of its own one row in ten of each class is held out.
+
     Raises: ValueError for a file that is not such a set, is damaged, or would inflate beyond measure.
     """
-    found = files.read(path)
-    if "x" not in found:
-        raise ValueError(f"{path} needs an array `x`, got {sorted(found)}")
-    x, labels, classes = _set(found["x"], found.get("labels"), path)
-    rows = held_out(np.zeros(len(x), int) if labels is None else labels, split, every=every, seed=seed)
-    return Images(x[rows], None if labels is None else labels[rows], classes, split, path.stem)
+    return _images(files.read(path), path, split, path.stem, seed)
 
 
-def npy(path: Path, split: Split = "train", *, every: int = 10) -> Images:
-    """A set from a .npy file, left on disk as a memory map; `labels.npy` beside it, if present, has its labels.
+def npy(path: Path, split: Split = "train", *, seed: int = 0, largest: int = bounds.LARGEST) -> Images:
+    """A set from a .npy file and the labels beside it, or from the .npy files of a folder; bytes stay on disk.
+
+    A folder holds x.npy and perhaps labels.npy, or other names that .npz files may use, or folders train and test with them.
+    Without a split of its own one row in ten of each class is held out, and what is left is read into memory.
 
     Args:
-        every: not 0 if the file is the whole set, which is then all for training: rows of a map stay where they are.
-    Raises: ValueError for files that are not such a set or are damaged, or a test split that nothing was kept for.
+        largest: bytes that may be read into memory to be divided.
+    Raises: ValueError for files that are not such a set, are damaged, or are too large to be divided.
     """
-    if split == "test" and every:
+    found = _beside(path) if path.is_file() else _inside(path)
+    home = path.parent if path.stem.lower() in names.IMAGES else path
+    return _images({name: files.mapped(file) for name, file in found.items()}, path, split, home.stem, seed, largest)
+
+
+def holds(folder: Path) -> bool:
+    """Whether a folder is a set of .npy files."""
+    return any(names.is_images(name) for name in _inside(folder))
+
+
+def _beside(path: Path) -> dict[str, Path]:
+    """The file, and the one beside it that has its labels."""
+    found = (path.with_name(f"{name}.npy") for name in names.LABELS)
+    return {"x": path} | {file.stem: file for file in found if file.is_file() and file != path}
+
+
+def _inside(folder: Path) -> dict[str, Path]:
+    """The .npy files of a folder and of its splits, named as arrays of a .npz file."""
+    train, test = names.splits(entry.name for entry in folder.iterdir() if entry.is_dir())
+    found = {}
+    for split in ("", train, test):
+        if split is not None:
+            files = sorted(file for file in (folder / split).glob("*.npy") if not file.name.startswith("."))
+            found |= {f"{split}_{file.stem}" if split else file.stem: file for file in files}
+    return found
+
+
+def _images(
+    found: dict[str, np.ndarray], path: Path, split: Split, name: str, seed: int, largest: int = bounds.LARGEST
+) -> Images:
+    try:
+        layout = names.layout(found)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if layout.unknown:
+        shapes = ", ".join(f"{key} {found[key].dtype} {list(found[key].shape)}" for key in layout.unknown)
+        warnings.warn(f"{path}: not used, because the names say nothing: {shapes}", stacklevel=2)
+    pairs = [layout.train] + ([layout.test] if layout.test else [])
+    shaped = [pixels.images(found[pair.images], f"{path}: {pair.images}") for pair in pairs]
+    if len({x.shape[1:] for x in shaped}) > 1:
+        raise ValueError(f"{path}: images of both splits must have one shape, got {[list(x.shape) for x in shaped]}")
+    parts, told = pixels.to_bytes(shaped, str(path))
+    given = [found[pair.labels] for pair in pairs if pair.labels]
+    named = found[layout.classes] if layout.classes else None
+    numbers, classes = labels.numbered(given, [len(x) for x in parts], str(path), named) if given else (None, ())
+    notes = [told] if told else []
+    if layout.unused:
+        notes.append(f"not used: {', '.join(layout.unused)}")
+    if layout.test:
+        k = ("train", "test").index(split)
+        return Images(parts[k], numbers and numbers[k], classes, split, name, notes=tuple(notes))
+    if isinstance(parts[0], np.memmap) and parts[0].nbytes > largest:
         raise ValueError(
-            f"{path} is one memory map: keep the test images in a file of their own, train/x.npy and test/x.npy"
+            f"{path} has {parts[0].nbytes:,} bytes, more than the {largest:,} that are read to be divided: keep the test "
+            "images in a file of their own, train/x.npy and test/x.npy"
         )
-    beside = path.with_name("labels.npy")
-    x, labels, classes = _set(files.mapped(path), np.array(files.mapped(beside)) if beside.is_file() else None, path)
-    return Images(x, labels, classes, split, path.stem if path.stem != "x" else path.parent.name)
-
-
-def _set(
-    x: np.ndarray, labels: np.ndarray | None, path: Path
-) -> tuple[UInt8[np.ndarray, "n h w c"], Int[np.ndarray, " n"] | None, tuple[str, ...]]:
-    """Images, labels and class names, from arrays that may be anything."""
-    if x.dtype != np.uint8 or x.ndim not in (3, 4) or 0 in x.shape:
-        raise ValueError(f"{path}: x must be uint8 [n, h, w] or [n, h, w, c], got {x.dtype} {list(x.shape)}")
-    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != x.shape[:1]):
-        raise ValueError(f"{path}: labels must be whole numbers [{len(x)}], got {labels.dtype} {list(labels.shape)}")
-    x = x[..., None] if x.ndim == 3 else x
-    if labels is None:
-        return x, None, ()
-    if labels.min() < 0 or labels.max() >= len(x):
-        raise ValueError(f"{path}: labels must lie in 0..{len(x) - 1}, got {labels.min()}..{labels.max()}")
-    return x, labels.astype(np.int32), tuple(map(str, range(int(labels.max()) + 1)))
+    rows, note = divided(numbers and numbers[0], len(parts[0]), split, every=EVERY, seed=seed, name=str(path))
+    kept = numbers[0][rows] if numbers else None
+    return Images(np.asarray(parts[0][rows]), kept, classes, split, name, notes=(*notes, note))

@@ -1,19 +1,21 @@
 """CIFAR-10, binary version, from its folder or straight from its archive, which is read and never extracted.
 
-A record is one byte of label and 3 x 1,024 bytes of red, green and blue, row by row; a file has 10,000 of them.
+A record is one byte of label and 3 x 1,024 bytes of red, green and blue, row by row; a file has 10,000 of them. Files that
+have fewer are read too, as a set that is not CIFAR-10 and with a warning that says so.
 
 References: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
 """
 
 import gzip
 import tarfile
+import warnings
 import zlib
 from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 
-from ddjax.data.images import Images, Split, require_labels
+from ddjax.data.images import Images, Split, divided, require_labels
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RECORDS, RECORD = 10_000, 1 + 3 * 32 * 32
@@ -33,11 +35,43 @@ def cifar10(path: Path, split: Split = "train") -> Images:
     if found is None:
         raise ValueError(f"{path} has neither {FILES['train'][0]} nor {ARCHIVE}")
     content = _from_archive(found, split) if found.is_file() else _from_folder(found, split)
-    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
-    labels = records[:, 0].astype(np.int32)
-    require_labels(labels, len(records), len(CLASSES), str(path))
-    x = np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    return Images(x, labels, CLASSES, split, "cifar10", flip=True)
+    x, labels = _images(content, path)
+    if len(x) == RECORDS * len(FILES[split]):
+        return Images(x, labels, CLASSES, split, "cifar10", flip=True)
+    _warn(path, f"{len(x):,} images to {split}, CIFAR-10 has {RECORDS * len(FILES[split]):,}")
+    return Images(x, labels, CLASSES, split, path.resolve().name, flip=True)
+
+
+def records(path: Path, split: Split = "train", *, seed: int = 0) -> Images:
+    """A set from one file of records, one in ten of each class held out.
+
+    Raises: ValueError for a file of another length, or labels that are not CIFAR-10's.
+    """
+    _require_records(path.stat().st_size, str(path), len(FILES["train"]) * RECORDS)
+    x, labels = _images(path.read_bytes(), path)
+    _warn(path, f"one file of {len(x):,} images")
+    rows, note = divided(labels, len(x), split, every=10, seed=seed, name=str(path))
+    return Images(x[rows], labels[rows], CLASSES, split, path.stem, flip=True, notes=(note,))
+
+
+def _images(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    found = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+    labels = found[:, 0].astype(np.int32)
+    require_labels(labels, len(found), len(CLASSES), str(path))
+    return np.ascontiguousarray(found[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
+
+
+def _warn(path: Path, told: str) -> None:
+    warnings.warn(f"{path} is not CIFAR-10's, though its records and classes are read as such: {told}", stacklevel=4)
+
+
+def _require_records(size: int, name: str, most: int) -> None:
+    """Raises: ValueError unless so many bytes are whole records, one at least."""
+    if size % RECORD or not 0 < size <= most * RECORD:
+        raise ValueError(
+            f"{name} must have {most * RECORD:,} bytes, got {size:,}; fewer images are read if they are whole records of "
+            f"{RECORD:,} bytes"
+        )
 
 
 def locate(path: Path) -> Path | None:
@@ -69,9 +103,9 @@ def _from_folder(folder: Path, split: Split) -> bytes:
     parts = []
     for name in FILES[split]:
         path = folder / name
-        if not path.is_file() or path.stat().st_size != RECORDS * RECORD:
-            found = f"{path.stat().st_size:,}" if path.is_file() else "no file"
-            raise ValueError(f"{path} must have {RECORDS * RECORD:,} bytes, got {found}")
+        if not path.is_file():
+            raise ValueError(f"{path} must have {RECORDS * RECORD:,} bytes, got no file")
+        _require_records(path.stat().st_size, str(path), RECORDS)
         parts.append(path.read_bytes())
     return b"".join(parts)
 
@@ -88,9 +122,10 @@ def _from_archive(path: Path, split: Split) -> bytes:
                     _require_honest(member, path)
                     if (name := wanted.get(member.name)) in FILES[split]:
                         found[name] = archive.extractfile(member).read()
+                        _require_records(len(found[name]), f"{path}: member {member.name!r}", RECORDS)
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path} is no .tar.gz archive that can be read: {error}") from None
-    missing = [name for name in FILES[split] if len(found.get(name, b"")) != RECORDS * RECORD]
+    missing = [name for name in FILES[split] if name not in found]
     if missing:
         raise ValueError(f"{path} has no {FOLDER}/{missing[0]} of {RECORDS * RECORD:,} bytes")
     return b"".join(found[name] for name in FILES[split])
@@ -104,8 +139,8 @@ def _require_honest(member: tarfile.TarInfo, path: Path) -> None:
         raise ValueError(f"{path}: member {member.name!r} points outside of the archive")
     if not (member.isdir() or member.isreg()) or member.issparse():
         raise ValueError(f"{path}: member {member.name!r} is neither a plain file nor a folder (a link or a device)")
-    if member.name.endswith(".bin") and member.size != RECORDS * RECORD:
-        raise ValueError(f"{path}: member {member.name!r} must have {RECORDS * RECORD:,} bytes, got {member.size:,}")
+    if member.name.endswith(".bin"):
+        _require_records(member.size, f"{path}: member {member.name!r}", RECORDS)
 
 
 class _Bounded:

@@ -3,10 +3,7 @@
 import functools
 import hashlib
 import math
-import mmap
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +11,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
-from ddjax.data import bounds
-from ddjax.data.images import Images, Split, described, held_out
+from ddjax.data import bounds, image_files
+from ddjax.data.images import Images, Split, described, divided
+from ddjax.data.listing import Files, listing
 
-# formats that Pillow decodes itself: no interpreter (EPS) and no second library is started by a file
-FORMATS = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP", ".ppm": "PPM", ".pgm": "PPM",
-}  # fmt: skip
-MODES = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
-LARGEST = 2**26  # pixels of one file
+_NAMED = 20  # files named in one message
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +24,7 @@ class Folder:
 
     Args:
         size: side of the square that images are cropped and scaled to; None if all have the shape of the first already.
-        flip: whether a mirror image is an image of the same law.
+        flip: whether a mirror image is an image of the same law. notes: what was found beside, a phrase each.
     """
 
     paths: tuple[Path, ...]
@@ -42,6 +35,7 @@ class Folder:
     shape: tuple[int, int, int]
     size: int | None
     flip: bool = False
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -52,10 +46,15 @@ class Folder:
         return len(self) * math.prod(self.shape)
 
     def take(self, rows: Int[np.ndarray, " k"]) -> tuple[UInt8[np.ndarray, "k h w c"], Int32[np.ndarray, " k"] | None]:
-        """Some images, decoded, and their labels. Raises: ValueError for a file that cannot be read, by name."""
+        """Some images, decoded, and their labels. Raises: ValueError for files that cannot be read, by name."""
         x = np.empty((len(rows), *self.shape), np.uint8)
+        bad = []
         for k, row in enumerate(rows):
-            x[k] = _decode(self.paths[row], self.shape, self.size)
+            try:
+                x[k] = image_files.decode(self.paths[row], self.shape, fit=self.size is not None)
+            except ValueError as error:
+                bad.append(error)
+        _require_none(bad)
         return x, None if self.labels is None else self.labels[rows]
 
     @functools.cached_property
@@ -67,118 +66,107 @@ class Folder:
 
     def describe(self) -> str:
         """One line: what was found."""
-        return f"{described(self)}, decoded as they are needed, sha256 of names and sizes {self.digest[:16]}"
+        told = f"{described(self)}, decoded as they are needed, sha256 of names and sizes {self.digest[:16]}"
+        return "; ".join((told, *self.notes))
 
 
 def scan(
-    path: Path, split: Split = "train", *, size: int | None = None, every: int = 10, seed: int = 0, name: str = ""
+    path: Path,
+    split: Split = "train",
+    *,
+    size: int | None = None,
+    every: int = 10,
+    seed: int = 0,
+    skip_unreadable: bool = False,
 ) -> Folder:
-    """Find the images of a folder; only the headers of the files are read.
+    """Find the images of a folder as `listing` does; the headers of the files of both splits are read, so that these agree.
 
     Args:
         size: crop the middle square and scale it to this side; without it all images must be of one size.
-        every: one image in `every` belongs to the test; 0 if the folder holds this split alone.
-    Raises: ValueError for links that leave the folder, files that are no images, or more than one size.
+        every: one image in `every` belongs to the test, if the folder has no splits; 0 if it holds this split alone.
+        skip_unreadable: leave out files that cannot be decoded, each of which is then decoded once here.
+    Raises: ValueError for files that are no images, all by name, or more than one size.
     """
     if size is not None and size < 1:
         raise ValueError(f"images need at least 1 pixel, got {size=}")
-    paths, labels, classes = _list(path)
-    rows = held_out(labels, split, every=every, seed=seed)
-    if not len(rows):
-        raise ValueError(f"{path} has {len(paths)} images, too few to keep one in {every} for the test")
-    paths = [paths[row] for row in rows]
-    shape = _shape(paths, size)
-    kept = labels[rows].astype(np.int32) if classes else None
-    return Folder(tuple(paths), kept, classes, split, name or path.resolve().name, shape, size)
+    found = listing(path)
+    headers, bad = _each(image_files.header, [file for files in found.splits.values() for file in files.paths])
+    if not skip_unreadable:
+        _require_none(bad)
+    splits = {name: _kept(files, headers) for name, files in found.splits.items()}
+    shape = _shape(headers, size)
+    if skip_unreadable:
+        decode = functools.partial(image_files.decode, shape=shape, fit=size is not None)
+        whole, more = _each(decode, list(headers), keep=False)
+        splits, bad = {name: _kept(files, whole) for name, files in splits.items()}, bad + more
+    notes = list(found.notes)
+    if bad:
+        notes.append(f"{len(bad)} files left out: {'; '.join(map(str, bad[:_NAMED]))}")
+    if several := sum(header.several for header in headers.values()):
+        notes.append(f"of {several} files with several pictures the first is read")
+    name = path.resolve().name
+    files = splits.get(split) or splits[None]
+    if not files.paths:
+        raise ValueError(f"{path} has no {split} images that can be read")
+    if None in splits:
+        labels = files.labels if found.classes else None
+        rows, note = divided(labels, len(files.paths), split, every=every, seed=seed, name=str(path))
+        files = Files([files.paths[row] for row in rows], files.labels[rows])
+        notes += [note] if every else []
+    kept = files.labels.astype(np.int32) if found.classes else None
+    return Folder(tuple(files.paths), kept, found.classes, split, name, shape, size, notes=tuple(notes))
 
 
 def read(folder: Folder) -> Images:
     """Decode all images of a folder into memory.
 
-    Raises: ValueError for a file that cannot be read, by name, or a folder too large for memory.
+    Raises: ValueError for files that cannot be read, all by name, or a folder too large for memory.
     """
     if folder.nbytes > bounds.LARGEST:
         raise ValueError(
             f"{folder.name} would fill {folder.nbytes:,} bytes; more than {bounds.LARGEST:,} must be streamed"
         )
     x, labels = folder.take(np.arange(len(folder)))
-    return Images(x, labels, folder.classes, folder.split, folder.name, flip=folder.flip)
+    return Images(x, labels, folder.classes, folder.split, folder.name, flip=folder.flip, notes=folder.notes)
 
 
-def _list(path: Path) -> tuple[list[Path], np.ndarray, tuple[str, ...]]:
-    """Files, their classes as numbers, and the names of the classes (none in a flat folder), all in sorted order."""
-    home = path.resolve()
-    files = _files(path, home)
-    subfolders = [entry for entry in _entries(path, home) if entry.is_dir()]
-    inside = {entry.name: found for entry in subfolders if (found := _files(entry, home))}
-    if files and inside:
-        raise ValueError(
-            f"{path} has images beside the subfolder {next(iter(inside))!r}: either all in classes or none"
-        )
-    if not files and not inside:
-        raise ValueError(f"{path} has no images: looked for {' '.join(FORMATS)}, in it and one folder below")
-    if files:
-        return files, np.zeros(len(files), int), ()
-    labels = np.repeat(np.arange(len(inside)), [len(found) for found in inside.values()])
-    return [file for found in inside.values() for file in found], labels, tuple(inside)
-
-
-def _entries(folder: Path, home: Path) -> list[Path]:
-    """Visible entries in sorted order. Raises: ValueError for a link that leaves the folder."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    for entry in entries:
-        if entry.is_symlink() and not entry.resolve().is_relative_to(home):
-            raise ValueError(f"{entry} is a link that leaves the folder")
-    return entries
-
-
-def _files(folder: Path, home: Path) -> list[Path]:
-    return [entry for entry in _entries(folder, home) if entry.suffix.lower() in FORMATS and entry.is_file()]
-
-
-def _shape(paths: list[Path], size: int | None) -> tuple[int, int, int]:
-    """One shape for all: grey only if each of them is."""
-    first, grey = None, True
+def _each(
+    ask: Callable[[Path], Any], paths: Sequence[Path], keep: bool = True
+) -> tuple[dict[Path, Any], list[ValueError]]:
+    """What each file answers, and the errors of those that do not."""
+    found, bad = {}, []
     for path in paths:
-        with _open(path) as image:
-            found, mode = image.size, MODES[image.mode]
-        first = first or found
-        grey = grey and mode == "L"
-        if size is None and found != first:
+        try:
+            answer = ask(path)
+            found[path] = answer if keep else None
+        except ValueError as error:
+            bad.append(error)
+    return found, bad
+
+
+def _kept(files: Files, found: dict[Path, Any]) -> Files:
+    rows = [row for row, path in enumerate(files.paths) if path in found]
+    return Files([files.paths[row] for row in rows], files.labels[rows])
+
+
+def _require_none(bad: list[ValueError]) -> None:
+    """Raises: ValueError with all errors in one."""
+    if not bad:
+        return
+    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    raise ValueError(f"{'; '.join(map(str, bad[:_NAMED]))}{more} (skip_unreadable=True leaves such files out)")
+
+
+def _shape(headers: dict[Path, image_files.Header], size: int | None) -> tuple[int, int, int]:
+    """One shape for all: grey only if each of them is."""
+    if not headers:
+        raise ValueError("no file is an image that can be read")
+    (first, one), *others = headers.items()
+    for path, other in others if size is None else ():
+        if (other.width, other.height) != (one.width, one.height):
             raise ValueError(
-                f"{path} is {found[0]} x {found[1]}, {paths[0].name} is {first[0]} x {first[1]}: one size is needed, or size="
+                f"{path} is {other.width} x {other.height}, {first.name} is {one.width} x {one.height}: "
+                "one size is needed, or size="
             )
-    width, height = (size, size) if size else first
-    return height, width, 1 if grey else 3
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """The image, its pixels not decoded yet. Raises: ValueError with the name of the file, here and while it is open."""
-    from PIL import Image
-
-    try:
-        # a map gives no more than it has, where a file first makes room for all that a damaged header asks for
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's own bound is a warning; ours, below, is an error
-                image = Image.open(content, formats=sorted(set(FORMATS.values())))
-            if image.width * image.height > LARGEST:
-                raise ValueError(f"{image.width} x {image.height} is more than {LARGEST:,} pixels")
-            bounds.require_plausible(3 * image.width * image.height, path)
-            if image.mode not in MODES:
-                raise ValueError(f"pixels of mode {image.mode} do not fit in bytes")
-            yield image
-    except Exception as error:  # a decoder that meets a damaged file may raise anything
-        raise ValueError(f"cannot read the image {path}: {error or type(error).__name__}") from None
-
-
-def _decode(path: Path, shape: tuple[int, int, int], size: int | None) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    height, width, channels = shape
-    with _open(path) as image:
-        pixels = image.convert("L" if channels == 1 else "RGB")
-        if size is not None:
-            pixels = ImageOps.fit(pixels, (width, height), Image.Resampling.LANCZOS)
-        return np.asarray(pixels).reshape(shape)
+    channels = 1 if all(header.grey for header in headers.values()) else 3
+    return (size, size, channels) if size else (one.height, one.width, channels)

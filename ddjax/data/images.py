@@ -29,7 +29,7 @@ class Images:
     Args:
         x: pixels, in memory or memory mapped. labels: classes as 0..k-1, or None. classes: their k names.
         name: where the images come from. flip: whether a mirror image is an image of the same law.
-        attribution: what the licence of the images asks to print.
+        attribution: what the licence of the images asks to print. notes: how the images were read, a phrase each.
     Raises: ValueError for arrays that are not such a set.
     """
 
@@ -40,6 +40,7 @@ class Images:
     name: str
     flip: bool = False
     attribution: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.x.dtype != np.uint8 or self.x.ndim != 4 or 0 in self.x.shape:
@@ -76,7 +77,7 @@ class Images:
     def describe(self) -> str:
         """One line: what was found."""
         flip = "mirrored at random" if self.flip else "never mirrored"
-        return f"{described(self)}, {flip}, sha256 {self.digest[:16]}"
+        return "; ".join((f"{described(self)}, {flip}, sha256 {self.digest[:16]}", *self.notes))
 
 
 def described(source: Any) -> str:
@@ -101,7 +102,7 @@ def _pieces(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
 def held_out(labels: np.ndarray, split: Split, *, every: int, seed: int) -> Int[np.ndarray, " k"]:
     """Rows of a split where a set has none of its own: one row in `every` is kept for the test, in all classes alike.
 
-    With `every` 0 all rows belong to the split.
+    The only row of a class is never kept. With `every` 0 all rows belong to the split.
     """
     if every == 0:
         return np.arange(len(labels))
@@ -109,7 +110,22 @@ def held_out(labels: np.ndarray, split: Split, *, every: int, seed: int) -> Int[
     order = shuffle[np.argsort(labels[shuffle], kind="stable")]
     test = np.zeros(len(labels), bool)
     test[order[::every]] = True
+    _, index, count = np.unique(labels, return_inverse=True, return_counts=True)
+    test &= count[index] > 1
     return np.flatnonzero(test if split == "test" else ~test)
+
+
+def divided(
+    labels: np.ndarray | None, n: int, split: Split, *, every: int, seed: int, name: str
+) -> tuple[Int[np.ndarray, " k"], str]:
+    """Rows of a split of n images that have none of their own, and a phrase that says so.
+
+    Raises: ValueError where nothing would be left.
+    """
+    rows = held_out(np.zeros(n, int) if labels is None else labels, split, every=every, seed=seed)
+    if not len(rows):
+        raise ValueError(f"{name} has {n} images, too few to keep one in {every} for the test")
+    return rows, f"no split of its own: one in {every} is held out (seed {seed})"
 
 
 def to_float(x: UInt8[Array, "..."]) -> Float[Array, "..."]:
