@@ -6,60 +6,17 @@ import pickle
 import struct
 import zipfile
 
-import hypothesis
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import strategies
 from numpy.testing import assert_array_equal as equal
+from torch_spelling import TENSOR, archive, integers, state, storage, tensor
 
 from ddjax import networks
-from ddjax.networks import torch_files, weights
-
-TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
-
-
-def storage(count, key="0", kind="FloatStorage"):
-    """The opcodes of a persistent reference to a storage."""
-    word = lambda text: b"X" + struct.pack("<I", len(text)) + text.encode()  # noqa: E731
-    return (
-        b"("
-        + word("storage")
-        + f"ctorch\n{kind}\n".encode()
-        + word(key)
-        + word("cpu")
-        + b"J"
-        + struct.pack("<i", count)
-        + b"tQ"
-    )
-
-
-def integers(*values):
-    return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
-
-
-def tensor(shape, strides, offset=0, count=6):
-    """The opcodes of one tensor."""
-    view = storage(count) + b"J" + struct.pack("<i", offset) + integers(*shape) + integers(*strides)
-    return TENSOR + b"(" + view + b"\x89ccollections\nOrderedDict\n)RtR"
-
-
-def state(*entries):
-    """A pickled dict of named opcodes."""
-    body = b"".join(b"X\x01\x00\x00\x00" + name.encode() + value for name, value in entries)
-    return b"\x80\x02}(" + body + b"u."
-
-
-def archive(path, data, *, compression=zipfile.ZIP_STORED, extra=()):
-    """A file as torch.save lays it out."""
-    with zipfile.ZipFile(path, "w", compression) as out:
-        out.writestr("a/data.pkl", data)
-        out.writestr("a/data/0", np.arange(6, dtype=np.float32).tobytes())
-        for name, content in extra:
-            out.writestr(name, content)
-    return path
+from ddjax.networks import weights
 
 
 def test_tensors_are_read_with_their_strides(tmp_path):
@@ -162,7 +119,7 @@ def test_containers_that_are_not_torchs_are_refused(tmp_path):
 
 
 def test_an_npz_is_measured_before_it_is_allocated(tmp_path):
-    """Round trip; object arrays, a header that promises more than there is, and a bomb are refused."""
+    """Round trip; object arrays, and headers that promise more than there is, packed or not, are refused."""
     path = tmp_path / "x.npz"
     arrays = {"a.b": np.arange(6).reshape(2, 3), "f": np.asfortranarray(np.arange(6.0).reshape(2, 3))}
     np.savez_compressed(path, **arrays)
@@ -178,40 +135,53 @@ def test_an_npz_is_measured_before_it_is_allocated(tmp_path):
     shaped = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
     for make in (
         lambda: npz(shaped, b"12345678"),
-        lambda: npz(shaped | {"shape": (10**7,)}, bytes(8 * 10**7), zipfile.ZIP_DEFLATED),
+        lambda: npz(shaped | {"shape": (10**7,)}, bytes(10**6), zipfile.ZIP_DEFLATED),
         lambda: np.savez(path, w=np.array([{}], object)),
     ):
         make()
-        with pytest.raises(ValueError, match="should hold"):
+        with pytest.raises(ValueError, match=r"x\.npz is no \.npz file that can be read: w\.npy: it (says|holds)"):
             weights.read(path)
 
 
-@hypothesis.settings(max_examples=150)
-@hypothesis.given(
-    strategies.binary(max_size=60),
-    strategies.integers(0, 400),
-    strategies.sampled_from(["x.pth", "legacy", "npz", "st"]),
-)
-def test_readers_only_ever_raise_value_errors(tmp_path_factory, noise, place, kind):
-    """Bytes of whole files overwritten. Fails for an IndexError, a MemoryError, a struct.error."""
-    path = tmp_path_factory.mktemp("fuzz") / "x"
-    if kind == "x.pth":
-        archive(path, state(("w", tensor((6,), (1,)))))
-    elif kind == "npz":
-        with path.open("wb") as file:
-            np.savez(file, w=np.arange(3.0))
-    elif kind == "st":
-        safetensors.numpy.save_file({"w": np.arange(3.0)}, path)
-    else:
-        path.write_bytes(pickle.dumps(torch_files._LEGACY_MAGIC, 2) + pickle.dumps(1001, 2) + b"\x80\x02}.\x80\x02")
-    data = bytearray(path.read_bytes())
-    data[place : place + len(noise)] = noise
-    path.write_bytes(data)
-    try:
-        read = weights.read(path)
-    except ValueError:
-        return
-    assert all(isinstance(array, np.ndarray) for array in read.values())
+def test_half_precision_comes_back_from_every_format(tmp_path):
+    """bfloat16 too, in safetensors and torch's files. Fails where numpy's lack of it ends in a TypeError."""
+    values = np.array([1.5, -2.0, 0.25], ml_dtypes.bfloat16)
+    safetensors.numpy.save_file({"w": values}, tmp_path / "x.safetensors")
+    equal(weights.read(tmp_path / "x.safetensors")["w"], values)
+    entry = TENSOR + b"(" + storage(3, kind="BFloat16Storage") + b"K\x00" + integers(3) + integers(1) + b"tR"
+    with zipfile.ZipFile(tmp_path / "x.pth", "w") as out:
+        out.writestr("a/data.pkl", state(("w", entry)))
+        out.writestr("a/data/0", values.tobytes())
+    equal(weights.read(tmp_path / "x.pth")["w"], values)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    """A folder, a pipe without a writer, a link to itself: told, and nobody waits."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "loop"):
+        with pytest.raises(ValueError, match=str(path)):
+            weights.read(path)
+    with pytest.raises(FileNotFoundError):
+        weights.read(tmp_path / "none")
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.zeros(2, "f4,i4"), np.zeros(2, np.complex64)], ids=str)
+def test_an_npz_of_anything_but_real_numbers_is_refused(tmp_path, array):
+    np.savez(tmp_path / "x.npz", w=array)
+    with pytest.raises(ValueError, match=r"x\.npz"):
+        weights.read(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_weights_that_are_not_finite_are_refused_by_name(bad):
+    """In the precision of the network. Fails where a network is filled with NaN, or float64 overflows without a word."""
+    like = {"params": {"dense": {"bias": jnp.zeros(2)}}}
+    arrays = {"params.dense.bias": np.array([0.0, bad])}
+    with pytest.raises(ValueError, match=r"not finite in float32: 'params\.dense\.bias'"):
+        weights.restored(arrays, like)
+    with pytest.raises(ValueError, match="not finite"):
+        weights.from_torch({"dense.bias": arrays["params.dense.bias"]}, like)
 
 
 def test_own_weights_come_back_exactly_or_not_at_all(tmp_path):

@@ -6,12 +6,10 @@ a network's modules are named alike (`networks.reference`, `networks.inception`)
     kernel [in, out] = weight.T      kernel [height, width, in, out] = weight [out, in, height, width]      scale = weight
 """
 
-import math
+import json
 import os
-import pickle
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,60 +19,70 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from ddjax.data import bounds, npz
 from ddjax.networks.torch_files import read_torch
-from ddjax.types import Params
+from ddjax.types import Params, known
 
 Arrays = dict[str, np.ndarray]
 
-# what the libraries raise on bytes that they do not understand
-_DAMAGE = (
-    ValueError, KeyError, IndexError, TypeError, SyntaxError, RuntimeError, OverflowError, EOFError, OSError, struct.error,
-    zlib.error, zipfile.BadZipFile, pickle.UnpicklingError, safetensors.SafetensorError,
-)  # fmt: skip
+_DAMAGE = (*npz.DAMAGE, struct.error, safetensors.SafetensorError)
+_HEADER = 2**23  # bytes of a safetensors header, some 50,000 names
+_SAFETENSORS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 
 
 def read(path: str | Path) -> Arrays:
     """The arrays of a safetensors, npz or torch file, told apart by content; nothing in it is ever run.
 
-    Raises: FileNotFoundError; ValueError for another or a damaged file, or an entry that is not numbers.
+    Raises: FileNotFoundError; ValueError, naming the file, for another or a damaged one, an entry that is not real numbers,
+        or more of them than the file holds.
     """
+    path = Path(path)
+    bounds.require_file(path)
     try:
-        return _reader(path)(path)
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        arrays = _reader(path)(path)
+        for name, array in arrays.items():
+            _require_numbers(name, array)
+        return arrays
+    except (FileNotFoundError, PermissionError):
         raise
     except _DAMAGE as error:
-        raise ValueError(f"cannot read weights from {path}: {error}") from None
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(told if str(path) in told else f"cannot read weights from {path}: {told}") from None
 
 
-def _reader(path: str | Path) -> Callable[[str | Path], Arrays]:
-    with Path(path).open("rb") as file:
+def _reader(path: Path) -> Callable[[Path], Arrays]:
+    with path.open("rb") as file:
         if file.read(9)[8:] == b"{":
-            return safetensors.numpy.load_file
+            return _read_safetensors
         if zipfile.is_zipfile(file) and all(name.endswith(".npy") for name in zipfile.ZipFile(file).namelist()):
-            return _read_npz
+            return npz.read
     return read_torch
 
 
-def _read_npz(path: str | Path) -> Arrays:
-    arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            with archive.open(info) as member:
-                arrays[info.filename.removesuffix(".npy")] = _read_npy(member, info)
-    return arrays
+def _read_safetensors(path: Path) -> Arrays:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > _HEADER:
+            raise ValueError(f"a header of {length:,} bytes, the largest read is {_HEADER:,}")
+        header = json.loads(file.read(length), object_pairs_hook=_once)
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["dtype"] not in _SAFETENSORS:
+            raise ValueError(f"{name[:60]!r} is of dtype {entry['dtype']!r}, read are {', '.join(_SAFETENSORS)}")
+    return safetensors.numpy.load_file(path)
 
 
-def _read_npy(member: zipfile.ZipExtFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """One array, its header checked against the length of the member before anything is allocated."""
-    version = np.lib.format.read_magic(member)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"{info.filename} is of an unknown version {version}")
-    shape, columns_first, dtype = readers[version](member)
-    left = info.file_size - member.tell()
-    if dtype.hasobject or dtype.itemsize * math.prod(shape) != left or left > 1000 * (info.compress_size + 1):
-        raise ValueError(f"{info.filename} should hold {dtype} {shape}, its {info.compress_size} bytes cannot")
-    return np.frombuffer(member.read(), dtype).reshape(shape, order="F" if columns_first else "C")
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise ValueError("two entries have one name")
+    return mapping
+
+
+def _require_numbers(name: str, array: np.ndarray) -> None:
+    if array.dtype.kind not in "biuf" and array.dtype != jax.numpy.bfloat16:
+        raise ValueError(f"{name[:60]!r} holds {array.dtype}, not real numbers")
+    if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
+        raise ValueError(f"{name[:60]!r} holds booleans that are neither 0 nor 1")
 
 
 def save(path: str | Path, params: Params) -> None:
@@ -88,7 +96,7 @@ def save(path: str | Path, params: Params) -> None:
 def restored(arrays: Arrays, like: Params) -> Params:
     """Our own parameters from `read`, in the structure of `like`, an output of `network.init` or its `jax.eval_shape`.
 
-    Raises: ValueError that names the first array which is missing, left over, or of another shape.
+    Raises: ValueError that names the first array which is missing, left over, of another shape, or not finite.
     """
     return _fitted(arrays, like, [(name, name, None) for name, _ in _named(like)], ())
 
@@ -98,7 +106,7 @@ def from_torch(arrays: Arrays, like: Params, *, ignored: Iterable[str] = ()) -> 
 
     Args:
         ignored: beginnings of names that the network has no use for.
-    Raises: ValueError that names the first array which is missing, left over, or of another shape.
+    Raises: ValueError that names the first array which is missing, left over, of another shape, or not finite.
     """
     rules = []
     for name, leaf in _named(like):
@@ -127,7 +135,10 @@ def _fitted(arrays: Arrays, like: Params, rules: list[tuple], ignored: tuple[str
         if array.shape != leaf.shape:
             shape = leaf.shape if axes is None else tuple(leaf.shape[axes.index(i)] for i in range(len(axes)))
             raise ValueError(f"weights of another network: {name!r} is {arrays[name].shape}, wanted {shape}")
-        found.append(jax.numpy.asarray(array, leaf.dtype))
+        with np.errstate(over="ignore"):  # told in the next line, by name
+            found.append(jax.numpy.asarray(array, leaf.dtype))
+        if known(found[-1]) and not np.isfinite(np.asarray(found[-1])).all():
+            raise ValueError(f"weights that are not finite in {leaf.dtype}: {name!r}")
     if left:
         raise ValueError(f"weights of another network: {left[0]!r} has no place here")
     return jax.tree.unflatten(treedef, found)
