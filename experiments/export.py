@@ -67,6 +67,7 @@ def write(folder: Path, config: Config, trained: Any) -> None:
     about = {
         "model": trained.job,
         "shape": list(trained.shape),
+        "classes": list(trained.classes),
         "steps": list(config.steps),
         "churn": config.churn,
         "platforms": list(PLATFORMS),

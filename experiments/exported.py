@@ -1,6 +1,6 @@
 """What `experiments.export` writes, and drawing from it with jax alone.
 
-    export.json           model, event shape, steps, churn, versions, and the settings of the run
+    export.json           model, event shape, names of the classes, steps, churn, versions, and the settings of the run
     weights.safetensors   the averaged parameters by name: the archive, which any version of anything can read
     sampler-N.bin         N steps compiled for any batch on cpu, cuda and tpu (jax.export)
     SHA256SUMS            of the three kinds above; `sha256sum -c` reads it too
@@ -66,6 +66,11 @@ def draw(config: Any) -> tuple[float, Any]:
     index = np.arange(chunk, dtype=np.int32)
     parts = [np.asarray(sampler.call(weights, key, index)) for key in jax.random.key_data(keys)]
     return about["churn"], np.concatenate(parts)[: config.n]
+
+
+def classes(folder: Path) -> tuple[str, ...]:
+    """The names of the classes that samples take in turns."""
+    return tuple(json.loads((folder / ABOUT).read_text()).get("classes", ()))
 
 
 def read(folder: Path, about: dict[str, Any], steps: int) -> Any:

@@ -25,9 +25,17 @@ class Config(engine.Engine):
     preset: Preset = "digits"
     """Settings for one data set; explicit flags still win. cifar10 and cifar10-dit are for accelerators."""
     data: str = "digits"
-    """digits, glyphs, photos, or a path: MNIST or CIFAR-10 files, a folder of images, a .npz, a memory-mapped .npy."""
+    """digits, glyphs, photos, or a path: MNIST or CIFAR-10 files, a folder of images, a .npz, or .npy files.
+
+    Arrays: x (images, data, arr_0, x_train, ...) [n, h, w], [n, h, w, c] or [n, c, h, w] with 1 or 3 channels, as bytes,
+    uint16, booleans, or floats in [0, 1], [-1, 1] or [0, 255]; y (labels, arr_1, y_train, ...) [n], numbers or words. Folders:
+    files, or a folder for each class, perhaps inside train and test (or val, valid, ...); transparency is shown on white."""
     image_size: int | None = None
     """Side of the square that the images of a folder are cropped and scaled to; needed where they differ in size."""
+    hold_out: int = 10
+    """Of --data PATH without splits of its own, one image in so many is held out for the judges, in all classes alike."""
+    skip_unreadable: bool = False
+    """Leave out image files that cannot be decoded, in place of an error that names them all."""
     resident: int = 1024
     """Largest training set, in MiB of pixels, that is kept on the device; a larger one streams through Grain."""
     seeds: int = 1
@@ -155,9 +163,10 @@ def run(config: Config) -> None:
     """Train, judge, write the report, print the tables."""
     check(config)
     engine.start(config)
-    from experiments.imaging import run
+    from experiments.imaging import feeds, run
 
-    run.run(config)
+    with feeds.in_flags():
+        run.run(config)
 
 
 if __name__ == "__main__":

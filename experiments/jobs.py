@@ -74,7 +74,10 @@ def train(
 
 
 class Trained(NamedTuple):
-    """A trained model of a saved run, ready to sample: `denoise(params)` is its denoiser, or, of a flow, its velocity."""
+    """A trained model of a saved run, ready to sample: `denoise(params)` is its denoiser, or, of a flow, its velocity.
+
+    Sample i of a batch has class i modulo the number of `classes`, where there are any.
+    """
 
     job: str
     params: Params
@@ -82,6 +85,7 @@ class Trained(NamedTuple):
     schedule: Schedule
     shape: tuple[int, ...]
     flow: bool = False
+    classes: tuple[str, ...] = ()
 
 
 def trained(

@@ -76,17 +76,23 @@ def first_process() -> bool:
     return jax is None or jax.process_index() == 0
 
 
-def open_run(experiment: str, config: Any, default: Path) -> Run:
+def open_run(experiment: str, config: Any, default: Path, *, facts: dict[str, Any] | None = None) -> Run:
     """Create the folder of a new run, or take up an old one as `--resume` says.
 
+    Args:
+        facts: what the run found beside its settings and must find again, kept with them.
     Raises: UserError for a folder that holds another run, or cannot be written.
     """
     path = folder(config, default)
-    settings = {"experiment": experiment} | {
-        name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-        for name, value in dataclasses.asdict(config).items()
-        if name not in _NOT_SETTINGS
-    }
+    settings = (
+        {"experiment": experiment}
+        | {
+            name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(config).items()
+            if name not in _NOT_SETTINGS
+        }
+        | (facts or {})
+    )
     run = Run(path, settings, config if isinstance(config, Engine) else Engine())
     if not first_process():
         return run

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import cli, exported, runs
+from experiments import cli, exported, pictures, runs
 
 
 @dataclass(frozen=True)
 class Config:
-    """Draw samples from a model that an experiment trained, into a .npz file (array x_0, and how it was drawn).
+    """Draw samples from a model that an experiment trained, into a .npz file: x_0, and how it was drawn.
 
-    Models with classes draw them in turns: sample i of each chunk has class i modulo their number. Flows follow their velocity
-    by Euler's method, distributional and regression models the bridge.
+    Models with classes draw them in turns: sample i of each chunk has class i modulo their number, which the file keeps as
+    labels, with the classes' names. Images are kept as pixels (bytes) too, and shown in a PNG file beside --out. Flows follow
+    their velocity by Euler's method, distributional and regression models the bridge.
     """
 
     run: Path | None = None
@@ -54,6 +55,8 @@ def check(config: Config) -> None:
     cli.require_at_least(config, 1, "n", "steps", "chunk")
     if config.churn is not None and not 0 <= config.churn <= 1:
         raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
+    if config.out.suffix == ".png":
+        raise cli.UserError(f"--out {config.out} is a .npz file; the picture of images is written beside it")
     if not config.out.absolute().parent.is_dir():
         raise cli.UserError(f"cannot write --out {config.out}: its folder does not exist")
 
@@ -98,17 +101,29 @@ def run(config: Config) -> None:
 
     if config.exported is not None:
         churn, x_0 = exported.draw(config)
+        classes = exported.classes(config.exported)
     else:
-        churn, x_0 = live(config)
+        trained = load(config.run, config.model)
+        churn, x_0 = live(config, trained)
+        classes = trained.classes
+    drawn = {"x_0": x_0, "steps": config.steps, "churn": churn, "seed": config.seed}
+    if classes:
+        turns = np.arange(config.n, dtype=np.int32) % min(config.chunk, config.n) % len(classes)
+        drawn |= {"labels": turns, "classes": np.array(classes)}
+    told = str(config.out)
+    if pictures.are_images(x_0):
+        drawn["pixels"] = pictures.pixels(x_0)
+        pictures.write(config.out.with_suffix(".png"), drawn["pixels"], len(classes))
+        told += f" and {config.out.with_suffix('.png')}"
     drafted = config.out.with_name(config.out.name + ".draft.npz")
-    np.savez(drafted, x_0=x_0, steps=config.steps, churn=churn, seed=config.seed)
+    np.savez(drafted, **drawn)
     drafted.replace(config.out)
-    print(f"{config.n} samples in {config.steps} steps: {config.out} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
+    print(f"{config.n} samples in {config.steps} steps: {told} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
 
 
-def live(config: Config) -> tuple[float, Any]:
-    """The churn, and samples of the model in the run's newest intact checkpoint."""
-    trained = load(config.run, config.model)
+def live(config: Config, trained: Any = None) -> tuple[float, Any]:
+    """The churn, and samples of the model in the run's newest intact checkpoint, or of `trained`, once it is loaded."""
+    trained = trained or load(config.run, config.model)
     churn = churn_of(trained, config.churn)
     import jax
     import numpy as np

@@ -14,7 +14,13 @@ class Config:
     """
 
     data: str = "digits"
-    """Image set: a name (digits, glyphs, mnist, ...) or a path."""
+    """Image set: a name (digits, glyphs, mnist, ...) or a path, read as `experiments.images` does."""
+    image_size: int | None = None
+    """Side of the square that the images of a folder are cropped and scaled to; needed where they differ in size."""
+    hold_out: int = 10
+    """Of --data PATH without splits of its own, one image in so many is held out for the test, in all classes alike."""
+    skip_unreadable: bool = False
+    """Leave out image files that cannot be decoded, in place of an error that names them all."""
     out: Path | None = None
     """Folder of the weights (default: runs/classifier/NAME-DIGEST, where `experiments.images` looks)."""
     steps: int = 2000
@@ -31,12 +37,11 @@ def run(config: Config) -> None:
     """Load, train, judge, save."""
     if config.steps < 1 or config.batch < 1:
         raise cli.UserError(f"--steps and --batch must be at least 1, got {config.steps}, {config.batch}")
-    from ddjax import data
-    from experiments.imaging import classifiers
+    from experiments.imaging import classifiers, feeds
 
-    train, test = (data.load(config.data, split) for split in ("train", "test"))
-    if train.labels is None:
-        raise cli.UserError(f"--data {config.data} has no labels to train on")
+    train, test = feeds.splits(config)
+    if len(train.classes) < 2:
+        raise cli.UserError(f"--data {config.data} has {len(train.classes)} classes, a classifier needs at least 2")
     print(f"{train.describe()}\n{test.describe()}")
     found = classifiers.trained(train, test, config.out, steps=config.steps, batch=config.batch, seed=config.seed)
     print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {found.folder}")

@@ -89,6 +89,10 @@ def test_the_same_samples_as_the_live_model_without_flax(made, tmp_path):
     a, b = (np.load(tmp_path / f"{name}.npz", allow_pickle=False) for name in "ab")
     assert a["churn"] == b["churn"] == 0.5 and len(np.unique(b["x_0"], axis=0)) == 7
     np.testing.assert_allclose(a["x_0"], b["x_0"], rtol=0, atol=1e-5 if a["x_0"].ndim == 2 else 1e-4)
+    if a["x_0"].ndim == 4:
+        assert a["labels"].tolist() == b["labels"].tolist() == [0, 1, 2, 0, 1, 2, 0]  # in turns in each chunk
+        assert a["classes"].tolist() == b["classes"].tolist() == [*"0123456789"]
+        assert (tmp_path / "a.png").is_file() and abs(a["pixels"].astype(int) - b["pixels"]).max() <= 1
 
 
 def test_weights_are_the_averaged_parameters_bit_for_bit(made):

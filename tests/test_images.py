@@ -1,7 +1,9 @@
 """Image experiments: samples meet their labels, numbers are against the held-out set, presets build, mistakes cost a line."""
 
+import argparse
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,8 +18,9 @@ from test_experiments import CACHED, ROOT, command
 
 from ddjax import data, metrics
 from ddjax.types import Batch
-from experiments import cli, images, stream_timing
-from experiments.imaging import judging, models
+from experiments import cli, images, pictures, stream_timing, train_classifier
+from experiments.imaging import checks, judging, models
+from experiments.imaging import run as image_run
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +123,10 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     assert page.count("data:image/png") == len(wanted | {"frechet-features.png"})
     words = ["--run", str(tmp_path / "run"), "--n", "20", "--steps", "2", "--out", str(tmp_path / "samples.npz")]
     assert subprocess.run(command("sample", *words), cwd=ROOT, capture_output=True, env=CACHED).returncode == 0
-    assert np.load(tmp_path / "samples.npz")["x_0"].shape == (20, 8, 8, 1)
+    drawn = np.load(tmp_path / "samples.npz")
+    assert drawn["x_0"].shape == drawn["pixels"].shape == (20, 8, 8, 1) and (tmp_path / "samples.png").is_file()
+    assert drawn["labels"].tolist() == [*range(10)] * 2 and drawn["classes"].tolist() == summary["classes"]
+    assert "classes:" in (tmp_path / "run" / "config.yaml").read_text()
 
 
 SMALLER = "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1"
@@ -200,3 +206,100 @@ def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, tm
         cli.main(images.Config, images.run, presets=images.PRESETS)
     assert stop.value.code == 2 and message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def grey_files(folder, n, side=8, first=0):
+    """n images, each of its own."""
+    folder.mkdir(parents=True)
+    for i in range(first, first + n):
+        Image.fromarray(np.full((side, side), i, np.uint8)).save(folder / f"{i}.png")
+
+
+def sets(home):
+    """Sets of a user's own that no run can train on and judge, and the set of each message."""
+    grey_files(home / "45", 45)
+    grey_files(home / "6", 6)
+    grey_files(home / "sizes", 40)
+    Image.new("L", (9, 8)).save(home / "sizes" / "z.png")
+    grey_files(home / "bad", 60)
+    for name in ("a", "b"):
+        (home / "bad" / f"{name}.png").write_text("text")
+    for folder, n in (("train/ant", 9), ("train/bee", 9), ("test/ant", 9), ("test/cow", 9)):
+        grey_files(home / "cow" / folder, n)
+    x, y = np.zeros((60, 8, 8), np.uint8), np.arange(60) % 2
+    np.savez(home / "odd.npz", x=x, labels=y / 2)
+    np.savez(home / "one.npz", x=x, labels=y * 0)
+    return home
+
+
+MISTAKES = (
+    ("--data {home}/45", "needs at least 6 held-out images, got 5", "--hold-out 8"),
+    ("--data {home}/6 --hold-out 2", "needs at least 6 held-out images, got 3", "give more in --data"),
+    ("--data {home}/45 --hold-out 1", "got --hold-out 1",),
+    ("--data {home}/sizes", "z.png is 9 x 8", "--image-size"),
+    ("--data {home}/bad", "a.png", "b.png", "--skip-unreadable"),
+    ("--data {home}/cow", "classes without a training image: 'cow'"),
+    ("--data {home}/odd.npz", "odd.npz: labels must be whole numbers"),
+    ("--data {home}/bad --skip-unreadable --resident 0 --batch 99", "--batch must be at most the 54 images"),
+    ("--inception {home}/odd.npz", "weights of another network"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[words for words, *_ in MISTAKES])
+def test_what_no_run_can_be_judged_with_is_told_before_it_trains(mistake, tmp_path_factory, monkeypatch, capsys):
+    """By the flag that helps, with nothing left behind. Mutations: any check after `open_run`; the library's word for a flag."""
+    home = tmp_path_factory.getbasetemp() / "mistakes"
+    home.exists() or (home.mkdir() or sets(home))
+    words, *told = mistake
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+    monkeypatch.setattr(sys, "argv", ["images", *words.format(home=home).split()])
+    with pytest.raises(SystemExit) as stop:
+        cli.main(images.Config, images.run, presets=images.PRESETS)
+    errors = capsys.readouterr().err
+    assert stop.value.code == 2 and all(part in errors for part in told) and errors.count("\n") == 1
+    assert "size=" not in errors and "skip_unreadable" not in errors
+    assert not os.listdir()
+
+
+def test_advice_on_what_to_hold_out_is_followed(tmp_path):
+    """With the share that the message names, as few as 12 images can be judged. Mutation: one in so many too many."""
+    for n in (12, 13, 45, 50):
+        grey_files(tmp_path / f"{n}", n)
+        config = cli.parse(images.Config, ["--data", str(tmp_path / f"{n}")])
+        loaded = checks.feeds.load(config)
+        with pytest.raises(cli.UserError, match=f"hold out more of these with --hold-out {(n - 1) // 5}"):
+            checks.require_judgeable(*loaded, config)
+        config = dataclasses.replace(config, hold_out=(n - 1) // 5)
+        checks.require_judgeable(*checks.feeds.load(config), config)
+
+
+def test_held_out_copies_of_training_images_are_counted(tmp_path, digits):
+    config = cli.parse(images.Config, [])
+    assert checks.copies(*digits, config) == ""
+    train, test = (part.x[:20] for part in digits)
+    np.savez(tmp_path / "a.npz", x_train=train, x_test=np.concatenate([test, train[3:5]]))
+    copied = tuple(data.load(tmp_path / "a.npz", split) for split in ("train", "test"))
+    assert checks.copies(*copied, config).startswith("2 of 22 held-out images are copies")
+
+
+def test_a_classifier_of_one_class_is_refused_in_a_line(tmp_path):
+    np.savez(tmp_path / "one.npz", x=np.zeros((60, 8, 8), np.uint8), y=np.zeros(60, int))
+    with pytest.raises(cli.UserError, match="has 1 classes, a classifier needs at least 2"):
+        train_classifier.run(train_classifier.Config(data=str(tmp_path / "one.npz")))
+
+
+def test_a_run_knows_its_images_without_them():
+    """What config.yaml keeps is enough to build the models again. Mutation: the images are looked for."""
+    settings = argparse.Namespace(data="/gone", event_shape=[4, 6, 3], classes=["ant", "bee"])
+    assert image_run.subject_of(settings) == ((4, 6, 3), ("ant", "bee"))
+
+
+def test_pictures_are_the_samples_in_rows_and_bytes():
+    """Numbered images in columns by class, magnified by whole factors, as the package rounds. Mutation: columns for rows."""
+    values = np.linspace(-1.5, 1.5, 7, dtype=np.float32)
+    np.testing.assert_array_equal(pictures.pixels(values), data.to_uint8(jnp.asarray(values)))
+    samples = np.broadcast_to(np.arange(5, dtype=np.uint8)[:, None, None, None], (5, 32, 33, 1))
+    shown = pictures.grid(samples, 3)[..., 0]
+    assert shown.shape == (2 * 66, 3 * 68)
+    np.testing.assert_array_equal(shown[10::66, 10::68], [[0, 1, 2], [3, 4, 128]])
+    assert (shown[64:66] == 128).all() and (shown[:, 66:68] == 128).all()

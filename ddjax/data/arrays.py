@@ -9,32 +9,32 @@ from ddjax.data import bounds, labels, names, pixels
 from ddjax.data import npz as files
 from ddjax.data.images import Images, Split, divided
 
-EVERY = 10  # one image in so many is held out where a set has no split of its own
 
-
-def npz(path: Path, split: Split = "train", *, seed: int = 0) -> Images:
+def npz(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0) -> Images:
     """A set from a .npz file, its arrays named as `names` lists them: images as `pixels` reads them, labels as `labels`.
 
-    Without a split of its own one row in ten of each class is held out.
-
+    Args:
+        every: one row in so many of each class is held out where the file has no split of its own.
     Raises: ValueError for a file that is not such a set, is damaged, or would inflate beyond measure.
     """
-    return _images(files.read(path), path, split, path.stem, seed)
+    return _images(files.read(path), path, split, path.stem, every, seed)
 
 
-def npy(path: Path, split: Split = "train", *, seed: int = 0, largest: int = bounds.LARGEST) -> Images:
+def npy(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0, largest: int = bounds.LARGEST) -> Images:
     """A set from a .npy file and the labels beside it, or from the .npy files of a folder; bytes stay on disk.
 
     A folder holds x.npy and perhaps labels.npy, or other names that .npz files may use, or folders train and test with them.
-    Without a split of its own one row in ten of each class is held out, and what is left is read into memory.
 
     Args:
+        every: as for `npz`; what is left is then read into memory.
         largest: bytes that may be read into memory to be divided.
     Raises: ValueError for files that are not such a set, are damaged, or are too large to be divided.
     """
     found = _beside(path) if path.is_file() else _inside(path)
     home = path.parent if path.stem.lower() in names.IMAGES else path
-    return _images({name: files.mapped(file) for name, file in found.items()}, path, split, home.stem, seed, largest)
+    return _images(
+        {name: files.mapped(file) for name, file in found.items()}, path, split, home.stem, every, seed, largest
+    )
 
 
 def holds(folder: Path) -> bool:
@@ -60,7 +60,13 @@ def _inside(folder: Path) -> dict[str, Path]:
 
 
 def _images(
-    found: dict[str, np.ndarray], path: Path, split: Split, name: str, seed: int, largest: int = bounds.LARGEST
+    found: dict[str, np.ndarray],
+    path: Path,
+    split: Split,
+    name: str,
+    every: int,
+    seed: int,
+    largest: int = bounds.LARGEST,
 ) -> Images:
     try:
         layout = names.layout(found)
@@ -88,6 +94,6 @@ def _images(
             f"{path} has {parts[0].nbytes:,} bytes, more than the {largest:,} that are read to be divided: keep the test "
             "images in a file of their own, train/x.npy and test/x.npy"
         )
-    rows, note = divided(numbers and numbers[0], len(parts[0]), split, every=EVERY, seed=seed, name=str(path))
+    rows, note = divided(numbers and numbers[0], len(parts[0]), split, every=every, seed=seed, name=str(path))
     kept = numbers[0][rows] if numbers else None
     return Images(np.asarray(parts[0][rows]), kept, classes, split, name, notes=(*notes, note))

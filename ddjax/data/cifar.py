@@ -42,15 +42,15 @@ def cifar10(path: Path, split: Split = "train") -> Images:
     return Images(x, labels, CLASSES, split, path.resolve().name, flip=True)
 
 
-def records(path: Path, split: Split = "train", *, seed: int = 0) -> Images:
-    """A set from one file of records, one in ten of each class held out.
+def records(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0) -> Images:
+    """A set from one file of records, one in `every` of each class held out.
 
     Raises: ValueError for a file of another length, or labels that are not CIFAR-10's.
     """
     _require_records(path.stat().st_size, str(path), len(FILES["train"]) * RECORDS)
     x, labels = _images(path.read_bytes(), path)
     _warn(path, f"one file of {len(x):,} images")
-    rows, note = divided(labels, len(x), split, every=10, seed=seed, name=str(path))
+    rows, note = divided(labels, len(x), split, every=every, seed=seed, name=str(path))
     return Images(x[rows], labels[rows], CLASSES, split, path.stem, flip=True, notes=(note,))
 
 

@@ -108,11 +108,11 @@ def scan(
     files = splits.get(split) or splits[None]
     if not files.paths:
         raise ValueError(f"{path} has no {split} images that can be read")
-    if None in splits:
+    if None in splits and every:
         labels = files.labels if found.classes else None
         rows, note = divided(labels, len(files.paths), split, every=every, seed=seed, name=str(path))
         files = Files([files.paths[row] for row in rows], files.labels[rows])
-        notes += [note] if every else []
+        notes.append(note)
     kept = files.labels.astype(np.int32) if found.classes else None
     return Folder(tuple(files.paths), kept, found.classes, split, name, shape, size, notes=tuple(notes))
 

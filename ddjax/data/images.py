@@ -45,6 +45,8 @@ class Images:
     def __post_init__(self):
         if self.x.dtype != np.uint8 or self.x.ndim != 4 or 0 in self.x.shape:
             raise ValueError(f"{self.name}: images are uint8 [n, h, w, c], got {self.x.dtype} {list(self.x.shape)}")
+        if self.labels is None and self.classes:
+            raise ValueError(f"{self.name}: images without labels have no classes, got {len(self.classes)}")
         if self.labels is not None:
             require_labels(self.labels, len(self.x), len(self.classes), self.name)
 
@@ -122,6 +124,8 @@ def divided(
 
     Raises: ValueError where nothing would be left.
     """
+    if every < 2:
+        raise ValueError(f"one image in 2 or more can be held out, got every={every}")
     rows = held_out(np.zeros(n, int) if labels is None else labels, split, every=every, seed=seed)
     if not len(rows):
         raise ValueError(f"{name} has {n} images, too few to keep one in {every} for the test")

@@ -1,6 +1,7 @@
 """How the images of a run reach its training step: from the device, where they fit, or streamed through Grain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,40 @@ import numpy as np
 from ddjax import data
 from ddjax.data import Folder, Images, bounds
 from ddjax.types import Batch, Key
+from experiments.cli import UserError
 
 JUDGED = 10_000  # images of a streamed set that samples are compared with
 
 
+FLAGS = {  # what the library's messages advise, and how a command line says it
+    "or size=": "or --image-size",
+    "skip_unreadable=True": "--skip-unreadable",
+    "every=": "--hold-out ",
+}
+
+
+@contextmanager
+def in_flags() -> Iterator[None]:
+    """Errors of the library about a user's images, in the words of the command line."""
+    try:
+        yield
+    except ValueError as error:
+        told = str(error)
+        for word, flag in FLAGS.items():
+            told = told.replace(word, flag)
+        raise UserError(told) from None
+
+
 def load(settings: Any) -> tuple[Images | Folder, Images | Folder]:
     """Training and held-out images; folders that are larger than what may be resident stay on disk."""
-    of = {"size": settings.image_size, "largest": min(settings.resident * 2**20, bounds.LARGEST)}
-    train, test = (data.load(settings.data, split, **of) for split in ("train", "test"))
+    return splits(settings, min(settings.resident * 2**20, bounds.LARGEST))
+
+
+def splits(settings: Any, largest: int = bounds.LARGEST) -> tuple[Images | Folder, Images | Folder]:
+    """Both splits of --data, read as the settings say, folders of up to so many bytes at once."""
+    of = {"size": settings.image_size, "every": settings.hold_out, "skip_unreadable": settings.skip_unreadable}
+    with in_flags():
+        train, test = (data.load(settings.data, split, largest=largest, **of) for split in ("train", "test"))
     return train, test
 
 

@@ -15,6 +15,7 @@ from experiments.imaging.models import SCHEDULE
 
 Features = Callable[[Array], np.ndarray]  # images [n, h, w, c] in [-1, 1] -> [n, d]
 
+K = 5  # nearest neighbours of precision, recall, density and coverage
 CHUNK = 500  # samples drawn at a time: the bound on memory
 
 
@@ -115,5 +116,5 @@ def against_test(where: Space, fake: np.ndarray) -> dict[str, float]:
     """The distances of one space."""
     found = {"frechet": metrics.frechet_distance(where.test, fake)}
     found["kernel distance"] = float(metrics.kernel_distance(where.test, fake, jax.random.key(0)).mean)
-    found |= metrics.prdc(where.test, fake)._asdict()
+    found |= metrics.prdc(where.test, fake, k=K)._asdict()
     return {f"{name} {where.name}": value for name, value in found.items()}

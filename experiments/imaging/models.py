@@ -25,9 +25,16 @@ class Model(NamedTuple):
     denoiser: Denoiser
 
 
-def models(settings: Any, images: Images | Folder) -> Iterator[Model]:
+class Subject(NamedTuple):
+    """What a model must know of its images; a run keeps it with its settings, so that sampling needs no images."""
+
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]  # none without labels
+
+
+def models(settings: Any, images: Images | Folder | Subject) -> Iterator[Model]:
     """The models of a run on `images`."""
-    classes = 0 if images.labels is None else len(images.classes)
+    classes = len(images.classes)
     sampled = {
         "times": times.power(settings.time_exponent, base=times.stratified),
         "weight": {"uniform": weights.uniform, "sigmoid": weights.sigmoid(SCHEDULE, bias=settings.bias)}[

@@ -13,8 +13,8 @@ from ddjax import data, denoisers, paths
 from ddjax.data import Folder, Images
 from ddjax.types import Denoise, Params
 from experiments import jobs, runs
-from experiments.imaging import feeds, figures, judging, page, spaces
-from experiments.imaging.models import REGRESSION, SCHEDULE, Model, models, optimizer, parameters
+from experiments.imaging import checks, feeds, figures, judging, page, spaces
+from experiments.imaging.models import REGRESSION, SCHEDULE, Model, Subject, models, optimizer, parameters
 from experiments.numbers import Number, measured, table
 
 _SHOWN = 12  # images in a row of a grid
@@ -24,9 +24,12 @@ def run(config: Any) -> None:
     """Everything behind `experiments.images`."""
     began = time.monotonic()
     train, held_out = feeds.load(config)
+    checks.require_judgeable(train, held_out, config)
     found = list(models(config, train))
-    folder = runs.open_run("images", config, Path("runs/images") / config.preset)
-    print(f"{train.describe()}\n{held_out.describe()}\n{feeds.told(train, config)}")
+    subject = {"event_shape": list(train.shape), "classes": list(train.classes)}
+    folder = runs.open_run("images", config, Path("runs/images") / config.preset, facts=subject)
+    copies = checks.copies(train, held_out, config)
+    print("\n".join(filter(None, (train.describe(), held_out.describe(), feeds.told(train, config), copies))))
     print(f"{parameters(found[0]):,} parameters")
     params = {model.name: [fit(model, config, folder, train, seed) for seed in range(config.seeds)] for model in found}
     trained = time.monotonic()
@@ -40,7 +43,8 @@ def run(config: Any) -> None:
         "experiment": "images",
         "settings": folder.settings,
         "provenance": runs.provenance(),
-        "data": [train.describe(), held_out.describe(), seen.attribution],
+        "data": [train.describe(), held_out.describe(), seen.attribution, copies],
+        "classes": list(train.classes),
         "digest": {"train": train.digest, "test": held_out.digest},
         "parameters": {model.name: parameters(model) for model in found},
         "seconds": {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)},
@@ -67,19 +71,27 @@ def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
         name: of the checkpoint folder, for instance "ddm-beta-1-seed0"; None takes the first.
     Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
     """
-    train = data.load(settings.data, "train", size=getattr(settings, "image_size", None), largest=0)
+    train = subject_of(settings)
     found = {f"{slug(m.name)}-seed{seed}": m for m in models(settings, train) for seed in range(settings.seeds)}
     name, params = jobs.trained(path, {job: model.network for job, model in found.items()}, optimizer(settings), name)
 
     def denoise(params: Params) -> Denoise:
         def in_turns(key: Array, x_t: Array, t: Array) -> Array:
             n = x_t.shape[0]  # a symbol where the sampler is exported
-            labels = None if train.labels is None else jnp.arange(n, dtype=jnp.int32) % len(train.classes)
+            labels = jnp.arange(n, dtype=jnp.int32) % len(train.classes) if train.classes else None
             return found[name].denoiser(params, key, x_t, t, labels)
 
         return in_turns
 
-    return jobs.Trained(name, params, denoise, SCHEDULE, train.shape)
+    return jobs.Trained(name, params, denoise, SCHEDULE, train.shape, classes=train.classes)
+
+
+def subject_of(settings: Any) -> Subject:
+    """What a saved run keeps of its images, or, where it keeps nothing, what its images say."""
+    if hasattr(settings, "event_shape"):
+        return Subject(tuple(settings.event_shape), tuple(settings.classes))
+    train = data.load(settings.data, "train", size=getattr(settings, "image_size", None))
+    return Subject(train.shape, train.classes)
 
 
 def fit(model: Model, settings: Any, folder: runs.Run, train: Images | Folder, seed: int) -> Params:

@@ -20,10 +20,10 @@ STATISTICS = Path("runs/statistics")
 
 
 def of(train: Images, test: Images, inception: Path | None = None) -> judging.Judges:
-    """Pixels always; features and classes where the images have labels to learn them from; FID where weights are given."""
+    """Pixels always; features and classes where the images have several to learn them from; FID where weights are given."""
     found = [judging.space("pixels", judging.pixels, train, test)]
     classify = None
-    if train.labels is not None:
+    if len(train.classes) > 1:
         classifier = classifiers.trained(train, test)
         found.append(judging.space("features", classifier.features, train, test))
         classify = classifier.classes

@@ -12,7 +12,7 @@ from ddjax import flows, metrics, paths, samplers, times
 from ddjax.types import Denoise, Params
 from experiments import jobs, runs
 from experiments.moons import figures, judging, page
-from experiments.moons.models import SCHEDULE, Model, batches, labels_of, models, optimizer, sampler
+from experiments.moons.models import CLASSES, SCHEDULE, Model, batches, labels_of, models, optimizer, sampler
 from experiments.numbers import Number, measured, table
 
 _SHOWN = 2000  # points of a figure
@@ -70,7 +70,9 @@ def load(path: Path, settings: Any, name: str | None) -> jobs.Trained:
     def denoise(params: Params) -> Denoise:
         return lambda key, x_t, t: model.trained(params, key, x_t, t, labels_of(model, x_t.shape[0]))
 
-    return jobs.Trained(name, params, denoise, SCHEDULE, (2,), model.flow)
+    return jobs.Trained(
+        name, params, denoise, SCHEDULE, (2,), model.flow, tuple(map(str, range(CLASSES))) if model.labelled else ()
+    )
 
 
 def train(model: Model, settings: Any, folder: runs.Run, seed: int) -> Params:
