@@ -3,16 +3,19 @@
 import hashlib
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments import connections
 from experiments.cli import UserError
 
 _CHUNK = 2**18
-_TIMEOUT = 30.0  # seconds without a byte
+_ATTEMPTS = 100  # connections for one file, each of which brings it further
+_PATIENCE, _EXPECTED = 600.0, 20_000  # seconds for any file, and bytes a second that a large one takes at worst
 
 
 class Remote(NamedTuple):
@@ -28,25 +31,27 @@ def download(remote: Remote, base_url: str, folder: Path, update: Callable[[int]
     """Fetch `base_url/name` into the folder through `name.part`; nothing is done where the right file is already.
 
     A connection that breaks is taken up again with HTTP Range, as long as each one brings the file further; a later call
-    goes on from the .part file too.
+    goes on from the .part file too. Every byte that arrived is kept.
 
     Args:
         update: called with the bytes present so far.
-    Raises: UserError in one sentence: no network, an answer that is no file, no space, or another file than expected.
+    Raises: UserError in one sentence: no network, an answer that is no file or too slow, no space, or another file than
+        expected.
     """
     path, part = folder / remote.name, folder / (remote.name + ".part")
+    for place in (path, part):
+        if place.is_dir() or place.is_fifo():
+            raise UserError(f"cannot write {place}: it is a folder or a pipe")
     if path.is_file() and _is(path, remote):
         update(remote.size)
         return path
-    best = -1
+    pace = connections.Pace(_PATIENCE + remote.size / _EXPECTED, 2**20 + 10 * remote.size)
+    best, attempts = -1, 0
     while (present := part.stat().st_size if part.exists() else 0) != remote.size:
-        if present <= best:
-            raise UserError(
-                f"{base_url}: the connection ends after {present:,} of {remote.size:,} bytes of {remote.name}; "
-                "run again to go on from there"
-            )
-        best = present
-        _fetch(f"{base_url.rstrip('/')}/{remote.name}", part, remote, update)
+        if present <= best or attempts == _ATTEMPTS:
+            raise UserError(f"{base_url}: the connection ends after {_so_far(present, remote)}")
+        best, attempts = present, attempts + 1
+        _fetch(f"{base_url.rstrip('/')}/{remote.name}", part, remote, pace, update)
     if not _is(part, remote):
         part.unlink()
         raise UserError(f"{remote.name} from {base_url} has not the {remote.algorithm} {remote.checksum}: removed")
@@ -54,27 +59,50 @@ def download(remote: Remote, base_url: str, folder: Path, update: Callable[[int]
     return path
 
 
-def _fetch(url: str, part: Path, remote: Remote, update: Callable[[int], None]) -> None:
+def _so_far(present: int, remote: Remote) -> str:
+    return f"{present:,} of {remote.size:,} bytes of {remote.name}; run again to go on from there"
+
+
+def _fetch(url: str, part: Path, remote: Remote, pace: connections.Pace, update: Callable[[int], None]) -> None:
     """One connection: append what it brings to the .part file, from the start if the server knows no Range."""
     present = part.stat().st_size if part.exists() else 0
     if present > remote.size:
         present = 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={present}-"} if present else {})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-            goes_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {present}-")
-            if answer.status == 206 and not goes_on:
-                raise UserError(f"{url} answered with another part of the file than asked for")
-            start = present if goes_on else 0
-            if answer.length is not None and start + answer.length != remote.size:
-                raise UserError(f"{url} has {start + answer.length:,} bytes and not {remote.size:,}: another file")
-            _save(answer, part, remote, append=goes_on, update=update)
+        request = urllib.request.Request(url, headers={"Range": f"bytes={present}-"} if present else {})
+        with connections.opened(request, pace) as answer:
+            start = _start(answer, url, present, remote.size)
+            _save(answer, part, remote, append=start > 0, update=update)
     except urllib.error.HTTPError as error:
-        raise UserError(f"{url} answered {error.code} {error.reason}") from None
+        error.close()
+        raise UserError(f"{url} answered {error.code} {' '.join(str(error.reason).split())[:200]}") from None
     except urllib.error.URLError as error:
+        if isinstance(error.reason, TimeoutError | ConnectionResetError):
+            return  # broken on the way, as below
         raise UserError(f"cannot reach {url}: {getattr(error.reason, 'strerror', None) or error.reason}") from None
-    except (http.client.HTTPException, ConnectionError, TimeoutError):
+    except connections.GivenUp as slow:
+        present = part.stat().st_size if part.exists() else 0
+        raise UserError(f"{url} {slow}: given up after {_so_far(present, remote)}") from None
+    except ValueError as error:
+        raise UserError(f"cannot reach {url}: {error}") from None
+    except (http.client.HTTPException, OSError):
         return  # the caller sees how far it came
+
+
+def _start(answer: http.client.HTTPResponse, url: str, present: int, size: int) -> int:
+    """Where in the file the answer begins. Raises: UserError for an answer that is not this part of this file."""
+    start, whole = 0, answer.length
+    if answer.status == 206:
+        told = answer.headers.get("Content-Range", "")
+        found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", told.strip())
+        start, whole = present, int(found[3]) if found and found[3] != "*" else size
+        if not found or (whole == size and not present == int(found[1]) <= int(found[2]) < size):
+            raise UserError(f"{url} answered with another part of the file than asked for: {told[:80]!r}")
+    if whole not in (None, size):
+        encoding = answer.headers.get("Content-Encoding")
+        packed = f" (packed by {encoding[:20]!r})" if encoding else ""
+        raise UserError(f"{url} has {whole:,} bytes{packed} and not {size:,}: another file")
+    return start
 
 
 def _save(answer: http.client.HTTPResponse, part: Path, remote: Remote, *, append: bool, update: Callable) -> None:
@@ -82,17 +110,23 @@ def _save(answer: http.client.HTTPResponse, part: Path, remote: Remote, *, appen
     try:
         with open(part, "ab" if append else "wb") as file:
             # the size of the file itself is watched: no answer, however long, may fill the disk
-            while present <= remote.size and (piece := answer.read(_CHUNK)):
+            while present <= remote.size and (piece := _piece(answer)):
                 file.write(piece)
                 present = file.tell()
                 update(min(present, remote.size))
-    except (ConnectionError, TimeoutError):
-        raise
     except OSError as error:
         raise UserError(f"cannot write {part}: {error.strerror}; what has come is kept, run again to go on") from None
     if present > remote.size:
         part.unlink()
         raise UserError(f"{answer.url} is larger than the {remote.size:,} bytes of {remote.name}: removed")
+
+
+def _piece(answer: http.client.HTTPResponse) -> bytes:
+    """What arrived next; nothing at the end of the answer or of the connection, which its size tells apart."""
+    try:
+        return answer.read1(_CHUNK)
+    except (http.client.HTTPException, OSError):
+        return b""
 
 
 def _is(path: Path, remote: Remote) -> bool:
