@@ -1,119 +1,35 @@
 """Checkpoints that can be trusted: Orbax writes them in the background, a sha256 manifest tells whether they are intact.
 
 A step counts only with its manifest, written last. `restore` takes the newest intact step, renames damaged ones to
-`<step>.damaged` with a warning, and so never resumes from a flipped byte, a half-written step or a stray folder. Saved on
-any number of devices and processes, restored on any other: the shardings are those of the state that asks.
+`<step>.damaged` with a warning, and so never resumes from a flipped byte, a half-written step, one of another job or a
+stray folder; where steps are there but none is intact, it refuses. Saved on any number of devices and processes, restored
+on any other: the shardings are those of the state that asks.
 """
 
-import os
-import sys
-import threading
 import warnings
-from collections.abc import Callable
-from contextlib import closing, nullcontext, suppress
-from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
-from jaxtyping import Array
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from ddjax.training import lock, manifest
 from ddjax.training.packing import SHAPES, digest, pack, unpack
-from ddjax.training.state import TrainState
+from ddjax.training.state import TrainState, bare, require_finite
+from ddjax.training.writing import PLACE, Checkpoints
 from ddjax.types import Resumable
 
-_PLACE = "stream.json"  # in the folder of a step: the place of the stream that the next batch comes from
 
-
-class Checkpoints:
-    """An open folder of checkpoints, from `manager`: close it, or use it in a `with`. One run at a time can have it."""
-
-    def __init__(self, folder: Path, orbax: ocp.CheckpointManager, lock: TextIO | None, best: str | None):
-        self.folder, self.orbax, self.best = folder, orbax, best
-        self._lock, self._writer, self._error, self._failed = lock, None, None, False
-
-    def __enter__(self) -> "Checkpoints":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
-    def start(self, step: int, state: TrainState, metrics: dict[str, float], place: str | None) -> None:
-        """Begin to save a step: the state has been copied on return, and may be donated."""
-        stored = _stored(state)
-        kept = None if self.best is None else metrics  # a file less where nobody asks
-        save = partial(self.orbax.save, step, args=ocp.args.StandardSave(stored), metrics=kept, force=True)
-        if isinstance(stored, dict) and jax.process_count() == 1:  # vectors are a copy: Orbax's own part can wait, too
-            self._begin(step, place, save)
-            return
-        try:
-            save()
-        except Exception as error:
-            raise self._failure(step, error) from None
-        self._begin(step, place)
-
-    def wait(self) -> None:
-        """Return when the last save is complete. Raises: OSError if it failed, a full disk above all."""
-        if self._writer is not None:
-            self._writer.join()
-            self._writer = None
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-
-    def latest_step(self) -> int | None:
-        """The newest complete step."""
-        self.wait()
-        return self.orbax.latest_step()
-
-    def close(self) -> None:
-        """Complete the last save and let other runs have the folder. Raises: as `wait` does."""
-        try:
-            self.wait()
-        finally:  # where a save failed, Orbax tells it again when it closes
-            with (
-                closing(self._lock) if self._lock else nullcontext(),
-                suppress(Exception) if self._failed else nullcontext(),
-            ):
-                self.orbax.close()
-
-    def _begin(self, step: int, place: str | None, save: Callable[[], Any] | None = None) -> None:
-        def write() -> None:
-            if sys.platform == "linux":  # the last in line for a core, where a thread has a priority of its own
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-            try:
-                if save is not None:
-                    save()
-                self.orbax.wait_until_finished()
-                if jax.process_index() == 0:
-                    if place is not None:
-                        (self.folder / str(step) / _PLACE).write_text(place)
-                    manifest.write(self.folder / str(step))
-            except Exception as error:
-                self._error = self._failure(step, error)
-
-        self._writer = threading.Thread(target=write)
-        self._writer.start()
-
-    def _failure(self, step: int, error: Exception) -> OSError:
-        self._failed = True
-        full = "No space left" in str(error)
-        reason = "the disk is full: make room, then resume" if full else " ".join(str(error).split())[:300]
-        good = next((step for step in manifest.steps(self.folder) if manifest.intact(self.folder / str(step))), "none")
-        return OSError(f"cannot save step {step} in {self.folder}: {reason}; last good checkpoint: {good}")
-
-
-def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Checkpoints:
+def manager(folder: str | Path, *, keep: int = 2, best: str | None = None, job: str | None = None) -> Checkpoints:
     """Open `folder` for one run, which keeps the newest `keep` steps.
 
     Args:
         keep: at least 2, so that an intact one is left while the next is written.
         best: name of a metric; the step with its smallest value is kept as well.
+        job: whose checkpoints these are, written into each manifest: those of another job are not taken for them.
     Raises: ValueError for keep < 2; OSError for a folder that another run uses or that cannot be written.
     """
     if keep < 2:
@@ -135,7 +51,7 @@ def manager(folder: str | Path, *, keep: int = 2, best: str | None = None) -> Ch
         if held is not None:
             held.close()
         raise
-    return Checkpoints(folder, orbax, held, best)
+    return Checkpoints(folder, orbax, held, best, job)
 
 
 def save(
@@ -150,10 +66,11 @@ def save(
 
     Args:
         stream: that the batches come from: its place is kept with the state.
-    Raises: OSError if this save, or the one before, failed.
+    Raises: FloatingPointError for a state that is not finite; OSError if this save, or the one before, failed.
     """
     checkpoints.wait()
     step = int(state.step)
+    require_finite(state, checkpoints.last_good)
     if step not in checkpoints.orbax.all_steps():
         checkpoints.start(step, state, metrics or {}, None if stream is None else stream.get_state())
 
@@ -163,44 +80,47 @@ def restore(checkpoints: Checkpoints, like: TrainState, stream: Resumable | None
 
     Args:
         stream: that the batches come from: it is brought to the place that was kept with the state.
-    Raises: ValueError for a checkpoint of another model, optimizer or stream.
+    Raises: ValueError for a checkpoint of another model, optimizer or stream, and where none of several is intact.
     """
     checkpoints.wait()
-    folder = checkpoints.folder
+    folder, job = checkpoints.folder, checkpoints.job
     if jax.process_index() == 0:
-        for step in [step for step in manifest.steps(folder) if not manifest.intact(folder / str(step))]:
-            _warn(folder, step)
-            (folder / str(step)).rename(_unused(folder / f"{step}.damaged"))
+        _set_aside(folder, job)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices("damaged checkpoints set aside")
     checkpoints.orbax.reload()
-    step = checkpoints.orbax.latest_step()
-    if step is None:
+    left = manifest.steps(folder)
+    if not left:
         return None
-    state = _read(checkpoints.orbax, step, like)
-    _bring(stream, folder / str(step))
+    if not manifest.intact(folder / str(left[0]), job):
+        raise ValueError(f"no checkpoint is intact: {_told(folder, job)}; to start anew, remove {folder}")
+    state = _read(checkpoints.orbax, left[0], like)
+    _bring(stream, folder / str(left[0]))
     return state
 
 
-def restore_newest(folder: str | Path, like: TrainState) -> TrainState:
+def restore_newest(folder: str | Path, like: TrainState, *, job: str | None = None) -> TrainState:
     """The newest intact state under `folder`, read only: damaged steps are passed over with a warning and left in place.
 
     Raises: FileNotFoundError where no intact step exists; ValueError for a checkpoint of another model or optimizer.
     """
     folder = Path(folder).absolute()
-    for step in manifest.steps(folder):
-        if manifest.intact(folder / str(step)):
-            with _open(folder, create=False, read_only=True) as orbax:
-                return _read(orbax, step, like)
-        _warn(folder, step)
-    raise FileNotFoundError(f"no intact checkpoint under {folder}")
+    faults = {step: manifest.fault(folder / str(step), job) for step in manifest.steps(folder)}
+    good = next((step for step, fault in faults.items() if fault is None), None)
+    if good is None:
+        raise FileNotFoundError(f"no intact checkpoint under {folder}" + (f": {_told(folder, job)}" if faults else ""))
+    for step, fault in faults.items():
+        if step > good:
+            _warn(folder, step, fault, f"using step {good}")
+    with _open(folder, create=False, read_only=True) as orbax:
+        return _read(orbax, good, like)
 
 
-def restore_best(folder: str | Path, like: TrainState, *, metric: str) -> TrainState:
+def restore_best(folder: str | Path, like: TrainState, *, metric: str, job: str | None = None) -> TrainState:
     """The intact state whose `metric` was smallest when it was saved (`manager(best=metric)`), read only as above."""
     folder = Path(folder).absolute()
     with _open(folder, create=False, read_only=True) as orbax:
-        intact = [step for step in manifest.steps(folder) if manifest.intact(folder / str(step))]
+        intact = [step for step in manifest.steps(folder) if manifest.intact(folder / str(step), job)]
         values = {step: (orbax.metrics(step) or {}).get(metric) for step in intact}
         known = {step: value for step, value in values.items() if value is not None}
         if not known:
@@ -216,8 +136,26 @@ def _open(folder: Path, **options) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(folder, options=options, item_handlers=handler)
 
 
-def _warn(folder: Path, step: int) -> None:
-    warnings.warn(f"checkpoint {folder}/{step} is damaged or incomplete; using an earlier one", stacklevel=3)
+def _set_aside(folder: Path, job: str | None) -> None:
+    """Rename the steps that are not intact, where an intact one is left or nothing is lost with them."""
+    faults = {step: manifest.fault(folder / str(step), job) for step in manifest.steps(folder)}
+    good = next((step for step, fault in faults.items() if fault is None), None)
+    # the first save of a run that was killed in it leaves one step without a manifest
+    cut_short = list(faults.values()) == [manifest.INCOMPLETE] and not list(folder.glob("*.damaged*"))
+    if good is None and not cut_short:
+        return
+    for step, fault in faults.items():
+        if fault is not None:
+            _warn(folder, step, fault, "starting anew" if good is None else f"using step {good}")
+            (folder / str(step)).rename(_unused(folder / f"{step}.damaged"))
+
+
+def _warn(folder: Path, step: int, fault: str, instead: str) -> None:
+    warnings.warn(f"checkpoint {folder}/{step} {fault}; {instead}", stacklevel=4)
+
+
+def _told(folder: Path, job: str | None) -> str:
+    return ", ".join(f"{step} {manifest.fault(folder / str(step), job)}" for step in manifest.steps(folder))
 
 
 def _unused(path: Path) -> Path:
@@ -227,7 +165,7 @@ def _unused(path: Path) -> Path:
 
 def _bring(stream: Resumable | None, step: Path) -> None:
     """Bring a stream to the place kept in the folder of a step."""
-    place = (step / _PLACE).read_text() if (step / _PLACE).is_file() else None
+    place = (step / PLACE).read_text() if (step / PLACE).is_file() else None
     if (stream is None) != (place is None):
         there, here = ("a stream", "draws") if stream is None else ("draws", "a stream")
         raise ValueError(f"checkpoint {step} took its batches from {there}, this run takes them from {here}")
@@ -238,19 +176,8 @@ def _bring(stream: Resumable | None, step: Path) -> None:
         raise ValueError(f"checkpoint {step}: {error}") from None
 
 
-def _raw(state: TrainState) -> TrainState:
-    """The state with its key as plain integers, which Orbax stores."""
-    return state._replace(key=jax.random.key_data(state.key))
-
-
-def _stored(state: TrainState) -> dict[str, Array] | TrainState:
-    """What is written: a state that is whole on every device as a few vectors, one that is split as it is."""
-    raw = _raw(state)
-    return pack(raw) if all(leaf.is_fully_replicated for leaf in jax.tree.leaves(raw)) else raw
-
-
 def _read(orbax: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
-    raw, stored = _raw(like), orbax.item_metadata(step)
+    raw, stored = bare(like), orbax.item_metadata(step)
     packed = stored is not None and SHAPES in stored
     wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, _whole(raw) if packed else raw)
     if stored is None or _signature(stored) != _signature(wanted):
@@ -261,6 +188,8 @@ def _read(orbax: ocp.CheckpointManager, step: int, like: TrainState) -> TrainSta
             raise _another_model(orbax, step)
         shardings = jax.tree.map(lambda leaf: leaf.sharding, raw)
         found = jax.jit(lambda vectors: unpack(vectors, raw), out_shardings=shardings)(found)
+    if int(found.step) != step:
+        raise ValueError(f"checkpoint {orbax.directory}/{step} holds the state of step {int(found.step)}")
     return found._replace(key=jax.random.wrap_key_data(found.key, impl=jax.random.key_impl(like.key)))
 
 

@@ -1,10 +1,8 @@
 """The training loop: many steps per dispatch where that is faster, checkpoints, a stop on NaN and on signals."""
 
 import itertools
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -14,27 +12,21 @@ from jax.tree_util import Partial
 from ddjax.training import checkpoints as ckpt
 from ddjax.training.progress import progress
 from ddjax.training.sharding import agreed
-from ddjax.training.state import TrainState, TrainStep
+from ddjax.training.signals import Interrupted, noted
+from ddjax.training.sources import checked
+from ddjax.training.state import TrainState, TrainStep, require_finite
 from ddjax.types import Key, Resumable
 
-_STOPS = (signal.SIGTERM, signal.SIGUSR1)
+_MUST_BE_FINITE = {"loss": "the loss", "grad_norm": "the gradient norm"}
 
 Log = Callable[[int, dict[str, float]], None]
 Visit = Callable[[TrainState], None]
 
 
-class Interrupted(Exception):
-    """SIGTERM or SIGUSR1 arrived: the state of `step` has been saved where checkpoints are kept."""
-
-    def __init__(self, step: int, signum: int):
-        super().__init__(f"stopped by {signal.Signals(signum).name} at step {step}")
-        self.step, self.signum = step, signum
-
-
 def fit(
     state: TrainState,
     train_step: TrainStep,
-    batch: Callable[[Key], Any] | Resumable,
+    batch: Callable[[Key], Any] | Resumable | Iterator,
     *,
     steps: int,
     chunk: int = 100,
@@ -54,7 +46,8 @@ def fit(
     Args:
         state: consumed (its buffers are donated). batch: key -> batch, pure; a
             `jax.tree_util.Partial`, such as `data.batches` returns, brings its arrays as arguments. Or a stream, such as
-            `data.Stream`, at the place of `state`, to which `checkpoints.restore` has brought it.
+            `data.Stream`, at the place of `state`, to which `checkpoints.restore` has brought it. Or, without checkpoints,
+            any iterator.
         checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
         log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
@@ -62,22 +55,25 @@ def fit(
         label: of the progress display, None for silence.
         scanned: False dispatches each step by itself, for networks that `may_scan` refuses.
     Returns: the state at `steps`.
-    Raises: ValueError for a chunk or save_every that does not fit; FloatingPointError at the first loss that is not
-        finite, the last good checkpoint untouched; Interrupted after SIGTERM or SIGUSR1, the state saved; OSError when
-        a checkpoint cannot be written.
+    Raises: ValueError for a chunk, a save_every or a source of batches that does not fit; FloatingPointError at the first
+        loss or gradient norm that is not finite, and before a state that is not would be saved or returned, the last good
+        checkpoint untouched; Interrupted after SIGINT (Ctrl-C), SIGTERM or SIGUSR1, the state saved, in the last steps too;
+        OSError when a checkpoint cannot be written.
     """
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
 
     stream = batch if isinstance(batch, Resumable) else None
+    batches = checked(batch, state.keys()[0], kept=checkpoints is not None)
+    good = (lambda: "none") if checkpoints is None else checkpoints.last_good
     step = int(state.step)
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
-    with _signals() as stopped, display as update:
-        run, pending = _runner(train_step, batch, stopped, scanned), None
+    with noted(told=label is not None) as stopped, display as update:
+        run, pending = _runner(train_step, batches, stopped, scanned), None
 
         def report(first: int, stacked: dict[str, Any]) -> dict[str, float]:
             host = {name: np.asarray(values) for name, values in jax.device_get(stacked).items()}
-            _require_finite(host["loss"], first, checkpoints)
+            _require_finite(host, first, good)
             means = {name: float(values.mean()) for name, values in host.items()}
             last = first + len(host["loss"])
             update(last, means)
@@ -95,15 +91,17 @@ def fit(
             if step % save_every == 0 or step == steps or stop:
                 means = report(*pending)
                 pending = None
-                if checkpoints is not None:
+                if checkpoints is None:
+                    require_finite(state)
+                else:
                     ckpt.save(checkpoints, state, means, stream)
                 if visit:
                     visit(state)
             if step == steps or stop:
                 if checkpoints is not None:
                     checkpoints.wait()
-                if step < steps:
-                    raise Interrupted(step, stop)
+                if stop := agreed(stopped):  # one that came while saving, too
+                    raise Interrupted(step, stop, checkpoints is not None)
     return state
 
 
@@ -115,17 +113,16 @@ def may_scan(network: Any) -> bool:
     return not (network.convolutional and jax.default_backend() == "cpu")
 
 
-def _runner(train_step: TrainStep, batch: Any, stopped: list[int], scanned: bool) -> Callable:
-    """run(state, n) -> (state, metrics of n steps): a stream is dispatched, pure batches as told."""
-    if isinstance(batch, Resumable):
-        return _dispatch(train_step, batch, stopped)
+def _runner(train_step: TrainStep, batches: Partial | Iterator, stopped: list[int], scanned: bool) -> Callable:
+    """run(state, n) -> (state, metrics of n steps): an iterator is dispatched, pure batches as told."""
+    if not isinstance(batches, Partial):
+        return _dispatch(train_step, batches, stopped)
 
     def one(state: TrainState, draw: Partial):
         key_batch, _ = state.keys()
         return train_step(state, draw(key_batch))
 
-    draw = batch if isinstance(batch, Partial) else Partial(batch)  # an argument, so that its data are not compiled in
-    return _scan(one, draw) if scanned else _dispatch(one, itertools.repeat(draw), stopped)
+    return _scan(one, batches) if scanned else _dispatch(one, itertools.repeat(batches), stopped)
 
 
 def _scan(one: Callable, draw: Partial) -> Callable:
@@ -159,23 +156,11 @@ def _dispatch(one: Callable, given: Iterator, stopped: list[int]) -> Callable:
     return run
 
 
-def _require_finite(losses: np.ndarray, first: int, checkpoints: ckpt.Checkpoints | None) -> None:
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size:
-        kept = "none" if checkpoints is None else checkpoints.latest_step()
-        raise FloatingPointError(f"the loss is {losses[bad[0]]} at step {first + bad[0]}; last good checkpoint: {kept}")
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """A list that SIGTERM and SIGUSR1 join while the loop runs (in the main thread, where Python allows handlers)."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    previous = {signum: signal.signal(signum, lambda signum, _: received.append(signum)) for signum in _STOPS}
-    try:
-        yield received
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
+def _require_finite(metrics: dict[str, np.ndarray], first: int, good: Callable[[], str]) -> None:
+    bad = {name: np.flatnonzero(~np.isfinite(metrics[name])) for name in _MUST_BE_FINITE if name in metrics}
+    steps = [rows[0] for rows in bad.values() if rows.size]
+    if steps:
+        row = min(steps)
+        values = ((_MUST_BE_FINITE[name], metrics[name][row]) for name, rows in bad.items() if row in rows)
+        told = " and ".join(f"{name} is {value}" for name, value in values)
+        raise FloatingPointError(f"{told} at step {first + row}; last good checkpoint: {good()}")

@@ -5,10 +5,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Int
 
 from ddjax.types import Key, LossFn, Metrics, Params
+
+# what jax says when NumPy, or a list, gets a traced array
+NUMPY_ON_TRACERS = (jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError)
 
 
 class TrainState(NamedTuple):
@@ -32,6 +36,39 @@ class TrainState(NamedTuple):
         return key_batch, key_loss
 
 
+def bare(state: TrainState) -> TrainState:
+    """The state with its key as plain integers."""
+    return state._replace(key=jax.random.key_data(state.key))
+
+
+def require_finite(state: TrainState, good: Callable[[], str] = lambda: "none") -> None:
+    """Refuse a state that cannot be gone on from. A scalar of the optimizer may be infinite: some begin so.
+
+    Args:
+        good: tells the last good checkpoint.
+    Raises: FloatingPointError naming what is not finite.
+    """
+    names = ("parameters", "averaged parameters", "numbers of the optimizer")
+    found = np.asarray(_finite((state.params, state.ema, state.opt_state)))
+    if not found.all():
+        told = " and ".join(name for name, finite in zip(names, found, strict=True) if not finite)
+        raise FloatingPointError(
+            f"the {told} are not finite after step {int(state.step) - 1}; last good checkpoint: {good()}"
+        )
+
+
+@jax.jit
+def _finite(parts: tuple[Params, Params, Any]) -> Array:
+    def fine(leaf: Array, optimizer: bool) -> Array:
+        return (~jnp.isnan(leaf) if optimizer and leaf.ndim == 0 else jnp.isfinite(leaf)).all()
+
+    def whole(tree: Any, optimizer: bool) -> Array:
+        numbers = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+        return jnp.stack([jnp.array(True), *(fine(leaf, optimizer) for leaf in numbers)]).all()
+
+    return jnp.stack([whole(part, optimizer) for part, optimizer in zip(parts, (False, False, True), strict=True)])
+
+
 TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
@@ -48,16 +85,25 @@ def make_train_step(
         ema_decay: in [0, 1); 0 keeps the parameters themselves.
         accumulate: parts of a batch, at least 1; gradients and metrics are means over the parts, each with a key of its
             own, computed one after the other in the memory of one.
-    Returns: train_step(state, batch) -> (state, metrics), pure, to be jitted or scanned. Metrics: those of the loss, and
-        `grad_norm` before clipping.
-    Raises: ValueError for a decay outside [0, 1) or accumulate < 1; the step, for a batch that the parts do not divide.
+    Returns: train_step(state, batch) -> (state, metrics), pure, to be jitted or scanned. Metrics: those of loss_fn, `loss`
+        itself, and `grad_norm` before clipping.
+    Raises: ValueError for a decay outside [0, 1) or accumulate < 1; the step, for a batch that the parts do not divide or
+        a loss_fn that cannot be traced.
     """
     if accumulate < 1:
         raise ValueError(f"a batch has at least 1 part, got {accumulate=}")
     if not 0 <= ema_decay < 1:
         raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay=}")
 
-    gradient = jax.grad(loss_fn, has_aux=True)
+    def gradient(params: Params, key: Key, batch: Any) -> tuple[Params, Metrics]:
+        try:
+            (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(params, key, batch)
+        except NUMPY_ON_TRACERS as error:
+            raise ValueError("loss_fn gives traced arrays to NumPy: compute with jax.numpy instead") from error
+        if not isinstance(metrics, dict):
+            raise ValueError(f"loss_fn must return (scalar, dict of metrics), got metrics of {type(metrics)}")
+        return grads, metrics | {"loss": loss}
+
     if accumulate > 1:
         gradient = _accumulated(gradient, accumulate)
 
