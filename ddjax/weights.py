@@ -7,14 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.schedules import logsnr
-from ddjax.types import Scalar, Schedule
+from ddjax.types import Scalar, Schedule, precise
 
 Weight = Callable[[Scalar], Float[Array, ""]]
 
 
 def uniform(t: Scalar) -> Float[Array, ""]:
     """w(t) = 1: the default, and the better one for few steps (README, "What the weight does")."""
-    return jnp.ones_like(jnp.asarray(t, float))
+    return jnp.ones_like(precise(t))
 
 
 def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:

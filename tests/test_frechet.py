@@ -1,5 +1,7 @@
 """Frechet and kernel distances by closed forms and direct formulas; neighbours and the check of memory by what must hold."""
 
+from fractions import Fraction
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy.spatial.distance import cdist
 
 from ddjax import metrics
 from ddjax.metrics import neighbours
+from ddjax.metrics.memorisation import threshold
 
 GENERATOR = np.random.default_rng(0)
 X, Y = GENERATOR.gamma(1.5, size=(60, 4)), GENERATOR.normal(1.0, 1.5, size=(50, 4)) @ GENERATOR.normal(size=(4, 4))
@@ -60,9 +63,17 @@ def test_cached_statistics_are_computed_once_and_survive_damage(tmp_path):
     for damaged in (whole[:-40], b"", b"\x80\x04."):
         file.write_bytes(damaged)
         close(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).mean, X.mean(0), rtol=1e-12)
-    np.savez(file, mean=np.zeros(4), cov=np.zeros((3, 3)))
-    close(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).mean, X.mean(0), rtol=1e-12)
-    assert len(calls) == 5
+    foreign = [(np.zeros(4), np.zeros((3, 3))), (np.array(["a"]), np.array([["b"]])), (np.zeros(()), np.zeros(()))]
+    for mean, cov in foreign:
+        np.savez(file, mean=mean, cov=cov)
+        close(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).mean, X.mean(0), rtol=1e-12)
+    assert len(calls) == 7
+    generator = np.random.default_rng(0)
+    for _ in range(300):  # bytes that fell over, one at a time: the statistics, or a fresh start, and never an error
+        damaged = bytearray(whole)
+        damaged[generator.integers(len(damaged))] = generator.integers(256)
+        file.write_bytes(damaged)
+        assert np.isfinite(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).cov).all()
     with pytest.raises(ValueError, match="names have letters"):
         metrics.cached_statistics(tmp_path, "../x", points)
 
@@ -117,12 +128,12 @@ def test_balls_by_products_are_those_by_trees(k):
         close(metrics.prdc(real @ basis, fake @ basis, k=k), metrics.prdc(real, fake, k=k), rtol=1e-12)
     originals = np.random.default_rng(0).normal(size=(40, 24))
     assert metrics.prdc(np.repeat(originals, 6, 0), originals[:30], k=5).precision == 1
-    held, covered = neighbours.inside(X, np.full(60, np.inf), Y)
-    assert (held == 50).all() and covered.all()
+    held, within, covered = neighbours.inside(X, np.full(60, np.inf), Y)
+    assert (held == 50).all() and (within == 50).all() and covered.all()
 
 
 def test_memory_shows_and_its_absence_too():
-    """Fresh data have ratio 1, rank 1/2, copies .01; copies have 0, 1, 1; points far off have rank 0.
+    """Fresh data have ratio 1, rank 1/2, copies 0; copies have 0, 1, 1; points far off have rank 0.
 
     Fails for samples and held-out data exchanged, or distances to the samples.
     """
@@ -134,6 +145,70 @@ def test_memory_shows_and_its_absence_too():
     ratio, rank, copies = metrics.memorisation(fresh + 9, train, held_out)
     assert ratio > 3 and rank < 0.01 and copies == 0
     assert metrics.memorisation(held_out, train, held_out).rank == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("dimension", [2, 8, 100])
+def test_the_threshold_of_copies_is_the_nearest_hundredth_of_neighbours(dimension):
+    """Of uniform points on a torus, whose neighbours follow the Weibull law. Mutation: 4.815 off by a tenth."""
+    generator = np.random.default_rng(1)
+    distances = generator.weibull(dimension, 100_000)
+    share = np.mean(distances <= threshold(distances))
+    assert abs(share - 0.01) < 0.002
+
+
+@pytest.mark.parametrize("noise", [0, 1e-3])
+@pytest.mark.parametrize("repeated", [0.0, 0.02, 0.2])
+def test_copies_are_told_where_the_held_out_data_hold_copies_too(repeated, noise):
+    """A copier has copies 1, one that copies every other time 1/2, and a sampler of the same law, repetitions included, 0.
+
+    Mutations: the 1 % quantile as the threshold, < for <=, or the held-out share not taken away.
+    """
+    train, held_out, fresh = (GENERATOR.normal(size=(n, 8)) for n in (1000, 1000, 1000))
+    for points in (held_out, fresh):
+        count = int(repeated * 1000)
+        points[:count] = train[:count] + noise * GENERATOR.normal(size=(count, 8))
+    copied = train[GENERATOR.integers(1000, size=1000)] + noise * GENERATOR.normal(size=(1000, 8))
+    half = np.concatenate([copied[::2], fresh[::2]])
+    for samples, copies in ((copied, 1), (half, 0.5), (fresh, 0)):
+        assert metrics.memorisation(samples, train, held_out).copies == pytest.approx(copies, abs=0.03)
+
+
+def test_held_out_data_that_are_the_training_data_say_nothing():
+    """0 / 0 is NaN, and no warning."""
+    assert np.isnan(metrics.memorisation(X, X, X)[::2]).all()
+
+
+@pytest.mark.parametrize("offset", [0, 1e6])
+def test_kernel_distance_keeps_its_digits_far_from_the_origin(offset):
+    """Against exact fractions; the plain cube loses all digits at 1e6. Mutation: 2 f + p + q without its 2."""
+    x, y = np.round(X[:6], 2) + offset, np.round(Y[:5], 2) + offset
+
+    def k(a, b):
+        return (sum(Fraction(s) * Fraction(t) for s, t in zip(a, b, strict=True)) / 4 + 1) ** 3
+
+    within = [sum(k(a, b) for i, a in enumerate(z) for b in z[:i]) * 2 / (len(z) * (len(z) - 1)) for z in (x, y)]
+    wanted = sum(within) - 2 * sum(k(a, b) for a in x for b in y) / (len(x) * len(y))
+    close(metrics.kernel_distance(x, y, jax.random.key(0)).mean, float(wanted), rtol=1e-7)
+
+
+@pytest.mark.parametrize("offset", [0, 1e5])
+def test_float32_samples_far_from_the_origin(offset):
+    """Differences alone count, and in float64: equal sets, and the same numbers as at the origin (X, Y on a grid of 1/64).
+
+    Mutation: squares of float32 numbers.
+    """
+    x, y = (np.round(points * 64).astype(np.float32) / 64 for points in (X, Y))
+    close(
+        metrics.frechet_distance(x + np.float32(offset), y + np.float32(offset)),
+        metrics.frechet_distance(x, y),
+        rtol=1e-7,
+    )
+    for spread in (np.eye(4, dtype=np.float32), np.eye(4, 30, dtype=np.float32)):
+        a, b = x @ spread, y @ spread
+        moved = [points + np.float32(offset) for points in (a, b)]
+        close(metrics.prdc(*moved), metrics.prdc(a, b), rtol=1e-12)
+        close(metrics.nearest(*moved), metrics.nearest(a, b), rtol=1e-12)
+        close(metrics.memorisation(moved[0], moved[1], moved[0] + 1), metrics.memorisation(a, b, a + 1), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ X, Y = GENERATOR.gamma(1.5, size=(70, 3)), GENERATOR.normal(1.0, 1.5, size=(50, 
 
 
 def brute_prdc(real, fake, k):
-    """The definitions, point by point, with closed balls."""
+    """The definitions, point by point, with closed balls, and spheres shared out for the density."""
 
     def radius(points, i):
         return np.sort([np.linalg.norm(points[i] - other) for j, other in enumerate(points) if j != i])[k - 1]
@@ -28,7 +28,14 @@ def brute_prdc(real, fake, k):
     distance = np.array([[np.linalg.norm(a - b) for b in fake] for a in real])
     in_real = distance <= np.array(real_radii)[:, None] * (1 + 1e-12)
     in_fake = distance <= np.array(fake_radii)[None] * (1 + 1e-12)
-    density = in_real.sum(0).mean() / k
+    density = 0
+    for i in range(len(real)):
+        own = np.sort([np.linalg.norm(real[i] - other) / max(real_radii[i], 1e-300) for other in real])
+        from_fake = distance[i] / max(real_radii[i], 1e-300)
+        sphere = np.isclose(own, 1, rtol=1e-12) if real_radii[i] else own == 0
+        share = (k - ((own < 1) & ~sphere).sum()) / sphere.sum()
+        sphere = np.isclose(from_fake, 1, rtol=1e-12) if real_radii[i] else from_fake == 0
+        density += (((from_fake < 1) & ~sphere).sum() + share * sphere.sum()) / (k * len(fake))
     return in_real.any(0).mean(), in_fake.any(1).mean(), density, in_real.any(1).mean()
 
 
@@ -44,17 +51,34 @@ def brute_prdc(real, fake, k):
     ids=["skewed", "exchanged", "discrete", "lattice"],
 )
 def test_prdc_by_its_definition(real, fake, k):
-    """Fails for exchanged sets, the point counted as its own neighbour, k off by one, or open balls at ties."""
+    """Fails for exchanged sets, the point counted as its own neighbour, k off by one, open balls at ties, or whole spheres."""
     close(metrics.prdc(real, fake, k=k), brute_prdc(real, fake, k), rtol=1e-12)
 
 
-def test_equal_sets_cover_each_other_ties_and_copies_included():
-    """Precision, recall and coverage 1; the published comparison by < gives 0 for copies."""
+@pytest.mark.parametrize("dimension", [3, 30])
+def test_equal_sets_are_perfect_ties_and_copies_included(dimension):
+    """All four numbers 1, by trees and by products. Mutations: closed balls in the density (1.2), open ones (0 for copies)."""
+    spread = np.eye(3, dimension)
     for points in (X, np.round(X), np.repeat(X[:5], 8, 0)):
-        precision, recall, density, coverage = metrics.prdc(points, points, k=5)
-        assert (precision, recall, coverage) == (1, 1, 1)
-        assert density >= 1
-    assert metrics.prdc(X, X, k=5).density == pytest.approx(6 / 5)
+        close(metrics.prdc(points @ spread, points @ spread, k=5), (1, 1, 1, 1), rtol=1e-12)
+
+
+def test_density_is_one_at_a_discrete_truth():
+    """300 throws of a loaded die against 300 others, 1 by the law of total mass; closed balls say far more, open ones 0."""
+    throws = GENERATOR.choice(6, (2, 300, 1), p=np.array([1, 1, 2, 3, 4, 5]) / 16).astype(float)
+    assert metrics.prdc(*throws, k=5).density == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("dimension", [3, 30])
+def test_a_stray_point_far_away_changes_only_itself(dimension):
+    """1e9 away: as one imprecise point. Mutation: one bound on rounding for all pairs, within which all lie in all balls."""
+    spread = np.eye(3, dimension)
+    stray = np.concatenate([Y + 20, [[1e9, 0, 0]]]) @ spread
+    assert metrics.prdc(X @ spread, stray, k=5)[::2] == (0, 0)
+    whole, with_stray = (metrics.prdc(X @ spread, points @ spread, k=5) for points in (Y, np.r_[Y, [[1e9, 0, 0]]]))
+    close(with_stray.precision * 51, whole.precision * 50, rtol=1e-12)
+    close(with_stray.density * 51, whole.density * 50, rtol=1e-12)
+    assert with_stray.coverage == whole.coverage
 
 
 def test_coverage_and_density_at_the_truth():

@@ -96,6 +96,13 @@ def test_mistakes_are_told(unchecked, make, says):
         make()
 
 
-def test_a_rule_without_interaction_needs_one_draw():
-    """lam is that of the rule inside."""
-    assert scoring.Patched(Energy(2, 0)).lam == 0
+def test_rules_say_whether_they_need_pairs():
+    """As the rule inside does. Mutation: a lam that is a function is read as 0."""
+    for rule, pairs in (
+        (Energy(2, 0), False),
+        (Energy(), True),
+        (Energy(lam=lambda t: t), True),
+        (KernelRule(imq()), True),
+    ):
+        assert rule.pairs is scoring.Patched(rule).pairs is scoring.needs_pairs(rule) is pairs
+    assert not scoring.needs_pairs(lambda samples, observation, t: None)

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int, Real
 
-Points = Float[Array | np.ndarray, "_ ..."]
+Points = Real[Array | np.ndarray, "_ ..."]
 Labels = Int[Array | np.ndarray, " _"]
 
 
@@ -22,8 +22,8 @@ def per_class(
 ) -> list[Any]:
     """`metric(real, fake)` of the points of each class 0, 1, ..., classes - 1.
 
-    Raises: ValueError for labels that do not fit their points, a label outside the classes, or a class without points
-        in either sample.
+    Raises: ValueError for labels that are no integers or do not fit their points, a label outside the classes, or a class
+        without points in either sample.
     """
     real_parts = _parts(np.asarray(real), np.asarray(real_labels), classes, "real")
     fake_parts = _parts(np.asarray(fake), np.asarray(fake_labels), classes, "fake")
@@ -31,6 +31,8 @@ def per_class(
 
 
 def _parts(points: np.ndarray, labels: np.ndarray, classes: int, name: str) -> list[Array]:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{name} labels must be integers, got {labels.dtype=}")
     if labels.shape != points.shape[:1]:
         raise ValueError(f"need one label for each {name} point, got {points.shape=}, {labels.shape=}")
     if ((labels < 0) | (labels >= classes)).any():

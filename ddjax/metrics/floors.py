@@ -33,4 +33,5 @@ def floor(
         raise ValueError(f"a floor needs at least 2 repeats for its spread, got {repeats=}")
     keys = jax.random.split(key, (repeats, 2))
     values = [float(metric(sample(pair[0], n), sample(pair[1], n))) for pair in keys]
-    return Floor(float(np.mean(values)), float(np.std(values, ddof=1)))
+    with np.errstate(invalid="ignore"):  # a metric that is infinite has no spread: NaN
+        return Floor(float(np.mean(values)), float(np.std(values, ddof=1)))

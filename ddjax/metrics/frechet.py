@@ -10,13 +10,22 @@ References: Heusel et al., arXiv 1706.08500.
 
 import os
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float
+
+from ddjax.metrics.points import Points, on_host
+
+_DAMAGED = (
+    OSError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, NotImplementedError,
+    RuntimeError, SyntaxError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 class Statistics(NamedTuple):
@@ -26,28 +35,36 @@ class Statistics(NamedTuple):
     cov: Float[np.ndarray, "d d"]
 
     @classmethod
-    def of(cls, points: Float[Array | np.ndarray, "n d"]) -> "Statistics":
+    def of(cls, points: Points) -> "Statistics":
         """Those of points. Raises: ValueError for fewer than 2 points, or numbers that are not finite."""
-        points = np.asarray(points, np.float64)
-        if points.ndim != 2 or len(points) < 2 or not np.isfinite(points).all():
-            raise ValueError(f"need a sample [n, d] of at least 2 points of finite numbers, got {points.shape=}")
-        return cls(points.mean(0), np.atleast_2d(np.cov(points, rowvar=False)))
+        return _statistics(points=points)
 
 
-Sample = Float[Array | np.ndarray, "_ d"] | Statistics
+def _statistics(**named: Points) -> Statistics:
+    (name,), (points,) = named, on_host(**named)
+    if len(points) < 2:
+        raise ValueError(f"need a sample [n, d] of at least 2 points in {name}, got shape {points.shape}")
+    return Statistics(points.mean(0), np.atleast_2d(np.cov(points, rowvar=False)))
+
+
+Sample = Points | Statistics
 
 
 def frechet_distance(x: Sample, y: Sample) -> float:
     """Eq. (1), squared, between two samples [n, d], or their `Statistics`, or one of each.
 
-    Raises: ValueError as `Statistics.of`, and for different dimensions.
+    Raises: ValueError as `Statistics.of`, for statistics that are not finite, and for different dimensions.
     """
-    x, y = (sample if isinstance(sample, Statistics) else Statistics.of(sample) for sample in (x, y))
+    x = x if isinstance(x, Statistics) else _statistics(x=x)
+    y = y if isinstance(y, Statistics) else _statistics(y=y)
+    for name, statistics in (("x", x), ("y", y)):
+        if not all(np.isfinite(array).all() for array in statistics):
+            raise ValueError(f"need finite mean and covariance, got NaN or infinity in those of {name}")
     if x.mean.shape != y.mean.shape:
         raise ValueError(f"need samples of one dimension, got {x.mean.shape=}, {y.mean.shape=}")
     cross = np.linalg.svd(_root(x.cov) @ _root(y.cov), compute_uv=False).sum()
     distance = np.sum((x.mean - y.mean) ** 2) + np.trace(x.cov) + np.trace(y.cov) - 2 * cross
-    return float(max(distance, 0.0))
+    return float(np.maximum(distance, 0.0))  # the rounding of equal samples
 
 
 def _root(cov: np.ndarray) -> np.ndarray:
@@ -81,8 +98,8 @@ def cached_statistics(
 def _read(file: Path) -> Statistics | None:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            stored = Statistics(arrays["mean"], arrays["cov"])
-    except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile):
+            stored = Statistics(*(np.asarray(arrays[name], np.float64) for name in Statistics._fields))
+    except _DAMAGED:
         return None
-    whole = stored.cov.shape == 2 * stored.mean.shape and all(np.isfinite(array).all() for array in stored)
-    return stored if whole else None
+    whole = stored.mean.ndim == 1 and stored.cov.shape == 2 * stored.mean.shape
+    return stored if whole and all(np.isfinite(array).all() for array in stored) else None

@@ -10,27 +10,33 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Real
 
+from ddjax.metrics.points import on_device
 from ddjax.types import Scalar, known
 
 
-def kde_nll(real: Float[Array, "n d"], fake: Float[Array, "m d"], *, bandwidth: Scalar) -> Float[Array, ""]:
-    """Eq. (1), in nats for each point.
+def kde_nll(
+    real: Real[Array | np.ndarray, "n d"], fake: Real[Array | np.ndarray, "m d"], *, bandwidth: Scalar
+) -> Float[Array, ""]:
+    """Eq. (1), in nats for each point, in float32 or better; NaN for points that are not finite.
 
     Args:
         bandwidth: standard deviation of the kernel, in the units of the data.
-    Raises: ValueError for samples of different dimension, or a bandwidth that is not positive.
+    Raises: ValueError for samples of different dimension, or a bandwidth that is not positive and finite.
     """
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
         raise ValueError(f"need samples [n, d] and [m, d], got {real.shape=}, {fake.shape=}")
-    if known(bandwidth) and not bandwidth > 0:
-        raise ValueError(f"bandwidth must be positive, got {bandwidth=}")
-    return _kde_nll(real, fake, jnp.asarray(bandwidth, real.dtype))
+    if known(bandwidth) and not 0 < bandwidth < math.inf:
+        raise ValueError(f"bandwidth must be positive and finite, got {bandwidth=}")
+    return _kde_nll(real, fake, bandwidth)
 
 
 @jax.jit
-def _kde_nll(real: Float[Array, "n d"], fake: Float[Array, "m d"], bandwidth: Float[Array, ""]) -> Float[Array, ""]:
+def _kde_nll(real: Array | np.ndarray, fake: Array | np.ndarray, bandwidth: Scalar) -> Float[Array, ""]:
+    real, fake = on_device(real, fake)
+    bandwidth = jnp.asarray(bandwidth, real.dtype)
     m, d = fake.shape
     columns = fake.T  # points along the last axis, as in `mmd`
 

@@ -6,20 +6,20 @@ With B(z) the closed ball about z that reaches its k-th nearest neighbour within
     (2)  density   = mean number of B(real) around a fake point, over k
     (3)  coverage  = share of B(real) that hold a fake point
 
-The balls are closed, and ties inside: sets that are equal, or that repeat points, have precision, recall and coverage 1.
-(The published code compares by <, which gives 0 where a point has k copies of itself.)
+The balls of (1) and (3) are closed: sets that are equal, or that repeat points, have precision, recall and coverage 1.
+(The published code compares by <, which gives 0 where a point has k copies of itself.) In (2) a point on the sphere counts
+as the share of it that makes the ball hold k points of its own sample, the centre included. Without ties the share is 0,
+which is the published <, with mean 1 at the truth; with them too, a set has density 1 against itself.
 References: Kynkaanniemi et al., arXiv 1904.06991; Naeem et al., arXiv 2002.09797.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
 from scipy.spatial import cKDTree
 
 from ddjax.metrics import neighbours
-
-Points = Float[Array | np.ndarray, "_ d"]
+from ddjax.metrics.points import Points, on_host
 
 _TREE = 20  # dimensions beyond which products are faster than trees
 _TIE = 1e-9  # relative rounding of distances that are equal
@@ -39,35 +39,40 @@ def prdc(real: Points, fake: Points, *, k: int = 5) -> PRDC:
     """Precision, recall, density and coverage of `fake` against `real`, on the host, in float64.
 
     Hundredths of a second for 10,000 points in the plane, by k-d trees; some ten seconds in 128 dimensions, by products.
-    Raises: ValueError for samples of different dimension, k < 1, or no more than k points in a sample.
+    Raises: ValueError for samples of different dimension, numbers that are not finite, k < 1, or no more than k points in
+        a sample.
     """
-    real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
-    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
-        raise ValueError(f"need samples [n, d] and [m, d], got {real.shape=}, {fake.shape=}")
+    real, fake = on_host(real=real, fake=fake)
     if not 1 <= k < min(len(real), len(fake)):
         raise ValueError(f"k must be at least 1 and below both sizes, got {k=}, {len(real)=}, {len(fake)=}")
-    held, precise = _inside(real, _radii(real, k), fake)
-    _, recalled = _inside(fake, _radii(fake, k), real)
-    density = held.sum() / (k * len(fake))
+    balls, inside = (neighbours.balls, neighbours.inside) if real.shape[1] > _TREE else (_balls, _inside)
+    radii, shares = balls(real, k)
+    held, within, precise = inside(real, radii, fake)
+    _, _, recalled = inside(fake, balls(fake, k)[0], real)
+    density = (within + shares * (held - within)).sum() / (k * len(fake))
     return PRDC(float(precise.mean()), float(recalled.mean()), float(density), float((held > 0).mean()))
 
 
-def _radii(points: np.ndarray, k: int) -> np.ndarray:
-    """Distance to the k-th neighbour, the point itself left out."""
-    if points.shape[1] > _TREE:
-        return np.sqrt(neighbours.squared_radii(points, k))
-    return cKDTree(points).query(points, k + 1)[0][:, k] * (1 + _TIE)
-
-
-def _inside(centres: np.ndarray, radii: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many points each ball holds, and whether each point lies in some ball."""
-    if points.shape[1] > _TREE:
-        return neighbours.inside(centres, radii**2, points)
+def _balls(points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `neighbours.balls`, by a tree: radius, the point itself left out, and share of the sphere."""
     tree = cKDTree(points)
-    held, covered = np.zeros(len(centres), int), np.zeros(len(points), bool)
+    distances = tree.query(points, k + 1)[0]
+    radii, shares = distances[:, k], np.zeros(len(points))
+    opened = (distances < radii[:, None] * (1 - _TIE)).sum(1)
+    tied = opened < k
+    closed = tree.query_ball_point(points[tied], radii[tied] * (1 + _TIE), return_length=True)
+    shares[tied] = (k - opened[tied]) / (closed - opened[tied])
+    return radii, shares
+
+
+def _inside(centres: np.ndarray, radii: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `neighbours.inside`, by a tree."""
+    tree = cKDTree(points)
+    closed, covered = np.zeros(len(centres), int), np.zeros(len(points), bool)
     for start in range(0, len(centres), _ROWS):
         rows = slice(start, start + _ROWS)
-        found = tree.query_ball_point(centres[rows], radii[rows])
-        held[rows] = [len(inside) for inside in found]
+        found = tree.query_ball_point(centres[rows], radii[rows] * (1 + _TIE))
+        closed[rows] = [len(inside) for inside in found]
         covered[np.concatenate(found).astype(int)] = True
-    return held, covered
+    opened = tree.query_ball_point(centres, radii * (1 - _TIE), return_length=True)
+    return closed, np.where(radii == 0, 0, opened), covered

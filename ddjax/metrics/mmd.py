@@ -11,16 +11,20 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Real
 
 from ddjax import scoring
+from ddjax.metrics.points import on_device
 from ddjax.types import Scalar
 
 _ROWS = 64  # rows of a block: 64 x 50,000 distances are 13 MB
 
 
-@partial(jax.jit, static_argnames=("kernel", "estimator"))
-def _mmd(x: Array, y: Array, kernel: scoring.Kernel, estimator: str) -> Array:
+@partial(jax.jit, static_argnames="estimator")
+def _mmd(x: Array | np.ndarray, y: Array | np.ndarray, kernel: scoring.Kernel, estimator: str) -> Array:
+    x, y = on_device(x, y)
+
     def mean_rho(a: Array, b: Array) -> Array:
         columns = b.T  # points along the last axis: nine times faster than [m, d] on a CPU for small d
 
@@ -33,20 +37,21 @@ def _mmd(x: Array, y: Array, kernel: scoring.Kernel, estimator: str) -> Array:
         n = a.shape[0]
         return mean_rho(a, a) * (n / (n - 1) if estimator == "u" else 1.0)
 
-    return (2 * mean_rho(x, y) - within(x) - within(y)) / kernel.scale
+    return (2 * mean_rho(x, y) - within(x) - within(y)) / jnp.asarray(kernel.scale, x.dtype)
 
 
 def mmd(
-    x: Float[Array, "n d"],
-    y: Float[Array, "m d"],
+    x: Real[Array | np.ndarray, "n d"],
+    y: Real[Array | np.ndarray, "m d"],
     *,
     kernel: scoring.Kernel | None = None,
     estimator: Literal["u", "v"] = "u",
 ) -> Float[Array, ""]:
-    """MMD^2 (squared) between samples, eq. (1); the default kernel is `scoring.rbf(1.0)`.
+    """MMD^2 (squared) between samples, eq. (1), in float32 or better; NaN for points that are not finite.
 
     Args:
-        kernel: from `scoring`: rbf, imq, exponential (Laplace), energy.
+        kernel: from `scoring`: rbf (of bandwidth 1 by default), imq, exponential (Laplace), energy. Its numbers may be
+            arrays, as in `rbf(jnp.median(distances))`, and a new value compiles nothing anew.
         estimator: "u" is unbiased and may be negative; "v" includes the pairs of a point with itself and is >= 0.
     Raises: ValueError for samples of different dimension, fewer than 2 points, or an unknown estimator.
     """
@@ -58,7 +63,11 @@ def mmd(
 
 
 def energy_distance(
-    x: Float[Array, "n d"], y: Float[Array, "m d"], *, beta: Scalar = 1.0, estimator: Literal["u", "v"] = "u"
+    x: Real[Array | np.ndarray, "n d"],
+    y: Real[Array | np.ndarray, "m d"],
+    *,
+    beta: Scalar = 1.0,
+    estimator: Literal["u", "v"] = "u",
 ) -> Float[Array, ""]:
     """2 E||x - y||^beta - E||x - x'||^beta - E||y - y'||^beta: eq. (1) with the energy kernel. Raises: as `mmd`."""
     return mmd(x, y, kernel=scoring.energy(beta), estimator=estimator)

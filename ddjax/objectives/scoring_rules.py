@@ -42,7 +42,7 @@ def distributional(
         unweighted means `confinement` and `interaction`.
     Raises: ValueError for a population too small for the rule.
     """
-    if size < 1 or (size < 2 and getattr(score, "lam", 0) != 0):
+    if size < 1 or (size < 2 and scoring.needs_pairs(score)):
         raise ValueError(f"population size must be at least 2 when lam > 0, got {size=} with {score}")
 
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:

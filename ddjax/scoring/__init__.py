@@ -3,12 +3,13 @@
 from ddjax.scoring.estimators import almost_fair, banded, biased, fair, paired
 from ddjax.scoring.kernels import Kernel, energy, exponential, imq, rbf, safe_power
 from ddjax.scoring.patches import Patched
-from ddjax.scoring.rules import Energy, KernelRule, Rule, Terms, crps, energy_score, kernel_score
+from ddjax.scoring.rules import Energy, KernelRule, Pairing, Rule, Terms, crps, energy_score, kernel_score, needs_pairs
 
 __all__ = [
     "Energy",
     "Kernel",
     "KernelRule",
+    "Pairing",
     "Patched",
     "Rule",
     "Terms",
@@ -22,6 +23,7 @@ __all__ = [
     "fair",
     "imq",
     "kernel_score",
+    "needs_pairs",
     "paired",
     "rbf",
     "safe_power",

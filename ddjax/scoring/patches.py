@@ -8,13 +8,13 @@ References: Pacchiardi et al., arXiv 2112.08217, score spatial forecasts by patc
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Real
 
-from ddjax.scoring.rules import Rule, Terms
+from ddjax.scoring.rules import Rule, Terms, needs_pairs
 from ddjax.types import Scalar
 
 
@@ -33,14 +33,14 @@ class Patched:
             raise ValueError(f"a patch has at least 1 pixel along its side, got size={self.size}")
 
     @property
-    def lam(self) -> Any:
-        """That of the rule: whether a second draw is needed."""
-        return getattr(self.rule, "lam", 0)
+    def pairs(self) -> bool:
+        """Whether two draws are needed: as the rule does."""
+        return needs_pairs(self.rule)
 
     def __call__(
         self,
-        samples: Float[Array, "m height width channels"],
-        observation: Float[Array, "height width channels"],
+        samples: Real[Array | np.ndarray, "m height width channels"],
+        observation: Real[Array | np.ndarray, "height width channels"],
         t: Scalar = 0.0,
     ) -> Terms:
         """Terms of one example at time t: sums of those of the whole and the means of those of the patches."""
@@ -50,7 +50,9 @@ class Patched:
         return jax.tree.map(lambda whole, patches: whole + jnp.mean(patches), whole, of_patches)
 
 
-def windows(images: Float[Array, "*n height width channels"], size: int) -> Float[Array, "*n patches values"]:
+def windows(
+    images: Real[Array | np.ndarray, "*n height width channels"], size: int
+) -> Real[Array, "*n patches values"]:
     """All size x size windows, overlapping, row by row; each as the vector of its values.
 
     Raises: ValueError for what is not an image of at least size x size pixels.

@@ -10,22 +10,26 @@ Energy rule: rho = ||.||^beta, 0 < beta <= 2. Kernel rule: rho = scale (k(0) - k
 beta < 2, k characteristic); beta = 2, lam = 0 is the squared error. Everything is for ONE example: samples [m, *event].
 
 `mean_{j != j'}` in (3) already divides by m (m - 1). Differences are taken directly and in float32 or better: Gram
-matrices lose all digits near coincident draws.
+matrices lose all digits near coincident draws. A draw or an observation that is not finite makes the score NaN.
 
 References: Gneiting and Raftery, JASA 102 (2007), section 5; De Bortoli et al., arXiv 2502.02483, eq. (8)-(14).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Real
 
-from ddjax.scoring.estimators import Draws, Estimator, estimator_of
+from ddjax.scoring.estimators import Estimator, estimator_of
 from ddjax.scoring.kernels import Kernel, energy
-from ddjax.types import Scalar, known
+from ddjax.types import Scalar, known, nan_unless_finite, precise
 
+Draws = Real[Array | np.ndarray, "m *event"]
+Observation = Real[Array | np.ndarray, "*event"]
 Scope = Literal["event", "position", "element"]
 
 
@@ -38,6 +42,20 @@ class Terms(NamedTuple):
 
 
 Rule = Callable[[Array, Array, Scalar], Terms]  # (samples [m, *event], observation [*event], t) -> Terms
+
+
+@runtime_checkable
+class Pairing(Protocol):
+    """A rule that says whether it compares draws with each other."""
+
+    @property
+    def pairs(self) -> bool:
+        """Whether two draws are needed."""
+
+
+def needs_pairs(rule: Rule) -> bool:
+    """Whether a rule needs two draws, by its own word; a plain function has none and is taken to need one."""
+    return isinstance(rule, Pairing) and rule.pairs
 
 
 def _reduced(kernel: Kernel, scope: Scope, event_rank: int) -> Callable[[Array], Array]:
@@ -58,21 +76,27 @@ def _terms(samples: Draws, observation: Array, kernel: Kernel, lam: Scalar, esti
     m, event = samples.shape[0], samples.shape[1:]
     if event != observation.shape:
         raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
-    without_interaction = known(lam) and lam == 0
-    if m < 2 and not without_interaction:
+    _check_lam(lam)
+    pairs = _pairs(lam)
+    if m < 2 and pairs:
         raise ValueError(f"a population of at least 2 is needed for lam > 0, got {m} draw and {lam=}")
-    samples = samples.astype(samples.dtype if samples.dtype == jnp.float64 else jnp.float32)
+    samples = precise(samples)
     rho = _reduced(kernel, scope, len(event))
-    confinement = jnp.mean(rho(samples - observation[None].astype(samples.dtype)))
-    interaction = jnp.zeros_like(confinement) if without_interaction else estimator_of(estimator)(samples, rho)
-    return Terms(confinement - lam / 2 * interaction, confinement, interaction)
+    differences = nan_unless_finite(samples - precise(observation)[None].astype(samples.dtype))
+    confinement = jnp.mean(rho(differences))
+    interaction = estimator_of(estimator)(samples, rho) if pairs else jnp.zeros_like(confinement)
+    return Terms(confinement - jnp.asarray(lam, samples.dtype) / 2 * interaction, confinement, interaction)
+
+
+def _pairs(lam) -> bool:
+    return callable(lam) or not known(lam) or lam != 0
 
 
 @dataclass(frozen=True)
 class Energy:
     """The energy rule as a value: `rule(samples, observation, t) -> Terms`, beta and lam constant or functions of t.
 
-    Raises: ValueError for a constant beta outside (0, 2] or a negative constant lam.
+    Raises: ValueError for a constant beta outside (0, 2], or a constant lam that is negative or infinite.
     """
 
     beta: Scalar | Callable[[Array], Array] = 1.0
@@ -85,7 +109,12 @@ class Energy:
             energy(self.beta)
         _check_rule(self)
 
-    def __call__(self, samples: Draws, observation: Float[Array, "*event"], t: Scalar = 0.0) -> Terms:
+    @property
+    def pairs(self) -> bool:
+        """Whether two draws are needed: unless lam = 0."""
+        return _pairs(self.lam)
+
+    def __call__(self, samples: Draws, observation: Observation, t: Scalar = 0.0) -> Terms:
         """Terms of one example at time t."""
         kernel = energy(_at(self.beta, t))
         return _terms(samples, observation, kernel, _at(self.lam, t), self.estimator, self.scope)
@@ -95,7 +124,7 @@ class Energy:
 class KernelRule:
     """A kernel rule as a value: `rule(samples, observation, t) -> Terms`, with lam constant or a function of t.
 
-    Raises: ValueError for a negative constant lam.
+    Raises: ValueError for a constant lam that is negative or infinite.
     """
 
     kernel: Kernel
@@ -106,24 +135,34 @@ class KernelRule:
     def __post_init__(self):
         _check_rule(self)
 
-    def __call__(self, samples: Draws, observation: Float[Array, "*event"], t: Scalar = 0.0) -> Terms:
+    @property
+    def pairs(self) -> bool:
+        """Whether two draws are needed: unless lam = 0."""
+        return _pairs(self.lam)
+
+    def __call__(self, samples: Draws, observation: Observation, t: Scalar = 0.0) -> Terms:
         """Terms of one example at time t."""
         return _terms(samples, observation, self.kernel, _at(self.lam, t), self.estimator, self.scope)
 
 
 def _check_rule(rule: Energy | KernelRule) -> None:
     estimator_of(rule.estimator)
-    if not callable(rule.lam) and known(rule.lam) and not rule.lam >= 0:
-        raise ValueError(f"lam must not be negative, got {rule.lam=}")
+    if not callable(rule.lam):
+        _check_lam(rule.lam)
+
+
+def _check_lam(lam) -> None:
+    if known(lam) and not 0 <= lam < math.inf:
+        raise ValueError(f"lam must not be negative or infinite, got {lam=}")
 
 
 def _at(value: Scalar | Callable[[Array], Array], t: Scalar) -> Scalar:
-    return value(jnp.asarray(t, float)) if callable(value) else value
+    return value(precise(t)) if callable(value) else value
 
 
 def energy_score(
     samples: Draws,
-    observation: Float[Array, "*event"],
+    observation: Observation,
     *,
     beta: Scalar = 1.0,
     lam: Scalar = 1.0,
@@ -146,7 +185,7 @@ def energy_score(
 
 def kernel_score(
     samples: Draws,
-    observation: Float[Array, "*event"],
+    observation: Observation,
     *,
     kernel: Kernel,
     lam: Scalar = 1.0,
@@ -160,9 +199,7 @@ def kernel_score(
     return _terms(samples, observation, kernel, lam, estimator, scope).score
 
 
-def crps(
-    samples: Draws, observation: Float[Array, "*event"], *, estimator: str | Estimator = "fair"
-) -> Float[Array, ""]:
+def crps(samples: Draws, observation: Observation, *, estimator: str | Estimator = "fair") -> Float[Array, ""]:
     """Continuous ranked probability score, the mean over elements of E|x - y| - E|x - x'| / 2.
 
     References: Gneiting and Raftery, JASA 102 (2007), eq. (21).

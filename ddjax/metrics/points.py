@@ -1,0 +1,33 @@
+"""The doors of samples: onto the device, and onto the host. No number gets in that could make a good figure of a broken sample."""
+
+import numpy as np
+from jaxtyping import Array, Float, Real
+
+from ddjax.types import nan_unless_finite, precise
+
+Points = Real[Array | np.ndarray, "_ d"]
+
+_LARGEST = 1e150  # whose square is still a number
+
+
+def on_device(*samples: Points) -> list[Float[Array, "_ d"]]:
+    """Samples in float32, or float64 where they are; what is not finite becomes NaN, and so will the figure."""
+    return [nan_unless_finite(precise(points)) for points in samples]
+
+
+def on_host(**samples: Points) -> list[Float[np.ndarray, "_ d"]]:
+    """Samples [n, d], [m, d], ... by their names, in float64.
+
+    Raises: ValueError for other shapes, or numbers that are not finite or beyond 1e150, saying in which sample.
+    """
+    arrays = {name: np.asarray(points, np.float64) for name, points in samples.items()}
+    shapes = {name: points.shape for name, points in arrays.items()}
+    if any(len(shape) != 2 for shape in shapes.values()) or len({shape[1] for shape in shapes.values()}) > 1:
+        raise ValueError(f"need samples {' and '.join(shapes)}, each [number, d], of one d, got shapes {shapes}")
+    for name, points in arrays.items():
+        bad = int((~(np.abs(points) < _LARGEST)).any(1).sum())
+        if bad:
+            raise ValueError(
+                f"need finite numbers, got {bad} of the {len(points)} points in {name} with NaN or infinity"
+            )
+    return list(arrays.values())
