@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 Key = PRNGKeyArray
 Keys = jaxtyping.Key[Array, " size"]
-Scalar = float | int | Float[Array | np.ndarray, ""]
+Scalar = float | int | np.floating | np.integer | Float[Array | np.ndarray, ""]
 Params = PyTree
 Metrics = dict[str, Float[Array, ""]]
 Schedule = Callable[[Scalar], Any]
@@ -80,7 +80,7 @@ def known(*values: Any) -> bool:
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
 
 
-def precise(array: Shaped[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
+def precise(array: Shaped[Array | np.ndarray, "*shape"] | Scalar) -> Float[Array, "*shape"]:
     """The array in float32, pixels and half precision included, whose sums and differences would wrap or be rounded away.
 
     float64 stays. Raises: ValueError for what is not real numbers.

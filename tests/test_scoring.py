@@ -8,7 +8,8 @@ import scoringrules
 from numpy.testing import assert_allclose as close
 from scipy import optimize, stats
 
-from ddjax import scoring
+from ddjax import metrics, scoring
+from ddjax.metrics.mmd import _mmd
 from ddjax.scoring import Energy, KernelRule, crps, energy, energy_score, exponential, imq, kernel_score, rbf
 
 # each kernel beside scale * (k(0) - k), written plainly in terms of the distance r
@@ -256,6 +257,10 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
         (lambda: imq(0.0), "c must be positive"),
         (lambda: rbf(-1.0), "bandwidth must be positive"),
         (lambda: exponential(float("nan")), "bandwidth must be positive"),
+        (lambda: rbf(float("inf")), "positive and finite"),
+        (lambda: rbf(jnp.ones(3)), "bandwidth must be one number"),
+        (lambda: Energy(lam=float("inf")), "negative or infinite"),
+        (lambda: energy_score(TWO, THREE, lam=-1.0), "lam must not be negative"),
         (lambda: scoring.banded(0), "width at least 1"),
         (lambda: scoring.almost_fair(1.1), "fairness must lie"),
     ],
@@ -269,3 +274,51 @@ def test_whole_numbers_are_numbers():
     """beta = 2, lam = 0 as people write them. Mutation: an annotation that wants floats."""
     rule = scoring.Energy(beta=2, lam=0)
     assert float(rule(jnp.array([[1.0, 2.0]]), jnp.array([0.0, 0.0])).score) == 5.0
+
+
+def pairwise(x, y):
+    """Distances by differences."""
+    return jnp.sqrt(jnp.sum((x[:, None] - y[None]) ** 2, -1))
+
+
+def test_the_median_heuristic_and_other_numbers_that_are_arrays():
+    """The value of the plain number; one compilation for all values, inside jit and out; a gradient in the number.
+
+    Mutations: the kernel static, its scale left as a Python number, beta = 2 taken for a constant.
+    """
+    x, y = (jax.random.normal(jax.random.key(i), (20, 2)) + i for i in range(2))
+    for make, value in {rbf: 1.3, imq: 0.7, exponential: 0.6, energy: 1.5}.items():
+        traced = jax.jit(jax.value_and_grad(lambda number, make=make: metrics.mmd(x, y, kernel=make(number))))
+        (found, slope), (above, _), (below, _) = (traced(value + h) for h in (0, 0.01, -0.01))
+        assert traced._cache_size() == 1
+        close(found, metrics.mmd(x, y, kernel=make(value)), rtol=1e-5)
+        close(slope, (above - below) / 0.02, rtol=2e-2)
+        close(metrics.mmd(x, y, kernel=make(np.float32(value))), found, rtol=1e-5)
+    half = jnp.bfloat16(1.3)
+    close(metrics.mmd(x, y, kernel=rbf(half)), metrics.mmd(x, y, kernel=rbf(float(half))), rtol=1e-5)
+    median = jax.jit(lambda x, y: metrics.mmd(x, y, kernel=rbf(jnp.median(pairwise(x, y)))))
+    close(median(x, y), metrics.mmd(x, y, kernel=rbf(float(jnp.median(pairwise(x, y))))), rtol=1e-5)
+    assert np.isfinite(jax.grad(median)(x, y)).all()
+    before = _mmd._cache_size()
+    for bandwidth in (0.2, 0.9, 4.5):
+        metrics.mmd(x, y, kernel=rbf(bandwidth))
+        metrics.energy_distance(x, y, beta=bandwidth / 4)
+    assert _mmd._cache_size() <= before + 2
+
+
+def test_a_traced_beta_of_two_is_the_square():
+    """And its gradient in the draws; a constant 2 has the second derivative of the square too, also at 0."""
+    samples, observation = (jnp.asarray(x, jnp.float32) for x in image_draws(4, (3,)))
+    rule = lambda x, beta: energy_score(x, observation, beta=beta)  # noqa: E731
+    close(jax.jit(rule)(samples, 2.0), rule(samples, 2.0), rtol=1e-6)
+    close(jax.jit(jax.grad(rule))(samples, 2.0), jax.grad(rule)(samples, 2.0), rtol=1e-5)
+    for beta in (2, 2.0, jnp.float32(2)):
+        assert jax.hessian(lambda x, beta=beta: energy(beta).rho(jnp.sum(x**2)))(jnp.zeros(1)) == 2
+
+
+def test_kernels_are_values_and_trees_of_their_numbers():
+    """Equal and hashed alike for plain numbers. Mutation: the profile a leaf."""
+    for make in (lambda: rbf(2.0), lambda: imq(), lambda: exponential(0.5), lambda: energy(0.5)):
+        assert make() == make() and hash(make()) == hash(make())
+        assert jax.tree.leaves(make()) == [make().width, make().scale]
+    assert repr(rbf(2.0)).endswith("width=2.0, scale=8.0)")

@@ -11,8 +11,10 @@ _LARGEST = 1e150  # whose square is still a number
 
 
 def on_device(*samples: Points) -> list[Float[Array, "_ d"]]:
-    """Samples in float32, or float64 where they are; what is not finite becomes NaN, and so will the figure."""
-    return [nan_unless_finite(precise(points)) for points in samples]
+    """Samples in float32, or float64 where one is; what is not finite becomes NaN, and so will the figure."""
+    arrays = [precise(points) for points in samples]
+    widest = max((points.dtype for points in arrays), key=lambda dtype: dtype.itemsize)
+    return [nan_unless_finite(points.astype(widest)) for points in arrays]
 
 
 def on_host(**samples: Points) -> list[Float[np.ndarray, "_ d"]]:

@@ -89,7 +89,7 @@ def _terms(samples: Draws, observation: Array, kernel: Kernel, lam: Scalar, esti
 
 
 def _pairs(lam) -> bool:
-    return callable(lam) or not known(lam) or lam != 0
+    return bool(callable(lam) or not known(lam) or lam != 0)
 
 
 @dataclass(frozen=True)
