@@ -3,18 +3,23 @@
 Nothing here imports jax, so that `--help` answers at once.
 """
 
+import contextlib
 import dataclasses
 import difflib
+import inspect
+import io
+import itertools
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from experiments import documents
+from experiments import documents, settings
+from experiments.settings import UserError
 
 Config = TypeVar("Config")
 Presets = dict[str, dict[str, Any]]
@@ -22,12 +27,11 @@ Presets = dict[str, dict[str, Any]]
 TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after SIGUSR1 it is 128 + 10
 LOST = 4  # exit code when another process of the run is gone
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
+# what tyro and Python say of a word that is no number
+_NO_NUMBER = re.compile(r"Error parsing --([\w-]+): .*?[:m] \[?('[^\]]*')")
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 # how errors of communication between processes begin, whatever their Python class
 _STATUS = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
-
-
-class UserError(Exception):
-    """A mistake of the user, told in one sentence."""
 
 
 def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets | None = None) -> None:
@@ -57,19 +61,10 @@ def _one_of_several() -> bool:
 
 
 def _fail(error: Any, code: int) -> None:
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
     if _one_of_several():
         os._exit(code)  # an orderly exit would wait for the others
     raise SystemExit(code)
-
-
-def require_at_least(config: Any, least: int, *names: str) -> None:
-    """Raises: UserError for a setting, or a value among several, below `least`."""
-    for name in names:
-        value = getattr(config, name)
-        for number in value if isinstance(value, tuple) else (value,):
-            if number < least:
-                raise UserError(f"--{name.replace('_', '-')} must be at least {least}, got {number}")
 
 
 def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = None) -> Config:
@@ -77,24 +72,86 @@ def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = 
 
     Args:
         presets: words of the command line and the settings they stand for: `{"full": {...}, "preset digits": {...}}`.
-    Raises: UserError for an unknown flag or key, naming the nearest valid one, or a file that cannot be read.
+    Raises: UserError for an unknown flag or key, naming the nearest valid one, a flag given twice or without its value, a
+        file that cannot be read, or a value that its setting cannot have.
     """
-    names = [field.name for field in dataclasses.fields(make)]
-    for word in argv:
-        if word.startswith("--"):
-            _require_known(word[2:].partition("=")[0].removeprefix("no-").replace("-", "_"), [*names, "help"], word)
+    kinds = settings.kinds(make)
+    switches = {name: kind is bool for name, kind in kinds.items()}
     defaults = {field.name: field.default for field in dataclasses.fields(make)}
+    _require_each_once(argv, switches)
     file = _value_of("--config", argv)
-    filed = _words(_read(Path(file), defaults)) if file is not None else []
-    words: list[str] = []
-    given = f"{' '.join([*filed, *argv])} ".replace("=", " ")
-    for flag, preset in (presets or {}).items():
-        if f"--{flag} " in given:
-            words += _words(preset)
-    words += filed
-    argv = _spelled_out(argv, defaults)
-    program = sys.modules[make.__module__].__spec__.name
-    return tyro.cli(make, args=[*words, *argv], prog=f"python -m {program}")
+    filed = [] if file is None else _words(_read(Path(file), defaults))
+    _require_each_once(filed, switches)
+    words = [*filed, *argv]
+    given = _given(words)
+    for flag, preset in reversed((presets or {}).items()):
+        name, _, value = flag.partition(" ")
+        if name in given and value in ("", given[name]):
+            words = [*_words(preset), *words]
+    parsed = _constructed(make, kinds, defaults, _spelled_out(words, defaults))
+    settings.check(parsed)
+    return parsed
+
+
+def _require_each_once(argv: Sequence[str], switches: dict[str, bool]) -> None:
+    """Raises: UserError for words that are not text, unknown flags, flags given twice, and values where none belong."""
+    seen: list[str] = ["the command line"]
+    for word in argv:
+        if any("\udc80" <= character <= "\udcff" for character in word):  # how Python keeps bytes that are not text
+            raise UserError(f"the command line must be UTF-8, got {word!a}")
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "=", word)
+        if equals and not value.strip():
+            raise UserError(f"{flag or seen[-1]} needs a value, got an empty one")
+        if not flag:
+            continue
+        name = flag[2:].replace("-", "_")
+        if switches.get(name.removeprefix("no_")):
+            name = name.removeprefix("no_")
+            if equals:
+                raise UserError(f"{flag} takes no value: give --{name} or --no-{name}".replace("_", "-"))
+        _require_known(name, [*switches, "help"], word)
+        flag = f"--{name}".replace("_", "-")
+        if flag in seen:
+            raise UserError(f"{flag} is given twice")
+        seen.append(flag)
+
+
+def _given(words: Sequence[str]) -> dict[str, str]:
+    """Each flag with the word after it; the later one wins."""
+    given: dict[str, str] = {}
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+            given.pop(name.removeprefix("no-"), None)
+            given[name] = value or after
+    return given
+
+
+def _constructed(make: type[Config], kinds: dict[str, Any], defaults: dict[str, Any], words: Sequence[str]) -> Config:
+    """`make` of the words, by tyro: its framed errors in one line, and in its help the range beside each default."""
+
+    def ranged(kind: Any) -> Any:
+        told = "".join(f"{rule}; " for rule in settings.ranges(kind))
+        return Annotated[kind, tyro.conf.arg(help_behavior_hint=lambda default: f"({told}default: {default})")]
+
+    fields = [(name, ranged(kinds[name]), dataclasses.field(default=default)) for name, default in defaults.items()]
+    twin = dataclasses.make_dataclass(make.__name__, fields, bases=(make,), frozen=True)
+    program, framed = sys.modules[make.__module__].__spec__.name, io.StringIO()
+    try:
+        with contextlib.redirect_stderr(framed):
+            parsed = tyro.cli(twin, args=words, prog=f"python -m {program}", description=inspect.getdoc(make))
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        lines = [line.strip("│ ") for line in _COLOUR.sub("", framed.getvalue()).splitlines()[1:]]
+        told = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines))
+        if bad := _NO_NUMBER.match(told):
+            wanted = {int: "a whole number", float: "a number"}.get(
+                settings.scalar(kinds[bad[1].replace("-", "_")]), "another word"
+            )
+            told = f"--{bad[1]} needs {wanted}, got {bad[2]}"
+        raise UserError(told) from None
+    return make(**vars(parsed))
 
 
 def _spelled_out(argv: Sequence[str], defaults: dict[str, Any]) -> list[str]:

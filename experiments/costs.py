@@ -9,10 +9,10 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from experiments import cli
+from experiments.settings import FileToWrite, Range
 
 
 @dataclass(frozen=True)
@@ -24,23 +24,18 @@ class Config:
 
     preset: tuple[Literal["cifar10", "cifar10-dit"], ...] = ("cifar10", "cifar10-dit")
     """Presets of `python -m experiments.images`."""
-    chips: tuple[int, ...] = (1, 8, 64)
+    chips: tuple[Annotated[int, Range(1, 1024)], ...] = (1, 8, 64)
     """Numbers of chips, which share the batch."""
-    utilisation: float = 0.4
-    """Share of the peak that the arithmetic reaches, in (0, 1]: an assumption."""
-    out: Path | None = None
+    utilisation: Annotated[float, Range(0, 1, "(]")] = 0.4
+    """Share of the peak that the arithmetic reaches: an assumption."""
+    out: FileToWrite | None = None
     """File for the numbers, as JSON."""
-    page: Path | None = None
+    page: FileToWrite | None = None
     """File for the page, as markdown."""
 
 
 def run(config: Config) -> None:
     """Compile, count, predict, print."""
-    cli.require_at_least(config, 1, "chips")
-    if not config.preset or not config.chips:
-        raise cli.UserError("--preset and --chips need at least one value each")
-    if not 0 < config.utilisation <= 1:
-        raise cli.UserError(f"--utilisation must lie in (0, 1], got {config.utilisation}")
     os.environ["JAX_PLATFORMS"] = "cpu"
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:  # before there are simulated devices
         checked = alone.submit(check).result()

@@ -4,8 +4,10 @@ Solvers take turns in rounds, so that what else the machine does falls on all of
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from experiments import cli
+from experiments.settings import Range
 
 
 @dataclass(frozen=True)
@@ -13,22 +15,24 @@ class Config:
     """Print two Markdown tables: milliseconds and cost over the optimum for each solver and batch size, and
     milliseconds of a flow-matching step (MLP 3 x 128, AdamW) for each coupling."""
 
-    n: tuple[int, ...] = (256, 512, 4096)
+    n: tuple[Annotated[int, Range(2)], ...] = (256, 512, 4096)
     """Batch sizes."""
-    rounds: int = 15
+    rounds: Annotated[int, Range(2)] = 15
     """Rounds at the smallest batch; fewer at larger ones, at least 3."""
-    steps: int = 100
+    steps: Annotated[int, Range(2)] = 100
     """Training steps in one dispatch."""
-    batch: int = 256
+    batch: Annotated[int, Range(2)] = 256
     """Batch size of the training step."""
-    hungarian_up_to: int = 512
+    hungarian_up_to: Annotated[int, Range(0)] = 512
     """The largest batch that optax's Hungarian solver is given: it takes minutes beyond."""
+
+    def floats(self) -> dict[tuple[str, ...], float]:
+        """Numbers that must be in memory at once: a cost matrix."""
+        return {("n",): max(self.n) ** 2, ("batch",): self.batch**2}
 
 
 def run(config: Config) -> None:
     """Measure and print."""
-    if not config.n or min(*config.n, config.rounds, config.steps, config.batch) < 2:
-        raise cli.UserError("--n, --rounds, --steps and --batch must be at least 2")
     from experiments.coupling_timing import solver_table, step_table
 
     for n in config.n:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments import cli
+from experiments.settings import Count, FolderToWrite, Fraction
 
 HEARTBEAT = 20  # seconds without a sign of life after which a process counts as lost
 REPORT = 3600  # seconds that the others wait at the end for the process that judges and reports
@@ -23,37 +24,39 @@ REPORT = 3600  # seconds that the others wait at the end for the process that ju
 class Engine:
     """Settings of carrying out; see docs/scaling.md."""
 
-    out: Path | None = None
+    out: FolderToWrite | None = None
     """Folder of the run (default: named after the experiment, under runs/)."""
     resume: str = "off"
     """auto, or the bare flag: go on with the run in --out, bit for bit as if it had never stopped, or start it; DIR: go
     on with the run there; off: refuse a used folder."""
     distributed: Literal["auto", "off"] = "off"
     """auto: join the processes that SLURM, a TPU pod or Open MPI started; each brings its devices."""
-    model_shards: int = 1
+    model_shards: Count = 1
     """Split every parameter over this many devices; the other factor of the device count splits the batch."""
     fully_sharded: bool = False
     """Split parameters and optimizer over all devices, instead of keeping them whole on each."""
     deterministic: bool = False
     """Refuse kernels that add in a varying order (GPU): the same seed gives the same bits, more slowly."""
-    memory_fraction: float | None = None
-    """Share of GPU memory taken at start, in (0, 1]; 0 takes it as needed (default: JAX's own, .75)."""
+    memory_fraction: Fraction | None = None
+    """Share of GPU memory taken at start; 0 takes it as needed (default: JAX's own, .75)."""
 
 
-def check(config: Engine) -> None:
-    """Raises: ValueError for settings that no machine can have."""
-    if config.model_shards < 1:
-        raise ValueError(f"--model-shards must be at least 1, got {config.model_shards}")
-    if config.memory_fraction is not None and not 0 <= config.memory_fraction <= 1:
-        raise ValueError(f"--memory-fraction must lie in [0, 1], got {config.memory_fraction}")
+def floats(config: Any) -> dict[tuple[str, ...], float]:
+    """A lower bound on what training a net of some width and depth keeps in memory.
+
+    Of every hidden layer the parameters, their average and Adam's two moments; of one layer what the batch leaves there.
+    """
+    return {
+        ("width", "depth"): 4 * (config.depth - 1) * config.width**2,
+        ("batch", "population", "width"): config.batch * config.population * config.width,
+    }
 
 
 def start(config: Engine) -> None:
     """Set what must be set before jax is imported, then join the other processes.
 
-    Raises: ValueError where no cluster is found.
+    Raises: ValueError where no cluster is found, or the devices do not suit the settings.
     """
-    check(config)
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs a traceback beside the error that we tell
     if config.memory_fraction is not None:
         name = "XLA_PYTHON_CLIENT_MEM_FRACTION" if config.memory_fraction else "XLA_PYTHON_CLIENT_PREALLOCATE"
@@ -71,6 +74,21 @@ def start(config: Engine) -> None:
                 "--distributed auto found no cluster: start the processes under SLURM, Open MPI or on a TPU pod"
             ) from None
         ctypes.CDLL(None).signal(signal.SIGABRT, _aborted)
+    _require_devices(config)
+
+
+def _require_devices(config: Any) -> None:
+    """Raises: ValueError for shards or a batch that the devices do not divide, before there is a folder of the run."""
+    import jax
+
+    from ddjax.training import sharding
+
+    if jax.device_count() == config.model_shards == 1:
+        return
+    try:
+        sharding.held(config.batch, sharding.mesh(-1, config.model_shards))
+    except ValueError as error:
+        raise ValueError(f"--batch {config.batch} with --model-shards {config.model_shards}: {error}") from None
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import cli, exported, runs, sample
+from experiments.settings import FolderToRead, FolderToWrite, Fraction, Steps
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -18,25 +19,20 @@ class Config:
     model with classes, sample i of a batch has class i modulo their number, and guidance is the run's (the first of several).
     """
 
-    run: Path
+    run: FolderToRead
     """Folder of the run, with its config.yaml and checkpoints."""
-    out: Path | None = None
+    out: FolderToWrite | None = None
     """Folder to write, new (default: export/MODEL in the run)."""
-    steps: tuple[int, ...] = (1, 4)
+    steps: tuple[Steps, ...] = (1, 4)
     """Numbers of sampling steps, a sampler for each."""
-    churn: float | None = None
-    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM (default: 1); flows have none."""
+    churn: Fraction | None = None
+    """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM (default: 1); flows have none."""
     model: str | None = None
     """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
 
 
 def run(config: Config) -> None:
     """Load, lower, write all or nothing."""
-    cli.require_at_least(config, 1, "steps")
-    if not config.steps or len(set(config.steps)) < len(config.steps):
-        raise cli.UserError("--steps needs at least one number, each once")
-    if config.churn is not None and not 0 <= config.churn <= 1:
-        raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
     trained = sample.load(config.run, config.model)
     config = replace(config, churn=sample.churn_of(trained, config.churn))
     out = config.out or config.run / "export" / trained.job

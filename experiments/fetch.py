@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import tyro
 
 from experiments import cli
 from experiments.downloads import Remote, download
+from experiments.settings import FolderToWrite
 
 
 class Set(NamedTuple):
@@ -56,21 +56,22 @@ SETS = {
 class Config:
     """Download MNIST, Fashion-MNIST or CIFAR-10 (binary version), with resume and checksums."""
 
-    name: tyro.conf.Positional[str]
-    """mnist, fashion_mnist or cifar10."""
-    to: Path | None = None
+    name: tyro.conf.Positional[Literal["mnist", "fashion_mnist", "cifar10"]]
+    """The set."""
+    to: FolderToWrite | None = None
     """Folder to write (default: where its name is looked up, $DDJAX_CACHE/NAME or ~/.cache/ddjax/NAME)."""
     base_url: str | None = None
     """A mirror: the address of the folder that holds the same files."""
 
+    def check(self) -> None:
+        """Raises: UserError for an address of another kind."""
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise cli.UserError(f"--base-url must start with http:// or https://, got {self.base_url!r}")
+
 
 def run(config: Config) -> None:
     """Download each file, then open the set and say what it is."""
-    if config.name not in SETS:
-        raise cli.UserError(f"the sets to fetch are {', '.join(SETS)}, got {config.name!r}")
     base_url = config.base_url or SETS[config.name].base_url
-    if not base_url.startswith(("http://", "https://")):
-        raise cli.UserError(f"--base-url must start with http:// or https://, got {base_url!r}")
 
     from ddjax.data import cache, load
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import cli, exported, pictures, runs
+from experiments.settings import Count, FileToWrite, FolderToRead, Fraction, Seed, Steps
 
 
 @dataclass(frozen=True)
@@ -19,24 +20,37 @@ class Config:
     their velocity by Euler's method, distributional and regression models the bridge.
     """
 
-    run: Path | None = None
+    run: FolderToRead | None = None
     """Folder of the run, with its config.yaml and checkpoints."""
-    exported: Path | None = None
+    exported: FolderToRead | None = None
     """Folder written by `python -m experiments.export`, instead of --run: needs neither the run nor flax."""
-    out: Path = Path("samples.npz")
+    out: FileToWrite = Path("samples.npz")
     """File to write."""
-    n: int = 10_000
+    n: Count = 10_000
     """Number of samples."""
-    steps: int = 4
+    steps: Steps = 4
     """Sampling steps: each is one call of the denoiser."""
-    churn: float | None = None
-    """Noise of the bridge sampler in [0, 1]: 0 is DDIM, 1 is DDPM (default: 1, or what was exported); flows have none."""
+    churn: Fraction | None = None
+    """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM (default: 1, or what was exported); flows have none."""
     model: str | None = None
     """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the draw."""
-    chunk: int = 65_536
+    chunk: Count = 65_536
     """Samples drawn at a time: the bound on memory."""
+
+    def check(self) -> None:
+        """Raises: UserError for settings that nothing can be drawn with."""
+        if (self.run is None) == (self.exported is None):
+            raise cli.UserError("give either --run or --exported")
+        if self.exported is not None and self.model is not None:
+            raise cli.UserError("--model belongs to --run: an export holds one model")
+        if self.out.suffix == ".png":
+            raise cli.UserError(f"--out {self.out} is a .npz file; the picture of images is written beside it")
+
+    def floats(self) -> dict[tuple[str, ...], float]:
+        """Numbers that must be in memory at once: samples of two numbers, the smallest that are drawn."""
+        return {("n",): 2 * self.n}
 
 
 LOADERS = {
@@ -44,21 +58,6 @@ LOADERS = {
     "two_moons": "experiments.moons.run",
     "images": "experiments.imaging.run",
 }
-
-
-def check(config: Config) -> None:
-    """Raises: UserError for settings that nothing can be drawn with."""
-    if (config.run is None) == (config.exported is None):
-        raise cli.UserError("give either --run or --exported")
-    if config.exported is not None and config.model is not None:
-        raise cli.UserError("--model belongs to --run: an export holds one model")
-    cli.require_at_least(config, 1, "n", "steps", "chunk")
-    if config.churn is not None and not 0 <= config.churn <= 1:
-        raise cli.UserError(f"--churn must lie in [0, 1], got {config.churn}")
-    if config.out.suffix == ".png":
-        raise cli.UserError(f"--out {config.out} is a .npz file; the picture of images is written beside it")
-    if not config.out.absolute().parent.is_dir():
-        raise cli.UserError(f"cannot write --out {config.out}: its folder does not exist")
 
 
 def load(run: Path, model: str | None) -> Any:
@@ -96,7 +95,6 @@ def sampler(trained: Any, steps: int, churn: float) -> Callable:
 
 def run(config: Config) -> None:
     """Load, draw, write."""
-    check(config)
     import numpy as np
 
     if config.exported is not None:

@@ -3,9 +3,10 @@
 import itertools
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from experiments import cli, images
+from experiments.settings import Count, Range
 
 
 @dataclass(frozen=True)
@@ -14,20 +15,26 @@ class Config:
 
     preset: images.Preset = "digits"
     """Settings of the model and its data, those of `experiments.images`."""
-    width: int | None = None
+    width: Count | None = None
     """Width of the net in place of the preset's: the narrower, the more the input weighs."""
-    steps: int = 120
+    steps: Annotated[int, Range(16)] = 120
     """Steps of each way in a round, timed in 8 windows of which the quickest counts: other processes can only add."""
-    rounds: int = 7
+    rounds: Count = 7
     """Rounds, in each of which every way has its turn."""
+
+    def model(self) -> images.Config:
+        """Settings of the model."""
+        width = [] if self.width is None else ["--width", str(self.width)]
+        return cli.parse(images.Config, ["--preset", self.preset, *width], presets=images.PRESETS)
+
+    def check(self) -> None:
+        """Raises: UserError for a model that this machine cannot hold."""
+        self.model()
 
 
 def run(config: Config) -> None:
     """Time, print."""
-    cli.require_at_least(config, 16, "steps")
-    cli.require_at_least(config, 1, "rounds")
-    words = ["--preset", config.preset, *([] if config.width is None else ["--width", str(config.width)])]
-    settings = cli.parse(images.Config, words, presets=images.PRESETS)
+    settings = config.model()
     import numpy as np
 
     from ddjax import data

@@ -5,10 +5,12 @@ import importlib.util
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from experiments import cli
 from experiments.benchmark import machine, results
 from experiments.benchmark.suites import Plan
+from experiments.settings import Count
 
 SUITES = ("toy", "quality", "scaling", "sampler", "unet", "dit", "ot", "metrics")
 SHORT_ROUNDS = 2
@@ -22,9 +24,9 @@ class Config:
     benchmarks/results/<machine>.json, where a suite replaces its own part alone.
     """
 
-    suite: tuple[str, ...] = ("toy",)
-    """toy, quality, scaling, sampler, unet, dit, ot, metrics; several, or all."""
-    rounds: int = 7
+    suite: tuple[Literal[(*SUITES, "all")], ...] = ("toy",)
+    """Suites to run."""
+    rounds: Count = 7
     """Rounds of every race, after a warm-up."""
     short: bool = False
     """Small sizes and two rounds, to see that all works; never stored over full results."""
@@ -33,10 +35,15 @@ class Config:
     render: bool = False
     """Run nothing: make README's section and the figures from the stored results."""
 
+    def check(self) -> None:
+        """Raises: UserError for the name of a machine that is a path."""
+        name = self.machine
+        if name is not None and (Path(name).name != name or name.startswith(".")):
+            raise cli.UserError(f"--machine must be a plain name such as cpu-2-cores, got {name!r}")
+
 
 def run(config: Config) -> None:
     """Run the suites one after the other, storing each as it ends; or render."""
-    cli.require_at_least(config, 1, "rounds")
     if config.render:
         from experiments.benchmark import render
 
@@ -44,7 +51,7 @@ def run(config: Config) -> None:
         return
     suites = chosen(config.suite)
     accelerators = machine.accelerator()
-    path = results.FOLDER / f"{name(config.machine) or machine.default_name(accelerators)}.json"
+    path = results.FOLDER / f"{config.machine or machine.default_name(accelerators)}.json"
     results.load(path)  # before hours of work, not after
     plan = Plan(SHORT_ROUNDS if config.short else config.rounds, config.short)
     for i, suite in enumerate(suites, 1):
@@ -59,10 +66,7 @@ def run(config: Config) -> None:
 
 
 def chosen(words: tuple[str, ...]) -> list[str]:
-    """The suites that the words name. Raises: UserError for another word, or a package that a suite lacks."""
-    unknown = [word for word in words if word not in (*SUITES, "all")]
-    if unknown or not words:
-        raise cli.UserError(f"--suite must name some of {', '.join(SUITES)}, or all; got {' '.join(unknown) or 'none'}")
+    """The suites that the words name. Raises: UserError for a package that a suite lacks."""
     suites = [suite for suite in SUITES if suite in words or "all" in words]
     for suite in suites:
         needs = importlib.import_module(f"experiments.benchmark.suites.{suite}").NEEDS
@@ -70,13 +74,6 @@ def chosen(words: tuple[str, ...]) -> list[str]:
         if lacking:
             raise cli.UserError(f"the suite {suite} needs {', '.join(lacking)} (the `bench` extra): run `make bench`")
     return suites
-
-
-def name(given: str | None) -> str | None:
-    """The given name of a machine. Raises: UserError for one that is a path."""
-    if given is not None and (not given or Path(given).name != given or given.startswith(".")):
-        raise cli.UserError(f"--machine must be a plain name such as cpu-2-cores, got {given!r}")
-    return given
 
 
 def tables_of(suite: str, part: dict) -> str:

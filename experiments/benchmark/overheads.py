@@ -8,26 +8,28 @@ import time
 from dataclasses import dataclass
 
 from experiments import cli
+from experiments.settings import Count
 
 
 @dataclass(frozen=True)
 class Config:
     """Train the default two-Gaussians model bare, with the progress display, and with frequent checkpoints, in turns."""
 
-    steps: int = 2000
+    steps: Count = 2000
     """Training steps for each turn: many, because each traces the loop anew."""
-    rounds: int = 5
+    rounds: Count = 5
     """Rounds, after a warm-up."""
-    every: int = 50
+    every: Count = 50
     """Steps between checkpoints, and steps for each dispatch in every turn."""
+
+    def check(self) -> None:
+        """Raises: UserError for steps that do not come out even."""
+        if self.steps % self.every:
+            raise cli.UserError(f"--steps must be a multiple of --every, got {self.steps} and {self.every}")
 
 
 def run(config: Config) -> None:
     """Take turns, print the cost of each."""
-    if config.rounds < 1 or config.every < 1 or config.steps < 1 or config.steps % config.every:
-        raise cli.UserError(
-            f"need --rounds >= 1 and --steps a multiple of --every, got {config.rounds}, {config.steps}, {config.every}"
-        )
     import jax
     import numpy as np
 
