@@ -48,7 +48,7 @@ class Range:
         if above and below:
             return None
         precision = "" if isinstance(value, int) or value == seen else " in single precision"
-        return f"{flag} must be {self}{precision}, got {_shown(value)}"
+        return f"{flag} must {'lie' if self.high < float('inf') else 'be'} {self}{precision}, got {_shown(value)}"
 
 
 @dataclass(frozen=True)

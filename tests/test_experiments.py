@@ -134,9 +134,9 @@ def test_samples_from_a_saved_run(finished, tmp_path):
         ("--population 1", "--population must be at least 2 when lam > 0, got 1"),
         ("--churn 0 1.5", "--churn must lie in [0, 1], got 1.5"),
         ("--beta 2.5", "--beta must lie in (0, 2], got 2.5"),
-        ("--lam -1", "--lam must not be negative, got -1.0"),
+        ("--lam -1", "--lam must be at least 0, got -1.0"),
         ("--inject 4", "--inject must name a hidden layer, 0 to 3, got 4"),
-        ("--nfe 0", "--nfe must be at least 1, got 0"),
+        ("--nfe 0", "--nfe must lie in [1, 10000], got 0"),
         ("--steps 0", "--steps must be at least 1, got 0"),
         ("--config /nowhere.yaml", "cannot read --config /nowhere.yaml"),
         ("--out /proc/ddjax", "cannot write to --out /proc/ddjax"),
@@ -153,10 +153,9 @@ def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
-def test_a_mistyped_value_names_its_flag(capsys):
-    with pytest.raises(SystemExit) as stop:
+def test_a_mistyped_value_names_its_flag():
+    with pytest.raises(cli.UserError, match="^--beta needs a number, got 'one'$"):
         cli.parse(two_gaussians.Config, ["--beta", "one"])
-    assert stop.value.code == 2 and "--beta" in capsys.readouterr().err
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(tmp_path):

@@ -170,9 +170,9 @@ def test_the_command_fetches_and_says_what_it_found(server, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["cifar100"], "the sets to fetch are"),
+        (["cifar100"], "invalid choice 'cifar100'"),
         (["mnist", "--base-url", "file:///etc"], "must start with http"),
-        (["mnist", "--to", "/dev/null/x"], "cannot make the folder"),
+        (["mnist", "--to", "/dev/null/x"], "cannot write to --to /dev/null/x"),
     ],
 )
 def test_mistakes_are_one_line(words, message, monkeypatch, capsys):
