@@ -154,7 +154,7 @@ def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, mo
 
 
 def test_a_mistyped_value_names_its_flag():
-    with pytest.raises(cli.UserError, match="^--beta needs a number, got 'one'$"):
+    with pytest.raises(cli.UserError, match=r"^--beta needs a number, got 'one'$"):
         cli.parse(two_gaussians.Config, ["--beta", "one"])
 
 
