@@ -1,5 +1,9 @@
 """The list of experiments."""
 
+import difflib
+import re
+import sys
+
 EXPERIMENTS = """\
 Experiments of ddjax (time on 2 CPU cores; each has --help):
 
@@ -13,6 +17,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.traps                  three published mistakes, and what each costs                       1 min
   python -m experiments.benchmark              training and sampling beside torch; --suite all: everything measured    5 min
   python -m experiments.benchmark --render     README's tables and figures of speed from the stored results      seconds
+  python -m experiments.benchmark.overheads    what the progress display and the checkpoints cost, timed in turns          1 min
   python -m experiments.coupling_solvers       exact and Sinkhorn couplings, timed side by side                    7 min
   python -m experiments.stream_timing          training steps on resident and streamed batches, timed in turns        2 min
   python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min
@@ -23,4 +28,8 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
 """
 
 if __name__ == "__main__":
+    if sys.argv[1:] not in ([], ["--help"], ["-h"]):
+        near = difflib.get_close_matches(sys.argv[1], set(re.findall(r"experiments\.(\w+)", EXPERIMENTS)), 1, 0.0)
+        print(f"error: this lists the experiments; did you mean python -m experiments.{near[0]}?", file=sys.stderr)
+        raise SystemExit(2)
     print(EXPERIMENTS, end="")

@@ -245,6 +245,18 @@ def test_a_process_ends_as_told(words, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_list_names_every_command(tmp_path):
+    """And says which command a word after it was meant for."""
+    code, listed, _ = call("experiments", at=tmp_path)
+    assert not code and set(re.findall(r"experiments(?:\.\w+)+", listed)) == {
+        n.removesuffix(".__main__") for n in COMMANDS
+    }
+    code, _, told = call("experiments", "two_gausians", "--full", at=tmp_path)
+    assert (
+        code == 2 and told == "error: this lists the experiments; did you mean python -m experiments.two_gaussians?\n"
+    )
+
+
 def test_lines_are_read_without_jax(tmp_path):
     """Of every command: so that a mistake costs no second. Mutation: `import jax` at the top of a command."""
     code = f"import sys\nfor name in {COMMANDS}: __import__(name)\nsys.exit(str('jax' in sys.modules))"

@@ -213,13 +213,6 @@ def test_help_is_quick_because_it_does_not_import_jax():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_the_list_of_experiments_names_every_command():
-    listed = subprocess.run([sys.executable, "-m", "experiments"], cwd=ROOT, capture_output=True, text=True).stdout
-    for path in (ROOT / "experiments").glob("*.py"):
-        if "cli.main(" in path.read_text():
-            assert f"experiments.{path.stem}" in listed, path
-
-
 def test_limits_hold_the_exact_sampler_to_the_floor():
     """The ladder at small n exits 0, and would exit 1 were the sampler biased: at n = 2,000 the exact mean is far off."""
     result = call("limits", *["--n", "2000", "--nfe", "1", "3", "--churn", "0", "1", "--repeats", "8"])

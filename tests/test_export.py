@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from ddjax import data
 from ddjax.training import checkpoints
-from experiments import cli, export, exported, gaussian_run, images, jobs, runs, sample, two_gaussians
+from experiments import cli, export, exported, gaussian_run, images, jobs, runs, sample, settings, two_gaussians
 from experiments.imaging import run as image_run
 
 ROOT = Path(__file__).parents[1]
@@ -158,11 +158,11 @@ def test_mistakes_are_told(made, tmp_path):
     with pytest.raises(cli.UserError, match="is not an export"):
         drawn(tmp_path)
     with pytest.raises(cli.UserError, match="give either --run or --exported"):
-        sample.run(sample.Config(run=run, exported=folder))
+        settings.check(sample.Config(run=run, exported=folder))
     with pytest.raises(cli.UserError, match="already exists"):
         export.run(export.Config(run, folder))
     with pytest.raises(ValueError, match="this run has the models"):
         export.run(export.Config(run, tmp_path / "other", model="nobody"))
-    with pytest.raises(cli.UserError, match="--steps must be at least 1, got 0"):
-        export.run(export.Config(run, tmp_path / "other", steps=(0,)))
+    with pytest.raises(cli.UserError, match=r"--steps must lie in \[1, 10000\], got 0"):
+        settings.check(export.Config(run, tmp_path / "other", steps=(0,)))
     assert not (tmp_path / "other").exists()
