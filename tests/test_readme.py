@@ -18,7 +18,11 @@ COMMANDS = sorted(set(re.findall(r"python -m (experiments\.\w+)([^`\n]*)", READM
 
 
 @pytest.mark.parametrize(("module", "words"), COMMANDS, ids=lambda value: value.strip())
-def test_commands_parse(module, words):
+def test_commands_parse(module, words, tmp_path, monkeypatch):
+    """And their values are allowed, once the run or export that they name is there."""
+    monkeypatch.chdir(tmp_path)
+    for folder in re.findall(r"--(?:run|exported) (\S+)", words):
+        Path(folder).mkdir(parents=True)
     imported = importlib.import_module(module if module != "experiments.benchmark" else module + ".__main__")
     cli.parse(imported.Config, shlex.split(words.partition("#")[0]), presets=getattr(imported, "PRESETS", None))
 
