@@ -62,32 +62,8 @@ _Values.yaml_implicit_resolvers = _resolvers(_PLAIN)
 _Words.yaml_implicit_resolvers = _resolvers(("null",))
 
 
-def yaml_settings(path: Path, *, as_written: bool = False) -> dict[str, Any]:
-    """A mapping from names to None, bool, int, float, str, lists or mappings of them, out of a YAML file.
-
-    Args:
-        as_written: every value but an empty one as the words that stand there, so that `off` is not False.
-    Raises: ValueError in one line, beginning with the path, for anything else.
-    """
-    content = _text(path, _LARGEST["yaml"])
-    try:
-        values = yaml.load(content, _Words if as_written else _Values)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: {_told(error)}") from None
-    return _mapping(path, values)
-
-
-def json_settings(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file. Raises: ValueError in one line, beginning with the path, for anything else."""
-    content = _text(path, _LARGEST["json"])
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: {_told(error)}") from None
-    return _mapping(path, values)
-
-
-def _text(path: Path, largest: int) -> str:
+def text(path: Path, largest: int) -> str:
+    """The text in a file of at most so many bytes. Raises: ValueError, beginning with the path, for anything else."""
     try:
         if not path.is_file():  # a pipe would never end
             raise ValueError(f"{path}: {'not a file' if path.exists() else 'not there'}")
@@ -100,6 +76,31 @@ def _text(path: Path, largest: int) -> str:
         raise ValueError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
+
+
+def yaml_settings(path: Path, *, as_written: bool = False) -> dict[str, Any]:
+    """A mapping from names to None, bool, int, float, str, lists or mappings of them, out of a YAML file.
+
+    Args:
+        as_written: every value but an empty one as the words that stand there, so that `off` is not False.
+    Raises: ValueError in one line, beginning with the path, for anything else.
+    """
+    content = text(path, _LARGEST["yaml"])
+    try:
+        values = yaml.load(content, _Words if as_written else _Values)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {_told(error)}") from None
+    return _mapping(path, values)
+
+
+def json_settings(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file. Raises: ValueError in one line, beginning with the path, for anything else."""
+    content = text(path, _LARGEST["json"])
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {_told(error)}") from None
+    return _mapping(path, values)
 
 
 def _told(error: Exception) -> str:

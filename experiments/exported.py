@@ -6,14 +6,15 @@
     SHA256SUMS            of the three kinds above; `sha256sum -c` reads it too
 
 Samplers are deployment artefacts, with a window of versions: JAX keeps exported programs readable by later versions for six
-months, and promises nothing to earlier ones. Beyond the window, export again from the run.
+months, and promises nothing to earlier ones. Beyond the window, export again from the run. A sampler is a program: checksums
+show damage, not who wrote it; run those of people you trust.
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
+from experiments import documents
 from experiments.cli import UserError
 
 SUMS, ABOUT, WEIGHTS = "SHA256SUMS", "export.json", "weights.safetensors"
@@ -33,8 +34,8 @@ def seal(folder: Path) -> None:
 def verify(folder: Path) -> None:
     """Raises: UserError for a folder that is not an export, or whose files are not those that were written."""
     try:
-        lines = (folder / SUMS).read_bytes().decode(errors="replace").splitlines()
-    except OSError:
+        lines = documents.text(folder / SUMS, 2**16).splitlines()
+    except ValueError:
         raise UserError(f"{folder} is not an export: it has no readable {SUMS}") from None
     wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     found = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != SUMS}
@@ -43,37 +44,69 @@ def verify(folder: Path) -> None:
             raise UserError(f"{folder / name} is not what was exported (missing, truncated or altered): export again")
 
 
-def draw(config: Any) -> tuple[float, Any]:
-    """The churn that was exported, and config.n samples, as the live model draws them.
-
-    Raises: UserError for a damaged export, steps or churn that it does not have, or one that this JAX cannot read.
-    """
-    folder = config.exported
-    verify(folder)
-    about = json.loads((folder / ABOUT).read_text())
-    if config.steps not in about["steps"]:
-        raise UserError(f"{folder} was exported for --steps {', '.join(map(str, about['steps']))}, got {config.steps}")
-    if config.churn not in (None, about["churn"]):
-        raise UserError(f"{folder} was exported for --churn {about['churn']:g}, got {config.churn:g}")
-    import jax
-    import numpy as np
-    import safetensors.numpy
-
-    sampler = read(folder, about, config.steps)
-    weights = jax.device_put(safetensors.numpy.load_file(folder / WEIGHTS))
-    chunk = min(config.chunk, config.n)
-    keys = jax.random.split(jax.random.key(config.seed), -(-config.n // chunk))
-    index = np.arange(chunk, dtype=np.int32)
-    parts = [np.asarray(sampler.call(weights, key, index)) for key in jax.random.key_data(keys)]
-    return about["churn"], np.concatenate(parts)[: config.n]
+def about(folder: Path) -> dict[str, Any]:
+    """What export.json says. Raises: UserError where it does not say what `draw` needs to know."""
+    try:
+        told = documents.json_settings(folder / ABOUT)
+    except ValueError as error:
+        raise UserError(f"cannot read {error}") from None
+    kinds = {"steps": int, "shape": int, "churn": float, "calling_convention": int, "jax": str}
+    for name, kind in kinds.items():
+        values = told.get(name) if name in ("steps", "shape") else [told.get(name)]
+        allowed = (int, float) if kind is float else (kind,)
+        if not isinstance(values, list) or not all(type(value) in allowed for value in values):
+            raise UserError(f"{folder / ABOUT} says no {name} that an export has: export again")
+    names = told.setdefault("classes", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{folder / ABOUT} says no names of classes: export again")
+    return told
 
 
 def classes(folder: Path) -> tuple[str, ...]:
     """The names of the classes that samples take in turns."""
-    return tuple(json.loads((folder / ABOUT).read_text()).get("classes", ()))
+    return tuple(about(folder)["classes"])
 
 
-def read(folder: Path, about: dict[str, Any], steps: int) -> Any:
+def draw(config: Any) -> tuple[float, Any]:
+    """The churn that was exported, and config.n samples, as the live model draws them.
+
+    Raises: UserError for a damaged export, steps or churn that it does not have, or one that this JAX cannot read or run.
+    """
+    folder = config.exported
+    verify(folder)
+    told = about(folder)
+    if config.steps not in told["steps"]:
+        raise UserError(f"{folder} was exported for --steps {', '.join(map(str, told['steps']))}, got {config.steps}")
+    if config.churn not in (None, told["churn"]):
+        raise UserError(f"{folder} was exported for --churn {told['churn']:g}, got {config.churn:g}")
+    import jax
+    import numpy as np
+
+    sampler, arrays = read(folder, told, config.steps), jax.device_put(weights(folder))
+    chunk = min(config.chunk, config.n)
+    keys = jax.random.key_data(jax.random.split(jax.random.key(config.seed), -(-config.n // chunk)))
+    index = np.arange(chunk, dtype=np.int32)
+    program = _compiled(sampler, (arrays, keys[0], index), tuple(told["shape"]), folder / sampler_file(config.steps))
+    parts = [np.asarray(program(arrays, key, index)) for key in keys]
+    return told["churn"], np.concatenate(parts)[: config.n]
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """The exported parameters. Raises: UserError for a file that is none of finite numbers."""
+    import numpy as np
+    import safetensors.numpy
+
+    try:
+        arrays = safetensors.numpy.load_file(folder / WEIGHTS)
+    except Exception as error:  # its own class, and what numpy says to dtypes that it does not have
+        raise UserError(f"cannot read {folder / WEIGHTS}: {_told(error)}") from None
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{folder / WEIGHTS} holds numbers that are not finite in {name!r}")
+    return arrays
+
+
+def read(folder: Path, told: dict[str, Any], steps: int) -> Any:
     """The sampler of so many steps, a `jax.export.Exported`.
 
     Raises: UserError for a program of another JAX that this one cannot read, naming both.
@@ -81,19 +114,39 @@ def read(folder: Path, about: dict[str, Any], steps: int) -> Any:
     import jax
     from jax import export
 
-    versions = f"it was exported by JAX {about['jax']}, this is JAX {jax.__version__}"
+    versions = f"it was exported by JAX {told['jax'][:20]}, this is JAX {jax.__version__}"
     oldest, newest = (
         export.minimum_supported_calling_convention_version,
         export.maximum_supported_calling_convention_version,
     )
-    if not oldest <= about["calling_convention"] <= newest:
+    if not oldest <= told["calling_convention"] <= newest:
         raise UserError(f"cannot read {folder}: {versions}. Install that JAX, or export again with this one")
     try:
         return export.deserialize(bytearray((folder / sampler_file(steps)).read_bytes()))
     except Exception as error:  # whatever another version's bytes do to this one's reader
-        told = " ".join(str(error).split())[:200]
-        raise UserError(f"cannot read {folder}: {versions} ({told}). Install that JAX, or export again") from None
+        raise UserError(
+            f"cannot read {folder}: {versions} ({_told(error)}). Install that JAX, or export again"
+        ) from None
+
+
+def _compiled(sampler: Any, arguments: Any, shape: tuple[int, ...], file: Path) -> Any:
+    """The sampler for arguments like these. Raises: UserError for one that does not take them or give such samples."""
+    import jax
+
+    try:
+        lowered = jax.jit(sampler.call).lower(*arguments)
+        program = lowered.compile()
+    except Exception as error:  # of shapes, of names, of platforms, of bytes that are no program
+        raise UserError(f"{file} cannot be run: {_told(error)}. Export again") from None
+    if getattr(lowered.out_info, "shape", None) != (len(arguments[-1]), *shape):
+        raise UserError(f"{file} does not give samples of the shape {list(shape)} that {ABOUT} tells: export again")
+    return program
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """The classifier on real digits, its files, and the shifts that it trains with."""
 
 import json
+import os
 
 import jax
 import jax.numpy as jnp
@@ -67,3 +68,22 @@ def test_features_depend_on_the_image_alone():
     net = classifier.classifier((8, 8, 1), 3)
     params, x = net.init(jax.random.key(0)), jax.random.normal(jax.random.key(1), (4, 8, 8, 1))
     np.testing.assert_allclose(net.features(params, x)[2:3], net.features(params, x[2:3]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", "[" * 100_000, '{"event_shape": 3, "classes": 2}', '{"event_shape": [8, 8, 1], "classes": "x"}',
+     '{"event_shape": [8, 8], "classes": 2}', '{"event_shape": [8, 8, -1], "classes": 2}',
+     '{"event_shape": [8, 8, true], "classes": 2}',
+     '{"event_shape": [1e9, 8, 1], "classes": 2}', '{"event_shape": [8, 8, 1], "classes": 99999999999}', b"\xff"],
+)  # fmt: skip
+def test_settings_that_are_none_are_refused_by_name(tmp_path, content):
+    """Fails for a TypeError from a shape, a RecursionError, or a message without the file."""
+    file = tmp_path / "classifier.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=r"classifier\.json holds no settings"):
+        classifier.load(tmp_path)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(ValueError, match=r"classifier\.json is a pipe"):
+        classifier.load(tmp_path)

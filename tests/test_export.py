@@ -148,6 +148,75 @@ def test_an_export_of_a_newer_jax_is_told(copy, newer):
         drawn(copy)
 
 
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ({"steps": 3}, "says no steps"),
+        ({"steps": ["3"]}, "says no steps"),
+        ({"shape": [2.5]}, "says no shape"),
+        ({"shape": [7]}, r"does not give samples of the shape \[7\]"),
+        ({"churn": "1"}, "says no churn"),
+        ({"churn": True}, "says no churn"),
+        ({"calling_convention": None}, "says no calling_convention"),
+        ({"jax": 1}, "says no jax"),
+        ({"classes": [1]}, "says no names of classes"),
+        ("[]", "must hold"),
+        ("[" * 100_000, "cannot read"),
+        ("", "cannot read"),
+    ],
+    ids=str,
+)
+def test_settings_of_an_export_are_looked_at(copy, what, message):
+    """Sealed anew. Fails for a KeyError, a TypeError, a RecursionError, or samples of another shape."""
+    file = copy / exported.ABOUT
+    file.write_text(what if isinstance(what, str) else json.dumps(json.loads(file.read_text()) | what))
+    told(copy, message, file.name)
+
+
+def told(folder, message, name):
+    (folder / exported.SUMS).unlink()
+    exported.seal(folder)
+    with pytest.raises(cli.UserError, match=message) as caught:
+        drawn(folder)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 700 and str(folder) in str(caught.value)
+
+
+def test_weights_and_programs_of_an_export_are_looked_at(copy, made):
+    """Sealed anew: other names, shapes or dtypes, NaN, bytes of another program, or of none."""
+    file, program = copy / exported.WEIGHTS, copy / exported.sampler_file(3)
+    whole, arrays = file.read_bytes(), safetensors.numpy.load_file(file)
+    name = min(arrays)
+    for damaged, message in (
+        ({"other": arrays[name]}, "cannot be run"),
+        (arrays | {name: arrays[name][:1]}, "cannot be run"),
+        (arrays | {name: arrays[name].astype(np.float16)}, "cannot be run"),
+        (arrays | {name: arrays[name] * np.nan}, f"not finite in '{name}'"),
+    ):
+        safetensors.numpy.save_file(damaged, file)
+        told(copy, message, file.name)
+    file.write_bytes(whole.replace(b'"F32"', b'"F4" '))
+    told(copy, "cannot read", file.name)
+    file.write_bytes(whole)
+    for content in (b"", b"x", program.read_bytes()[:-1000], file.read_bytes()):
+        program.write_bytes(content)
+        told(copy, "cannot (read|be run)", program.name)
+
+
+def test_what_is_no_folder_of_an_export_is_told(copy, tmp_path):
+    """A pipe or a folder for a file, a link to itself, a file for the folder. Fails by waiting."""
+    for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(path, path)):
+        for name in (exported.SUMS, exported.ABOUT):
+            content = (copy / name).read_bytes()
+            (copy / name).unlink()
+            make(copy / name)
+            with pytest.raises(cli.UserError, match=r"is not an export|truncated or altered"):
+                drawn(copy)
+            os.rmdir(copy / name) if make is os.mkdir else (copy / name).unlink()
+            (copy / name).write_bytes(content)
+    with pytest.raises(cli.UserError, match="is not an export"):
+        drawn(copy / exported.ABOUT)
+
+
 def test_mistakes_are_told(made, tmp_path):
     """Other steps or churn than exported, no export at all, a used --out, another model."""
     run, folder, _ = made

@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.data import bounds
 from ddjax.networks import weights
 from ddjax.types import Key, Params
 
 FEATURES = 128
+_LARGEST = 2**20  # bytes of settings, pixels of a side, classes
 
 
 class Classifier(NamedTuple):
@@ -57,9 +59,20 @@ def load(folder: str | Path) -> tuple[Classifier, Params, dict]:
 
     Raises: FileNotFoundError; ValueError for settings or weights that do not fit.
     """
-    settings = json.loads((Path(folder) / "classifier.json").read_text())
-    if not isinstance(settings, dict) or not {"event_shape", "classes"} <= set(settings):
-        raise ValueError(f"{folder} holds no settings of a classifier")
+    settings = _settings(Path(folder) / "classifier.json")
     net = classifier(tuple(settings["event_shape"]), settings["classes"])
     like = jax.eval_shape(net.init, jax.random.key(0))
     return net, weights.restored(weights.read(Path(folder) / "classifier.safetensors"), like), settings
+
+
+def _settings(path: Path) -> dict:
+    bounds.require_file(path)
+    try:
+        with path.open("rb") as file:
+            settings = json.loads(file.read(_LARGEST))
+        counts = [*settings["event_shape"], settings["classes"]]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} holds no settings of a classifier: {error}") from None
+    if len(counts) != 4 or not all(type(count) is int and 0 < count < _LARGEST for count in counts):
+        raise ValueError(f"{path} holds no settings of a classifier: {counts}"[:300])
+    return settings

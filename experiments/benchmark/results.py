@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from experiments import documents
 from experiments.cli import UserError
 from experiments.runs import write_atomically
 
@@ -16,10 +17,10 @@ def load(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {"machine": path.stem, "hardware": {}, "suites": {}}
     try:
-        stored = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
-    if not isinstance(stored, dict) or not isinstance(stored.get("suites"), dict):
+        stored = documents.json_settings(path)
+    except ValueError as error:
+        raise UserError(f"cannot read {error}") from None
+    if not isinstance(stored.get("suites"), dict):
         raise UserError(f"{path} holds no results of the benchmark")
     return stored
 

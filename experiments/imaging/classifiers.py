@@ -18,6 +18,7 @@ from ddjax.data import Images, to_float
 from ddjax.networks import classifier as networks
 from ddjax.networks import weights
 from ddjax.types import Batch, Key, Params
+from experiments import documents
 from experiments.runs import provenance, write_atomically
 
 FOLDER = Path("runs/classifier")
@@ -87,7 +88,7 @@ def save(folder: Path, params: Params, settings: dict[str, Any]) -> None:
 
 def _holds(folder: Path, wanted: dict[str, Any]) -> bool:
     try:
-        stored = json.loads((folder / "classifier.json").read_text())
-    except (OSError, json.JSONDecodeError):
+        stored = documents.json_settings(folder / "classifier.json")
+    except ValueError:
         return False
     return all(stored.get(name) == value for name, value in wanted.items())
