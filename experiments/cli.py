@@ -6,13 +6,15 @@ Nothing here imports jax, so that `--help` answers at once.
 import contextlib
 import dataclasses
 import difflib
+import errno
 import inspect
 import io
 import itertools
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -34,25 +36,58 @@ _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _STATUS = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
 
+class Stopped(BaseException):
+    """A signal that asks to stop arrived where nothing had to be saved first: between trainings, or while judging."""
+
+    def __init__(self, signum: int):
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+
 def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets | None = None) -> None:
     """Parse the command line into `make` and run it.
 
     Exit codes: 2 after a user's mistake or a full disk (one line on stderr), 3 when training diverged, 4 when another
-    process of the run was lost, 143 when SIGTERM stopped it and its state was saved, 138 when SIGUSR1 did.
+    process of the run was lost; 130 when Ctrl-C stopped it and its state was saved, 143 when SIGTERM did, 138 when SIGUSR1
+    did. A second Ctrl-C ends the process at once.
     """
+    resumes = any(field.name == "resume" for field in dataclasses.fields(make))
     try:
-        run(parse(make, sys.argv[1:], presets=presets))
+        with _stoppable():
+            run(parse(make, sys.argv[1:], presets=presets))
+    except Stopped as stop:
+        told = ": all that was trained is saved, go on with --resume" if resumes else ""
+        _fail(f"{stop}{told}", 128 + stop.signum)
     except Exception as error:
         if _one_of_several() and _STATUS.search(str(error)):
             told = " ".join(str(error).split())[:200]
             _fail(f"another process of this run is gone: {told}; start all again with --resume auto", LOST)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _fail(f"cannot write {error.filename or 'a file'}: the disk is full: make room, then start again", 2)
         if isinstance(error, UserError | ValueError | OSError):
             _fail(error, 2)
         if isinstance(error, FloatingPointError):
             _fail(error, 3)
         if type(error).__name__ != "Interrupted":  # its class lives in ddjax, which imports jax
             raise
-        _fail(f"{error}; --resume goes on from there", 128 + error.signum)
+        _fail(f"{error}{', go on with --resume' if resumes else ''}", 128 + error.signum)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let signals raise `Stopped`, where `training.fit` does not note them; of the second one the kernel takes care."""
+
+    def stop(signum: int, _: Any) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGINT else signal.SIG_IGN)
+        raise Stopped(signum)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _one_of_several() -> bool:

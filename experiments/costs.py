@@ -5,13 +5,11 @@ is allocated or run. XLA counts its operations and bytes, and a roofline turns t
 """
 
 import json
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from experiments import cli
+from experiments import children, cli
 from experiments.settings import FileToWrite, Range
 
 
@@ -37,8 +35,7 @@ class Config:
 def run(config: Config) -> None:
     """Compile, count, predict, print."""
     os.environ["JAX_PLATFORMS"] = "cpu"
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:  # before there are simulated devices
-        checked = alone.submit(check).result()
+    checked = children.alone(check)  # before there are simulated devices
     os.environ["JAX_NUM_CPU_DEVICES"] = str(max(config.chips))
     from experiments import cost_analysis, cost_page, runs
 

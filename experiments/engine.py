@@ -9,6 +9,7 @@ import ctypes
 import logging
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -57,7 +58,7 @@ def start(config: Engine) -> None:
 
     Raises: ValueError where no cluster is found, or the devices do not suit the settings.
     """
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs a traceback beside the error that we tell
+    _quiet()
     if config.memory_fraction is not None:
         name = "XLA_PYTHON_CLIENT_MEM_FRACTION" if config.memory_fraction else "XLA_PYTHON_CLIENT_PREALLOCATE"
         os.environ[name] = f"{config.memory_fraction:g}" if config.memory_fraction else "false"
@@ -89,6 +90,14 @@ def _require_devices(config: Any) -> None:
         sharding.held(config.batch, sharding.mesh(-1, config.model_shards))
     except ValueError as error:
         raise ValueError(f"--batch {config.batch} with --model-shards {config.model_shards}: {error}") from None
+
+
+def _quiet() -> None:
+    """Leave a failed save to the one line that tells it: Orbax and its event loops print a traceback for every thread."""
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda it: None if str(it.exc_value) == "Event loop is closed" else hook(it)
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int)

@@ -11,8 +11,8 @@ import optax
 from ddjax import training
 from ddjax.training import checkpoints, sharding
 from ddjax.types import Denoise, Key, LossFn, Network, Params, Resumable, Schedule
-from experiments.engine import layout
-from experiments.runs import Run, first_process
+from experiments.engine import Engine, layout
+from experiments.runs import Run, first_process, read_settings
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs pages about a failed save, which we tell in one line
 
@@ -47,7 +47,7 @@ def train(
     state = initial_state(network, optimizer, seed)
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
     state, train_step, batch = layout(folder.engine, state, train_step, batch)
-    with checkpoints.manager(folder.checkpoints(job)) as manager:
+    with checkpoints.manager(folder.checkpoints(job), job=folder.owner(job)) as manager:
         stream = batch if isinstance(batch, Resumable) else None
         state = checkpoints.restore(manager, state, stream) or state
         start = int(state.step)
@@ -99,4 +99,5 @@ def trained(
     if job not in networks:
         raise ValueError(f"this run has the models {', '.join(networks)}; got {job!r}")
     like = initial_state(networks[job], optimizer, 0)
-    return job, checkpoints.restore_newest(path / "checkpoints" / job, like).ema
+    saved = Run(path, read_settings(path), Engine())
+    return job, checkpoints.restore_newest(saved.checkpoints(job), like, job=saved.owner(job)).ema

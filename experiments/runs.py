@@ -1,19 +1,24 @@
 """The folder of a run: config.yaml, metrics.jsonl, checkpoints/, figures, summary.json, report.html."""
 
+import contextlib
 import dataclasses
 import datetime
+import hashlib
 import json
 import os
 import platform
 import resource
 import sys
-from collections.abc import Callable
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from experiments.cli import UserError
+from experiments.documents import yaml_settings
 from experiments.engine import Engine, keep_compiled
 
 # where and how to run, not what
@@ -27,6 +32,11 @@ class Run:
     path: Path
     settings: dict[str, Any]
     engine: Engine
+
+    def owner(self, job: str) -> str:
+        """What the checkpoints of a job belong to: no other job's, and no run's with other settings, are taken for them."""
+        told = json.dumps(self.settings, sort_keys=True)
+        return f"{job} of the settings {hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
     def checkpoints(self, job: str) -> Path:
         """The checkpoint folder of one trained model."""
@@ -46,7 +56,7 @@ class Run:
         write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows))
 
         def log(step: int, metrics: dict[str, float]) -> None:
-            with file.open("a") as lines:
+            with _naming(file), file.open("a") as lines:
                 lines.write(json.dumps({"job": job, "step": step, **metrics}) + "\n")
 
         return log
@@ -96,54 +106,112 @@ def open_run(experiment: str, config: Any, default: Path, *, facts: dict[str, An
     run = Run(path, settings, config if isinstance(config, Engine) else Engine())
     if not first_process():
         return run
-    stored = path / "config.yaml"
-    if stored.exists():
-        _require_same(path, yaml.safe_load(stored.read_text()), settings, config.resume)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        write_atomically(stored, yaml.safe_dump(settings, sort_keys=False))
+    except OSError as error:
+        raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
+    _hold(run)
+    stored = _stored(path)
+    if stored is not None:
+        _require_same(path, stored, settings, config.resume)
+    try:
+        for file in _config_files(path):
+            file.parent.mkdir(exist_ok=True)
+            write_atomically(file, yaml.safe_dump(settings, sort_keys=False))
     except OSError as error:
         raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
     keep_compiled(path.parent / ".jax_cache")
     return run
 
 
-def _require_same(path: Path, old: Any, new: dict[str, Any], resume: bool | str) -> None:
+def _hold(run: Run) -> None:
+    """Lock the whole folder for as long as the run is open, or its process lives."""
+    from ddjax.training import lock
+
+    weakref.finalize(run, lock.acquire(run.path).close)
+
+
+def _config_files(path: Path) -> tuple[Path, Path]:
+    """Where the settings lie: beside what was trained with them, too, so that the one tells what happened to the other."""
+    return path / "checkpoints" / "config.yaml", path / "config.yaml"
+
+
+def _stored(path: Path) -> dict[str, Any] | None:
+    """The settings of the run in a folder, None for a new one.
+
+    Raises: ValueError for a file that is damaged; UserError for two that differ, or checkpoints whose settings are gone.
+    """
+    found = {file: yaml_settings(file) for file in _config_files(path) if os.path.lexists(file)}
+    copy, *others = found.values() or (None,)
+    if others not in ([], [copy]):
+        raise UserError(f"{' and '.join(map(str, found))} differ: put the right one in the place of the other")
+    if copy is None and list(path.glob("checkpoints/*/*")):
+        raise UserError(f"{path} holds checkpoints, but the config.yaml that says of what is gone: take another --out")
+    if copy is not None and not isinstance(copy.get("experiment"), str):
+        raise UserError(f"{next(iter(found))} names no experiment: {path} is not the folder of a run")
+    return copy
+
+
+def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any], resume: bool | str) -> None:
     if resume in (False, "off"):
         raise UserError(f"{path} already holds a run: pass --resume to go on with it, or another --out")
-    differing = [f"{key} ({old.get(key)} there, {new.get(key)} now)" for key in new if old.get(key) != new[key]]
+    keys = [key for key in new | old if old.get(key) != new.get(key)]
+    differing = [f"{key} ({old.get(key)} there, {new.get(key)} now)" for key in keys]
     if differing:
         raise UserError(f"cannot resume {path} with other settings: {', '.join(differing)}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings of a saved run. Raises: UserError where there is none."""
-    try:
-        settings = yaml.safe_load((path / "config.yaml").read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        settings = None
-    if not isinstance(settings, dict) or "experiment" not in settings:
-        raise UserError(f"{path} is not the folder of a run: it has no readable config.yaml")
+    """The settings of a saved run. Raises: UserError, or ValueError naming the file, where there are none."""
+    settings = _stored(path)
+    if settings is None:
+        raise UserError(f"{path} is not the folder of a run: it has no config.yaml")
     return settings
 
 
 def read_metrics(path: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
-    """The rows of a JSON-lines file of the run; a last line cut short by a kill is left out."""
+    """The rows of a JSON-lines file of the run, without damaged ones, which a warning names; a last line cut short by a kill
+    is no damage."""
     file = path / name
-    rows = []
-    for line in file.read_text().splitlines() if file.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+    *lines, last = file.read_bytes().split(b"\n") if file.is_file() else [b""]
+    rows = [_row(line) for line in lines]
+    damaged = [number for number, row in enumerate(rows, 1) if row is None]
+    if damaged:
+        warnings.warn(f"{file}: damaged and left out: line {', '.join(map(str, damaged))}", stacklevel=2)
+    return [row for row in [*rows, _row(last)] if row is not None]
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A row as `Run.logger` writes it: a job, a step and numbers; None for anything else."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or not isinstance(row.get("job"), str) or type(row.get("step")) is not int:
+        return None
+    numbers = all(type(value) in (int, float) for key, value in row.items() if key != "job")
+    return row if numbers else None
+
+
+@contextlib.contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Errors of writing a file name it: those of a full disk do not by themselves."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file in one move, so that a reader or a kill sees the old or the new, never half."""
     draft = path.with_name(path.name + ".draft")
-    draft.write_text(text)
-    os.replace(draft, path)
+    with _naming(path):
+        try:
+            draft.write_text(text)
+            os.replace(draft, path)
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
 
 
 def provenance() -> dict[str, Any]:

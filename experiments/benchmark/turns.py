@@ -41,7 +41,7 @@ class Process:
         self.scratch = tempfile.TemporaryDirectory()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
         env = environment(cache, Path(self.scratch.name))
-        self.process = subprocess.Popen([*command, repr(time.time())], env=env, **pipes)
+        self.process = subprocess.Popen([*command, repr(time.time()), str(os.getpid())], env=env, **pipes)
         try:
             self.facts = self.ask("facts")  # answered once start-up and warm-up are over
         except BaseException:

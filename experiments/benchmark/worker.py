@@ -1,7 +1,8 @@
 """One side of a benchmark in a process of its own, so that thread pools and memory do not mix.
 
-`python -m experiments.benchmark.worker MODULE SETTINGS BEGAN` makes the side `MODULE.make(**SETTINGS)`, then reads lines of
-JSON [word, *arguments] from stdin and answers each with one line of JSON. BEGAN is the clock when the process was started.
+`python -m experiments.benchmark.worker MODULE SETTINGS BEGAN PARENT` makes the side `MODULE.make(**SETTINGS)`, then reads
+lines of JSON [word, *arguments] from stdin and answers each with one line of JSON. BEGAN is the clock when the process was
+started, PARENT the process that started it, with which it ends.
 """
 
 import importlib
@@ -9,6 +10,8 @@ import json
 import os
 import sys
 import time
+
+from experiments.children import end_with
 
 PEAK_SIZES = (1024, 2048)  # of the matrices whose product measures the machine
 PEAK_REPEATS = 5
@@ -33,7 +36,8 @@ def peak_flops(matmul) -> float:
 
 def main() -> None:
     """Serve until stdin closes."""
-    module, settings, began = sys.argv[1:]
+    module, settings, began, parent = sys.argv[1:]
+    end_with(int(parent))
     answers = os.fdopen(os.dup(1), "w")  # what libraries print must not come between the answers
     os.dup2(2, 1)
     side = importlib.import_module(f"experiments.benchmark.{module}").make(**json.loads(settings))

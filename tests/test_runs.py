@@ -1,0 +1,270 @@
+"""The folder of a run: it tells what it is, whatever is deleted, damaged or exchanged in it; one process at a time has it."""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optax
+import pytest
+from descent import noise_batch, quadratic, state_of
+
+from ddjax import networks, training
+from ddjax.training import checkpoints
+from experiments import children, cli, engine, jobs, runs
+from experiments.cli import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(engine.Engine):
+    """Settings of every type that a settings file can hold."""
+
+    steps: int = 100
+    rate: float = 1e-5
+    beta: tuple[float, ...] = (1.0, 0.5)
+    data: Path | None = None
+    name: str = "off"
+
+
+def opened(path, **settings):
+    return runs.open_run("two_gaussians", Config(out=path, **settings), path)
+
+
+@pytest.fixture
+def used(tmp_path):
+    """A closed run with a checkpoint of one job."""
+    run = opened(tmp_path / "run")
+    with checkpoints.manager(run.checkpoints("job"), job=run.owner("job")) as manager:
+        checkpoints.save(manager, state_of(optax.sgd(0.1)))
+    return run.path
+
+
+FILES = ("config.yaml", "checkpoints/config.yaml")
+TAKE_UP = (lambda path: opened(path, resume="auto"), runs.read_settings)
+
+
+@pytest.mark.parametrize("take_up", TAKE_UP)
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    "content", [b"", b"- 1\n", b"a: [", b"\xff\xfe", b"\x00", b"null\n", "pipe", "folder", "dangling"]
+)
+def test_a_damaged_settings_file_is_named(used, file, content, take_up):
+    """Either copy, each way to read it. Mutations: one copy alone is read; an empty file is a new run."""
+    path = used / file
+    path.unlink()
+    {
+        "pipe": lambda: os.mkfifo(path),
+        "folder": path.mkdir,
+        "dangling": lambda: path.symlink_to("nowhere"),
+    }.get(content, lambda: path.write_bytes(content))()
+    with pytest.raises((ValueError, UserError), match=rf"^{path}: [^\n]*$"):
+        take_up(used)
+
+
+@pytest.mark.parametrize("take_up", TAKE_UP)
+def test_a_deleted_settings_file_is_made_up_for_by_its_copy_and_both_cannot_be(used, take_up):
+    """Other settings are not taken for those of the checkpoints. Mutation: what has no config.yaml is new."""
+    stored = runs.read_settings(used)
+    (used / "config.yaml").unlink()
+    with pytest.raises(UserError, match="steps \\(100 there, 7 now\\)"):
+        opened(used, steps=7, resume="auto")
+    with pytest.raises(UserError, match="already holds a run"):
+        opened(used)
+    take_up(used)
+    assert runs.read_settings(used) == stored
+    for file in FILES:
+        (used / file).unlink(missing_ok=True)
+    with pytest.raises(UserError, match="holds checkpoints, but the config"):
+        take_up(used)
+
+
+def test_settings_of_another_run_are_noticed(used, tmp_path):
+    """One copy exchanged: they differ. Both: the checkpoints belong to other settings. Mutations: the copy is not compared;
+    owners without settings."""
+    other = opened(tmp_path / "other", rate=2e-5)
+    shutil.copy(other.path / "config.yaml", used / "config.yaml")
+    with pytest.raises(UserError, match=r"config\.yaml and .*config\.yaml differ"):
+        runs.read_settings(used)
+    shutil.copy(other.path / "config.yaml", used / "checkpoints" / "config.yaml")
+    assert runs.read_settings(used)["rate"] == 2e-5
+    taken = opened(used, rate=2e-5, resume="auto")
+    told = r"0 belongs to job of the settings [0-9a-f]{12}, not to job of the settings"
+    with (
+        checkpoints.manager(taken.checkpoints("job"), job=taken.owner("job")) as manager,
+        pytest.raises(ValueError, match=told),
+    ):
+        checkpoints.restore(manager, state_of(optax.sgd(0.1)))
+
+
+def test_the_owner_is_the_same_from_the_file_as_from_the_command_line(tmp_path):
+    """So that `sample` finds what training has saved. Mutation: settings that do not survive their file."""
+    run = opened(tmp_path / "run", data=Path("x/ä"), beta=(1e-5, 1e20))
+    assert (
+        runs.Run(run.path, runs.read_settings(run.path), engine.Engine()).owner("a") == run.owner("a") != run.owner("b")
+    )
+
+
+def test_a_trained_model_is_found_again_and_not_in_another_run(tmp_path):
+    """By `jobs.trained`, as `sample` and `export` do. Mutation: it does not say whose checkpoint it wants."""
+    network = networks.mlp(2, width=4, depth=1, inject=None)
+    of, folders = {"job": network}, [opened(tmp_path / "a"), opened(tmp_path / "b", rate=1.0)]
+    for run in folders:
+        with checkpoints.manager(run.checkpoints("job"), job=run.owner("job")) as manager:
+            checkpoints.save(manager, jobs.initial_state(network, optax.sgd(0.1), 0))
+    assert jobs.trained(folders[0].path, of, optax.sgd(0.1), None)[0] == "job"
+    shutil.rmtree(folders[0].checkpoints("job"))
+    shutil.copytree(folders[1].checkpoints("job"), folders[0].checkpoints("job"))
+    with pytest.raises(FileNotFoundError, match="0 belongs to job"):
+        jobs.trained(folders[0].path, of, optax.sgd(0.1), None)
+
+
+def test_one_process_has_the_whole_folder(used):
+    """Another one is refused whatever job it would train, with the holder's number. Mutation: a lock for each job alone."""
+    held = opened(used, resume="auto")
+    with pytest.raises(OSError, match=rf"{used} is in use by another run \(process {os.getpid()}\)"):
+        opened(used, resume="auto")
+    assert runs.read_settings(used)  # who only reads is not held up
+    del held
+    opened(used, resume="auto")
+
+
+GOOD = {"job": "a", "step": 100, "loss": 0.5}
+BAD = ["{", '{"job": "a", "step": 1', "[]", "1", '"x"', '{"step": 1}', '{"job": "a", "step": "1"}', "\xff", "[" * 100_000,
+       '{"job": "a", "step": 1, "loss": "low"}', '{"job": "a", "step": 1, "loss": ' + "1" * 5000 + "}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+@pytest.mark.parametrize("name", ["metrics.jsonl", "watched.jsonl"])
+def test_a_damaged_line_costs_that_line(tmp_path, bad, name):
+    """Told with its number, the others kept, also by the logger that goes on. Mutation: stop at it."""
+    run, row = runs.Run(tmp_path, {}, engine.Engine()), json.dumps(GOOD)
+    (tmp_path / name).write_bytes(f"{row}\n{bad}\n{row}\n".encode("latin-1"))
+    with pytest.warns(UserWarning, match=f"{name}: damaged and left out: line 2$"):
+        assert runs.read_metrics(tmp_path, name) == [GOOD, GOOD]
+    with pytest.warns(UserWarning, match="line 2"):
+        run.logger("a", 100, name)(200, {"loss": 0.25})
+    assert runs.read_metrics(tmp_path, name) == [GOOD, GOOD, GOOD | {"step": 200, "loss": 0.25}]
+
+
+def test_a_last_line_cut_short_by_a_kill_is_no_damage(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(GOOD) + '\n{"job": "a", "st')
+    assert runs.read_metrics(tmp_path) == [GOOD]
+    assert runs.read_metrics(tmp_path, "none.jsonl") == []
+
+
+def called(run, monkeypatch, capsys, make=Config):
+    """Exit code and lines on stderr of a command line that does `run`."""
+    monkeypatch.setattr(sys, "argv", ["command"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main(make, run)
+    return stop.value.code, capsys.readouterr().err.splitlines()
+
+
+@dataclasses.dataclass(frozen=True)
+class WithoutResume:
+    """A command that has nothing to go on with."""
+
+    n: int = 1
+
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 138}
+
+
+@pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
+def test_signals_outside_of_training_end_the_run_with_their_code(signum, monkeypatch, capsys):
+    """While judging: one line, and the old handlers are back. Mutations: handlers in `fit` alone; exit code 0 or 1."""
+    before = [signal.getsignal(number) for number in CODES]
+    judging = lambda _: (os.kill(os.getpid(), signum), time.sleep(5))  # noqa: E731
+    told = f"error: stopped by {signum.name}: all that was trained is saved, go on with --resume"
+    assert called(judging, monkeypatch, capsys) == (CODES[signum], [told])
+    assert called(judging, monkeypatch, capsys, WithoutResume) == (CODES[signum], [f"error: stopped by {signum.name}"])
+    assert [signal.getsignal(number) for number in CODES] == before
+
+
+@pytest.mark.parametrize("at", [100, 200])
+@pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
+def test_signals_in_training_end_the_run_with_their_code(tmp_path, signum, at, monkeypatch, capsys):
+    """In the middle of a job and in its last chunk: what follows is not begun. Mutation: a job that is done swallows it."""
+    optimizer, begun = optax.sgd(0.1), []
+
+    def run(_):
+        for job in ("a", "b"):
+            begun.append(job)
+            with checkpoints.manager(tmp_path / job) as manager:
+                training.fit(
+                    state_of(optimizer), training.make_train_step(quadratic, optimizer), noise_batch, steps=200,
+                    checkpoints=manager, label=None, log=lambda step, _: step == at and os.kill(os.getpid(), signum),
+                )  # fmt: skip
+
+    told = f"error: stopped by {signum.name} at step 200: saved at step 200, go on with --resume"
+    assert called(run, monkeypatch, capsys) == (CODES[signum], [told])
+    assert begun == ["a"]
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("what", ["metrics.jsonl", "summary.json"])
+def test_a_full_disk_is_one_line_with_the_file_and_what_to_do(tmp_path, what, monkeypatch, capsys):
+    """Writing fails, not opening, so that the error names no file itself. Mutations: let it through; leave the draft."""
+    folder = runs.Run(tmp_path, {}, engine.Engine())
+    log = folder.logger("a", 0)
+
+    @contextlib.contextmanager
+    def opens(*_):
+        yield type("File", (), {"write": full})()
+
+    def run(_):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", opens)
+            patch.setattr(Path, "write_text", full)
+            log(1, {"loss": 1.0}) if what == "metrics.jsonl" else folder.write_json(what, {})
+
+    code, lines = called(run, monkeypatch, capsys)
+    assert (code, lines) == (
+        2,
+        [f"error: cannot write {tmp_path / what}: the disk is full: make room, then start again"],
+    )
+    assert not list(tmp_path.glob("*.draft"))
+
+
+WORK = """
+import os, sys, time
+from experiments import children
+def work():
+    open(sys.argv[1], "w").write(str(os.getpid()))
+    time.sleep(100)
+if __name__ == "__main__":
+    children.alone(work)
+"""
+
+
+def test_a_killed_parent_leaves_no_child(tmp_path):
+    """SIGKILL, which no handler hears, while the child is at work. Mutation: wait for an answer only."""
+    (tmp_path / "work.py").write_text(WORK)
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    parent = subprocess.Popen([sys.executable, tmp_path / "work.py", tmp_path / "pid"], env=env)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert parent.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    child = Path("/proc") / (tmp_path / "pid").read_text()
+    parent.kill()
+    parent.wait()
+    while child.exists() and "zombie" not in (child / "status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_work_alone_answers_or_says_that_it_did_not():
+    assert children.alone(os.getpid) != os.getpid()
+    with pytest.raises(UserError, match="the process of exit ended without an answer"):
+        children.alone(sys.exit)
