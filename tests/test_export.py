@@ -182,7 +182,7 @@ def told(folder, message, name):
 
 
 def test_weights_and_programs_of_an_export_are_looked_at(copy, made):
-    """Sealed anew: other names, shapes or dtypes, NaN, bytes of another program, or of none."""
+    """Sealed anew: other names, shapes or dtypes, NaN, bytes that are no program."""
     file, program = copy / exported.WEIGHTS, copy / exported.sampler_file(3)
     whole, arrays = file.read_bytes(), safetensors.numpy.load_file(file)
     name = min(arrays)
@@ -197,7 +197,7 @@ def test_weights_and_programs_of_an_export_are_looked_at(copy, made):
     file.write_bytes(whole.replace(b'"F32"', b'"F4" '))
     told(copy, "cannot read", file.name)
     file.write_bytes(whole)
-    for content in (b"", b"x", program.read_bytes()[:-1000], file.read_bytes()):
+    for content in (b"", b"x", file.read_bytes()):
         program.write_bytes(content)
         told(copy, "cannot (read|be run)", program.name)
 

@@ -1,5 +1,6 @@
 """Frechet and kernel distances by closed forms and direct formulas; neighbours and the check of memory by what must hold."""
 
+import os
 from fractions import Fraction
 
 import jax
@@ -74,6 +75,9 @@ def test_cached_statistics_are_computed_once_and_survive_damage(tmp_path):
         damaged[generator.integers(len(damaged))] = generator.integers(256)
         file.write_bytes(damaged)
         assert np.isfinite(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).cov).all()
+    file.unlink()
+    os.mkfifo(file)  # nobody writes to it: the statistics take its place
+    assert len(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points)) == 2 and file.is_file()
     with pytest.raises(ValueError, match="names have letters"):
         metrics.cached_statistics(tmp_path, "../x", points)
 

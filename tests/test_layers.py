@@ -17,8 +17,8 @@ ROOT = Path(ddjax.__file__).parent
 FLOORS = (
     {"types"},
     {"schedules", "times", "scoring", "transport"},
-    {"predictions", "paths", "couplings", "weights", "mixtures", "sde", "inflation", "metrics", "data"},
-    {"denoisers", "networks", "flows"},
+    {"predictions", "paths", "couplings", "weights", "mixtures", "sde", "inflation", "data"},
+    {"denoisers", "networks", "flows", "metrics"},
     {"objectives", "samplers", "training"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -10,9 +10,6 @@ References: Heusel et al., arXiv 1706.08500.
 
 import os
 import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.data import npz
 from ddjax.metrics.points import Points, on_host
-
-_DAMAGED = (
-    OSError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, NotImplementedError,
-    RuntimeError, SyntaxError, struct.error, zlib.error, zipfile.BadZipFile,
-)  # fmt: skip
 
 
 class Statistics(NamedTuple):
@@ -97,9 +90,9 @@ def cached_statistics(
 
 def _read(file: Path) -> Statistics | None:
     try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            stored = Statistics(*(np.asarray(arrays[name], np.float64) for name in Statistics._fields))
-    except _DAMAGED:
+        arrays = npz.read(file)
+        stored = Statistics(*(np.asarray(arrays[name], np.float64) for name in Statistics._fields))
+    except (OSError, ValueError, KeyError):
         return None
     whole = stored.mean.ndim == 1 and stored.cov.shape == 2 * stored.mean.shape
     return stored if whole and all(np.isfinite(array).all() for array in stored) else None
