@@ -19,7 +19,7 @@ REFUSED = {
     "5,000 braces": "steps: " + "{a: " * 5000,
     "5,000 dashes": "- " * 5000,
     "5,000 keys of keys": "? " * 5000,
-    "a long file": "#" * 200_000,
+    "a long file": "#" * 300_000,
     "a long value": "steps: " + "1:" * 2000 + "1",
     "a tag": "steps: !!python/object/apply:os.getcwd []",
     "a tag of YAML's own": "steps: !!bool perhaps",
