@@ -9,19 +9,31 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.predictions import Kind, convert
-from ddjax.types import Denoise, Denoiser, Key, Keys, Network, Params, Scalar, Schedule
+from ddjax.types import Denoise, Denoiser, Key, Keys, Network, Params, Scalar, Schedule, known, shaped
 
 
 def mean(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
     """The posterior mean from a network without xi that predicts any kind."""
+    return Partial(_mean, network, schedule, predicts)
 
-    def mean_denoiser(params: Params, key: Key, x_t: Array, t: Array, cond: Any = None) -> Array:
-        return _to_x_0(schedule, x_t, t, network.apply(params, x_t, t, cond, None), predicts)
 
-    return mean_denoiser
+def _mean(
+    network: Network,
+    schedule: Schedule,
+    predicts: Kind,
+    params: Params,
+    key: Key,
+    x_t: Array,
+    t: Array,
+    cond: Any = None,
+) -> Array:
+    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
+    return _to_x_0(schedule, x_t, t, value, predicts)
 
 
 def distributional(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
@@ -31,13 +43,22 @@ def distributional(network: Network, schedule: Schedule, *, predicts: Kind = "x0
 
     References: De Bortoli et al., arXiv 2502.02483, section 3.
     """
+    return Partial(_draw, network, schedule, predicts)
 
-    def distributional_denoiser(params: Params, key: Key | Keys, x_t: Array, t: Array, cond: Any = None) -> Array:
-        xi = _xi(key, x_t) if key.ndim == 0 else jax.vmap(_xi, (0, None), 1)(key, x_t)
-        value = network.apply(params, x_t, t, cond, xi)
-        return _to_x_0(schedule, x_t, t, value, predicts)
 
-    return distributional_denoiser
+def _draw(
+    network: Network,
+    schedule: Schedule,
+    predicts: Kind,
+    params: Params,
+    key: Key | Keys,
+    x_t: Array,
+    t: Array,
+    cond: Any = None,
+) -> Array:
+    xi = _xi(key, x_t) if key.ndim == 0 else jax.vmap(_xi, (0, None), 1)(key, x_t)
+    value = shaped(network.apply(params, x_t, t, cond, xi), xi.shape, "a network")
+    return _to_x_0(schedule, x_t, t, value, predicts)
 
 
 def _xi(key: Key, x_t: Array) -> Array:
@@ -93,13 +114,24 @@ def folded_population(
 
 
 def bind(denoiser: Denoiser, params: Params, cond: Any = None) -> Denoise:
-    """A denoiser with parameters and condition fixed, `denoise(key, x_t, t)`, as the samplers take it."""
-    return lambda key, x_t, t: denoiser(params, key, x_t, t, cond)
+    """A denoiser with parameters and condition fixed, `denoise(key, x_t, t)`, as the samplers take it.
+
+    Called with a fourth argument, that is the condition instead.
+    """
+    return Partial(_bound, denoiser, params, cond)
+
+
+def _bound(denoiser: Denoiser, params: Params, fixed: Any, key: Key, x_t: Array, t: Array, cond: Any = None) -> Array:
+    return denoiser(params, key, x_t, t, fixed if cond is None else cond)
 
 
 def fixed_xi(denoise: Denoise, key: Key) -> Denoise:
     """The same xi at every step of the sampler, instead of fresh ones."""
-    return lambda _, x_t, t: denoise(jax.random.clone(key), x_t, t)
+    return Partial(_fixed_xi, denoise, key)
+
+
+def _fixed_xi(denoise: Denoise, key: Key, _: Key, x_t: Array, t: Array, *cond: Any) -> Array:
+    return denoise(jax.random.clone(key), x_t, t, *cond)
 
 
 def guided(
@@ -124,15 +156,29 @@ def guided(
     low, high = interval
     if not 0 <= low <= high <= 1:
         raise ValueError(f"guidance acts for times 0 <= low <= high <= 1, got {interval=}")
+    if known(weight) and not np.isfinite(weight):
+        raise ValueError(f"a weight of guidance is finite, got {weight=}")
+    return Partial(_guided, denoiser, jnp.asarray(weight, float), null, interval, shared_xi)
 
-    def guided_denoiser(params: Params, key: Key, x_t: Array, t: Array, cond: Any) -> Array:
-        if cond is None:
-            raise ValueError(f"guidance by {weight=} mixes two conditions and needs labels, got {cond=}")
-        nulls = jax.tree.map(lambda null, c: jnp.broadcast_to(jnp.asarray(null, c.dtype), c.shape), null, cond)
-        key_cond, key_null = (key, jax.random.clone(key)) if shared_xi else jax.random.split(key)
-        conditional = denoiser(params, key_cond, x_t, t, cond)
-        unconditional = denoiser(params, key_null, x_t, t, nulls)
-        w = jnp.where((t >= low) & (t <= high), weight, 1.0).reshape(-1, *[1] * (x_t.ndim - 1))
-        return (1 - w) * unconditional + w * conditional
 
-    return guided_denoiser
+def _guided(
+    denoiser: Denoiser,
+    weight: Array,
+    null: Any,
+    interval: tuple[float, float],
+    shared_xi: bool,
+    params: Params,
+    key: Key,
+    x_t: Array,
+    t: Array,
+    cond: Any = None,
+) -> Array:
+    if cond is None:
+        raise ValueError(f"guidance by {weight=} mixes two conditions and needs labels, got {cond=}")
+    nulls = jax.tree.map(lambda null, c: jnp.broadcast_to(jnp.asarray(null, c.dtype), c.shape), null, cond)
+    key_cond, key_null = (key, jax.random.clone(key)) if shared_xi else jax.random.split(key)
+    conditional = denoiser(params, key_cond, x_t, t, cond)
+    unconditional = denoiser(params, key_null, x_t, t, nulls)
+    w = jnp.where((t >= interval[0]) & (t <= interval[1]), weight, 1.0).reshape(-1, *[1] * (x_t.ndim - 1))
+    mixed = (1 - w) * jnp.asarray(unconditional, float) + w * jnp.asarray(conditional, float)
+    return mixed.astype(conditional.dtype)

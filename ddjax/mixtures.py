@@ -8,7 +8,9 @@ v = alpha^2 l + sigma^2 (all per component):
     (3)  p(x_0 | x_t, k) = N(mu_k + U diag(alpha l / v) U^T (x_t - alpha mu_k), U diag(l sigma^2 / v) U^T)
     (4)  score      = -sum_k p(k | x_t) U diag(1 / v) U^T (x_t - alpha mu_k)
 
-Working in the eigenbasis keeps (3) and (4) free of cancellation from t = 1e-4 to 1 in float32. With the exact posterior
+Working in the eigenbasis keeps (3) and (4) free of cancellation from t = 1e-4 to 1 in float32. Known covariances are
+decomposed in float64 on the host, so that small variances keep their digits; traced ones in the precision at hand, which
+serves condition numbers up to about 1e4. With the exact posterior
 sampler (`oracle`), the bridge sampler returns p_0 for every number of steps and every churn; with the exact posterior
 mean (`mean_oracle`), a perfect classical model, it does not. Maths for ONE point [d]; the oracles are batched.
 """
@@ -20,9 +22,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from ddjax.schedules import with_rates
+from ddjax.schedules import Scales, spread_rate, with_rates
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, known
 
 # accelerators round the factors of a product to 10 bits unless told otherwise, which would end the float32 claim above
@@ -36,7 +39,8 @@ class GaussianMixture:
 
     Args:
         weights: [k], positive, summing to 1. means: [k, d]. covs: [k, d, d], symmetric positive definite.
-    Raises: ValueError for shapes that do not fit, weights off the simplex, NaN, or singular covariances.
+    Raises: ValueError for shapes that do not fit, weights off the simplex, numbers that are not finite in the default float,
+        or covariances that are singular or not symmetric to rounding.
     """
 
     weights: Float[Array | np.ndarray, " k"]
@@ -45,10 +49,11 @@ class GaussianMixture:
 
     def __post_init__(self):
         if known(self.weights, self.means, self.covs):
-            _check(np.asarray(self.weights), np.asarray(self.means), np.asarray(self.covs))
-        weights, means, covs = (jnp.asarray(x, float) for x in (self.weights, self.means, self.covs))
-        variances, basis = jnp.linalg.eigh(covs)
-        self._set(weights, means, covs, basis, variances)
+            decomposed = _decomposed(*(np.asarray(x) for x in (self.weights, self.means, self.covs)))
+        else:
+            decomposed = jnp.linalg.eigh(jnp.asarray(self.covs, float))
+        variances, basis = decomposed
+        self._set(*(jnp.asarray(x, float) for x in (self.weights, self.means, self.covs, basis, variances)))
 
     def _set(self, *fields: Array) -> "GaussianMixture":
         for name, field in zip(("weights", "means", "covs", "basis", "variances"), fields, strict=True):
@@ -71,7 +76,7 @@ class GaussianMixture:
         return object.__new__(cls)._set(*leaves)
 
     def _rotated(self, x: Float[Array, " d"]) -> Float[Array, "k d"]:
-        return _einsum("kij,ki->kj", self.basis, x[None] - self.means)
+        return _einsum("kij,ki->kj", self.basis, x.astype(self.means.dtype)[None] - self.means)
 
     def _log_joint(self, x: Float[Array, " d"]) -> Float[Array, " k"]:
         """log w_k N(x; mu_k, S_k)."""
@@ -83,7 +88,7 @@ class GaussianMixture:
         """n independent draws."""
         key_component, key_noise = jax.random.split(key)
         k = jax.random.categorical(key_component, jnp.log(self.weights), shape=(n,))
-        noise = jax.random.normal(key_noise, (n, self.means.shape[-1]))
+        noise = jax.random.normal(key_noise, (n, self.means.shape[-1]), self.means.dtype)
         factors = self.basis * jnp.sqrt(self.variances)[:, None, :]
         return self.means[k] + _einsum("nij,nj->ni", factors[k], noise)
 
@@ -108,15 +113,18 @@ class GaussianMixture:
         centred = self.means - self.mean()[None]
         return _einsum("k,kij->ij", self.weights, self.covs + centred[:, :, None] * centred[:, None, :])
 
+    def _scales(self, schedule: Schedule, t: Scalar) -> Scales:
+        return Scales(*(scale.astype(self.means.dtype) for scale in schedule(t)))
+
     def diffuse(self, schedule: Schedule, t: Scalar) -> "GaussianMixture":
         """The law of x_t, eq. (1)."""
-        alpha, sigma = schedule(t)
+        alpha, sigma = self._scales(schedule, t)
         variances = alpha**2 * self.variances + sigma**2
         return self._spectral(self.weights, alpha * self.means, self.basis, variances)
 
     def posterior(self, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar) -> "GaussianMixture":
         """The law of x_0 given x_t, eq. (2) and (3)."""
-        alpha, sigma = schedule(t)
+        alpha, sigma = self._scales(schedule, t)
         marginal = self.diffuse(schedule, t)
         shifts = alpha * self.variances / marginal.variances * marginal._rotated(x_t)
         return self._spectral(
@@ -134,44 +142,57 @@ class GaussianMixture:
         return -_einsum("k,kij,kj->i", responsibilities, marginal.basis, pulls)
 
     def velocity(self, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar) -> Float[Array, " d"]:
-        """Probability-flow velocity alpha' E[x_0 | x_t] + sigma' E[noise | x_t], with E[noise | x_t] = -sigma score."""
-        scales, rates = with_rates(schedule, t)
-        noise = -scales.sigma * self.score(schedule, x_t, t)
-        return rates.alpha * self.posterior(schedule, x_t, t).mean() + rates.sigma * noise
+        """Probability-flow velocity alpha' E[x_0 | x_t] + sigma' E[noise | x_t], with E[noise | x_t] = -sigma score.
+
+        Finite at both ends, for sigma sigma' is where sigma' may not be.
+        """
+        _, rates = with_rates(schedule, t)
+        rate, spread = (value.astype(self.means.dtype) for value in (rates.alpha, spread_rate(schedule, t)))
+        return rate * self.posterior(schedule, x_t, t).mean() - spread * self.score(schedule, x_t, t)
 
 
-def _check(weights: np.ndarray, means: np.ndarray, covs: np.ndarray) -> None:
+def _decomposed(weights: np.ndarray, means: np.ndarray, covs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenbases in float64 of a mixture that makes sense; ValueError for one that does not."""
     if means.ndim != 2 or weights.shape != means.shape[:1] or covs.shape != (*means.shape, means.shape[1]):
         raise ValueError(
             f"need weights [k], means [k, d], covs [k, d, d], got {weights.shape=}, {means.shape=}, {covs.shape=}"
         )
-    if not all(np.isfinite(x).all() for x in (weights, means, covs)):
-        raise ValueError("weights, means and covs must be finite")
+    limits = jnp.finfo(jax.dtypes.canonicalize_dtype(float))
+    weights, means, covs = (x.astype(np.float64) for x in (weights, means, covs))
+    if not all((abs(x) <= float(limits.max)).all() for x in (weights, means, covs)):  # neither for NaN
+        raise ValueError(f"weights, means and covs must be finite in {limits.dtype}")
     if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-5:
         raise ValueError(f"weights must be positive and sum to 1, got {weights=}")
-    if np.abs(covs - covs.swapaxes(1, 2)).max() > 1e-5 * np.abs(covs).max():
+    variances, basis = np.linalg.eigh((covs + covs.swapaxes(1, 2)) / 2)
+    smallest, largest = variances[:, [0, -1]].T
+    skew = np.abs(covs - covs.swapaxes(1, 2)).max((1, 2))
+    if (skew > 1e-5 * np.abs(largest)).any():
         raise ValueError("covariances must be symmetric")
-    smallest, largest = np.linalg.eigvalsh(covs.astype(np.float64))[:, [0, -1]].T
-    if (smallest <= 1e-7 * largest).any():
+    if (smallest <= 1e-7 * largest).any() or (smallest < float(limits.tiny)).any() or (smallest < skew).any():
         raise ValueError(f"covariances must be positive definite: smallest eigenvalues {smallest}, largest {largest}")
+    return variances, basis
 
 
 def oracle(mixture: GaussianMixture, schedule: Schedule) -> Denoiser:
     """The exact posterior sampler x_0 ~ p(. | x_t): what a distributional denoiser would be with nothing left to learn."""
+    return Partial(_oracle, mixture, schedule)
 
+
+def _oracle(
+    mixture: GaussianMixture, schedule: Schedule, params: Params, key: Key, x_t: Array, t: Array, cond: Any = None
+) -> Array:
     def draw(key: Key, x_t: Array, t: Scalar) -> Array:
         return mixture.posterior(schedule, x_t, t).sample(key, 1)[0]
 
-    def oracle_denoiser(params: Params, key: Key, x_t: Array, t: Array, cond: Any = None) -> Array:
-        return jax.vmap(draw)(jax.random.split(key, x_t.shape[0]), x_t, t)
-
-    return oracle_denoiser
+    return jax.vmap(draw)(jax.random.split(key, x_t.shape[0]), x_t, t)
 
 
 def mean_oracle(mixture: GaussianMixture, schedule: Schedule) -> Denoiser:
     """The exact posterior mean E[x_0 | x_t]: what a classical denoiser would be with nothing left to learn."""
+    return Partial(_mean_oracle, mixture, schedule)
 
-    def mean_oracle_denoiser(params: Params, key: Key, x_t: Array, t: Array, cond: Any = None) -> Array:
-        return jax.vmap(lambda x, t: mixture.posterior(schedule, x, t).mean())(x_t, t)
 
-    return mean_oracle_denoiser
+def _mean_oracle(
+    mixture: GaussianMixture, schedule: Schedule, params: Params, key: Key, x_t: Array, t: Array, cond: Any = None
+) -> Array:
+    return jax.vmap(lambda x, t: mixture.posterior(schedule, x, t).mean())(x_t, t)

@@ -1,7 +1,7 @@
 """The forward marginal and the bridge back, for one example.
 
     (1)  x_t = alpha_t x_0 + sigma_t noise
-    (2)  r = (alpha_t / alpha_s) (sigma_s / sigma_t),   kappa = churn^2 r + (1 - churn^2)
+    (2)  r = (alpha_t / alpha_s) (sigma_s / sigma_t),   kappa = churn^2 r + (1 - churn^2) = 1 - churn^2 (1 - r)
     (3)  p(x_s | x_0, x_t) = N(c_0 x_0 + c_t x_t, std^2 I),
          c_t = (sigma_s / sigma_t) kappa,   c_0 = alpha_s - c_t alpha_t,   std = sigma_s sqrt(1 - kappa^2)
 
@@ -14,15 +14,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.schedules import snr_loss
 from ddjax.types import Key, Scalar, Schedule, known
 
 
 def interpolate(
     schedule: Schedule, x_0: Float[Array, "*event"], noise: Float[Array, "*event"], t: Scalar
 ) -> Float[Array, "*event"]:
-    """x_t of eq. (1)."""
+    """x_t of eq. (1), in the dtype of the noise."""
     alpha, sigma = schedule(t)
-    return alpha * x_0 + sigma * noise
+    return (alpha * jnp.asarray(x_0, float) + sigma * jnp.asarray(noise, float)).astype(noise.dtype)
 
 
 def prior(schedule: Schedule, key: Key, shape: tuple[int, ...]) -> Float[Array, "*batch_event"]:
@@ -43,20 +44,19 @@ def bridge(
 
     Args:
         churn: in [0, 1]; 0 is deterministic (DDIM, std = 0), 1 the exact posterior of the forward process (DDPM).
-    Returns: mean [*event], std (scalar, or event-shaped where the scales are). s = 0 returns x_0 where sigma(0) = 0.
+    Returns: mean [*event], std (scalar, or event-shaped where the scales are), in float32 or better. s = 0 returns x_0
+        where sigma(0) = 0.
     Raises: ValueError for s >= t or a churn outside [0, 1], where they are concrete.
     """
     if known(t, s) and not s < t:
         raise ValueError(f"a reverse step needs s < t, got {s=}, {t=}")
     if known(churn) and not 0 <= churn <= 1:
         raise ValueError(f"churn must lie in [0, 1], got {churn=}")
-    alpha_t, sigma_t = schedule(t)
     alpha_s, sigma_s = schedule(s)
-    r = (alpha_t / alpha_s) * (sigma_s / sigma_t)
-    gap = jnp.maximum(1 - r, 0)
+    gap = snr_loss(schedule, t, s)  # 1 - r
     kappa = 1 - churn**2 * gap
     # c_0 = alpha_s (1 - r kappa) and 1 - kappa^2, both factored through 1 - r so that nothing cancels twice
-    c_0 = alpha_s * gap * (1 + churn**2 * r)
-    c_t = (sigma_s / sigma_t) * kappa
+    c_0 = alpha_s * gap * (1 + churn**2 * (1 - gap))
+    c_t = (sigma_s / schedule(t).sigma) * kappa
     std = sigma_s * churn * jnp.sqrt(gap * (1 + kappa))
-    return c_0 * x_0 + c_t * x_t, std
+    return c_0 * jnp.asarray(x_0, float) + c_t * jnp.asarray(x_t, float), std

@@ -4,6 +4,13 @@ A kernel takes a batch x_t [batch, *event] at one time t and brings it to s < t.
 is a denoiser with its parameters bound (`denoisers.bind`). The kernels on the probability-flow ODE are those
 of `flows` on the denoiser's velocity; a network that predicts velocities takes them from there,
 `flows.heun(field)`, and needs no detour through x_0.
+
+A state keeps the dtype it starts with; times, scales and sums are float32 or better. Outside jit, `sample` is compiled
+once for all steps that differ in arrays alone (`ddjax.compiled`).
+
+Orders of convergence hold where the velocity is smooth in time. It is not at t = 0 where sigma grows like sqrt(t)
+(`OrnsteinUhlenbeck`, `VariancePreserving`): there take `times.grid(n, "quadratic")`, or `times.matched(schedule, n)`, which
+chooses by schedule.
 """
 
 from collections.abc import Callable
@@ -11,10 +18,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax import flows, paths
-from ddjax.types import Denoise, Key, Scalar, Schedule, Step, known
+from ddjax.compiled import compiled
+from ddjax.types import Denoise, Key, Scalar, Schedule, Step, known, shaped
 
 Times = Float[Array | np.ndarray, " steps_plus_1"]
 
@@ -30,19 +39,19 @@ def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step
     """
     if known(churn) and not 0 <= churn <= 1:
         raise ValueError(f"churn must lie in [0, 1], got {churn=}")
+    return Partial(_bridge, denoise, schedule, jnp.asarray(churn, float))
 
-    def bridge_step(key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-        key_xi, key_z = jax.random.split(key)
-        x_0 = denoise(key_xi, x_t, _times(x_t, t))
-        z = jax.random.normal(key_z, x_t.shape, x_t.dtype)
 
-        def draw(x_0: Array, x_t: Array, z: Array) -> Array:
-            mean, std = paths.bridge(schedule, x_0, x_t, t, s, churn=churn)
-            return mean + std * z
+def _bridge(denoise: Denoise, schedule: Schedule, churn: Array, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
+    key_xi, key_z = jax.random.split(key)
+    x_0 = shaped(denoise(key_xi, x_t, jnp.full(x_t.shape[:1], t, float)), x_t.shape, "a denoiser")
+    z = jax.random.normal(key_z, x_t.shape, jnp.promote_types(x_t.dtype, jnp.float32))
 
-        return jax.vmap(draw)(x_0, x_t, z)
+    def draw(x_0: Array, x_t: Array, z: Array) -> Array:
+        mean, std = paths.bridge(schedule, x_0, x_t, t, s, churn=churn)
+        return (mean + std * jnp.asarray(z, float)).astype(x_t.dtype)
 
-    return bridge_step
+    return jax.vmap(draw)(x_0, x_t, z)
 
 
 def euler(denoise: Denoise, schedule: Schedule) -> Step:
@@ -61,57 +70,60 @@ def heun(denoise: Denoise, schedule: Schedule) -> Step:
     That step is Euler's, as in EDM (arXiv 2206.00364, Algorithm 1).
     """
     velocity = flows.velocity(denoise, schedule)
-    return _ending(flows.heun(velocity), flows.euler(velocity))
+    return Partial(_ending, flows.heun(velocity), flows.euler(velocity))
 
 
 def rk4(denoise: Denoise, schedule: Schedule) -> Step:
     """Fourth order: the classical method. Four calls, in the step to s = 0 the three of `flows.kutta3`."""
     velocity = flows.velocity(denoise, schedule)
-    return _ending(flows.rk4(velocity), flows.kutta3(velocity))
+    return Partial(_ending, flows.rk4(velocity), flows.kutta3(velocity))
 
 
-def _ending(step: Step, last: Step) -> Step:
+def _ending(step: Step, last: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
     """`step`, but `last` to s = 0, where the velocity of an x_0 prediction is 0/0 and no stage may stand.
 
     A single step of order p - 1 has the error, O(h^p), that all the steps of a method of order p have
     together: the order is kept.
     """
-
-    def step_or_last(key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-        return jax.lax.cond(s > 0, step, last, key, x_t, t, s)
-
-    return step_or_last
-
-
-def _times(x: Array, t: Scalar) -> Array:
-    return jnp.full(x.shape[:1], t, x.dtype)
+    return jax.lax.cond(s > 0, step, last, key, x_t, t, s)
 
 
 def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:
     """Apply `step` along `times` (from 1 down to 0, `ddjax.times.grid`), starting at x_1; a key of its own for each step.
 
-    Raises: ValueError for a grid that is not a strictly decreasing vector, where it is concrete.
+    Raises: ValueError for a grid that is not a strictly decreasing vector, where it is concrete, an x_1 that is not
+        floating, or a step that returns another shape.
     """
-    return _scan(step, key, x_1, times, lambda x: None)[0]
+    return _walk(step, key, _state(x_1), _grid(times), False)[0]
 
 
 def sample_path(
     step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times
 ) -> Float[Array, "steps_plus_1 batch *event"]:
     """As `sample`, with every state kept: index 0 is x_1, the last is x_0."""
-    return jnp.concatenate([x_1[None], _scan(step, key, x_1, times, lambda x: x)[1]])
+    x_1 = _state(x_1)
+    return jnp.concatenate([x_1[None], _walk(step, key, x_1, _grid(times), True)[1]])
 
 
-def _scan(step: Step, key: Key, x_1: Array, times: Times, keep: Callable[[Array], Array | None]):
+def _state(x_1: Array) -> Array:
+    if x_1.ndim < 1 or not jnp.issubdtype(x_1.dtype, jnp.floating):
+        raise ValueError(f"sampling starts at a floating x_1 [batch, *event], got {x_1.shape=}, {x_1.dtype=}")
+    return jnp.asarray(x_1)
+
+
+def _grid(times: Times) -> Array:
     if times.ndim != 1 or times.shape[0] < 2:
         raise ValueError(f"a grid is a vector of at least 2 times, got {times.shape=}")
     if known(times) and not (np.diff(times) < 0).all():
         raise ValueError(f"a grid must be strictly decreasing from noise (1) to data (0), got {times=}")
-    times = jnp.asarray(times, float)
+    return jnp.asarray(times, float)
 
-    def body(x_t: Array, inputs: tuple[Key, Array, Array]):
-        x_s = step(inputs[0], x_t, inputs[1], inputs[2])
-        return x_s, keep(x_s)
+
+@compiled
+def _walk(step: Step, key: Key, x_1: Array, times: Array, keep: bool) -> tuple[Array, Array | None]:
+    def body(x_t: Array, inputs: tuple[Key, Array, Array]) -> tuple[Array, Array | None]:
+        x_s = shaped(step(inputs[0], x_t, inputs[1], inputs[2]), x_t.shape, "a step").astype(x_t.dtype)
+        return x_s, x_s if keep else None
 
     return jax.lax.scan(body, x_1, (jax.random.split(key, times.shape[0] - 1), times[:-1], times[1:]))
 
@@ -123,7 +135,10 @@ def in_chunks(draw: Callable[[Key, int], Array], key: Key, n: int, *, chunk: int
     """
     if n < 1 or chunk < 1:
         raise ValueError(f"n and chunk must be at least 1, got {n=}, {chunk=}")
-    chunk = min(chunk, n)
-    keys = jax.random.split(key, -(-n // chunk))
-    drawn = jax.lax.map(lambda key: draw(key, chunk), keys)
+    return _chunks(draw, key, n, min(chunk, n))
+
+
+@compiled
+def _chunks(draw: Callable[[Key, int], Array], key: Key, n: int, chunk: int) -> Array:
+    drawn = jax.lax.map(lambda key: draw(key, chunk), jax.random.split(key, -(-n // chunk)))
     return drawn.reshape(-1, *drawn.shape[2:])[:n]

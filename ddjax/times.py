@@ -1,4 +1,8 @@
-"""Laws of the training time t, as functions (key, n) -> t [n] in [0, 1], and grids for sampling.
+"""Laws of the training time t, as functions (key, n) -> t [n] in the open interval (0, 1), and grids for sampling.
+
+Open is meant in floating point: no law of this room returns 0 or 1, where a prediction may determine nothing
+(`predictions.convert`). Their least and largest times are eps / 2 and 1 - eps / 2, eps being that of the default float; times
+rounded to a shorter dtype may reach 1 again.
 
 Few-step sampling lives at the noise end: laws and weights that starve t near 1 cost most at 1 to 4 steps.
 """
@@ -11,31 +15,38 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.types import Key
+from ddjax.types import Key, Schedule
 
 Law = Callable[[Key, int], Float[Array, " n"]]
 
 
 def uniform(key: Key, n: int) -> Float[Array, " n"]:
     """Independent t ~ U(0, 1)."""
-    return jax.random.uniform(key, (n,))
+    return _inside(jax.random.uniform(key, (n,)))
 
 
 def stratified(key: Key, n: int) -> Float[Array, " n"]:
     """One uniform t in each of the n cells [i/n, (i+1)/n): the law of `uniform` with less variance over the batch."""
-    return (jnp.arange(n, dtype=float) + jax.random.uniform(key, (n,))) / n
+    cells = jnp.arange(n, dtype=float)
+    t = (cells + jax.random.uniform(key, (n,))) / n
+    return _inside(jnp.minimum(t, jnp.nextafter((cells + 1) / n, jnp.zeros(()))))  # i + u may round to i + 1
+
+
+def _inside(t: Array) -> Array:
+    edge = jnp.finfo(t.dtype).eps / 2
+    return jnp.clip(t, edge, 1 - edge)
 
 
 def power(exponent: float, *, base: Law = uniform) -> Law:
     """t = u^exponent with u from `base`: an exponent below 1 favours the noise end (density t^(1/exponent - 1)).
 
-    Raises: ValueError for an exponent that is not positive.
+    Raises: ValueError for an exponent that is not positive and finite.
     """
-    if not exponent > 0:
-        raise ValueError(f"the exponent must be positive, got {exponent=}")
+    if not 0 < exponent < np.inf:
+        raise ValueError(f"the exponent must be positive and finite, got {exponent=}")
 
     def power_law(key: Key, n: int) -> Float[Array, " n"]:
-        return base(key, n) ** exponent
+        return _inside(base(key, n) ** exponent)
 
     return power_law
 
@@ -43,13 +54,13 @@ def power(exponent: float, *, base: Law = uniform) -> Law:
 def logit_normal(mean: float = 0.0, std: float = 1.0) -> Law:
     """t = sigmoid(mean + std noise). References: Esser et al., arXiv 2403.03206, section 3.1.
 
-    Raises: ValueError for a std that is not positive.
+    Raises: ValueError for a std that is not positive and finite, or a mean that is not finite.
     """
-    if not std > 0:
-        raise ValueError(f"std must be positive, got {std=}")
+    if not (0 < std < np.inf and np.isfinite(mean)):
+        raise ValueError(f"need a finite mean and a positive finite std, got {mean=}, {std=}")
 
     def logit_normal_law(key: Key, n: int) -> Float[Array, " n"]:
-        return jax.nn.sigmoid(mean + std * jax.random.normal(key, (n,)))
+        return _inside(jax.nn.sigmoid(mean + std * jax.random.normal(key, (n,))))
 
     return logit_normal_law
 
@@ -57,11 +68,11 @@ def logit_normal(mean: float = 0.0, std: float = 1.0) -> Law:
 def shifted(n: int, *, shift: float = 3.0) -> Float[Array, " n_plus_1"]:
     """The grid shift u / (1 + (shift - 1) u) with u = 1 - i/n: finer near noise for shift > 1, uniform for 1.
 
-    Raises: ValueError for n < 1 or a shift that is not positive.
+    Raises: ValueError for n < 1 or a shift that is not positive and finite.
     References: Esser et al., arXiv 2403.03206, section 5.3.2.
     """
-    if not shift > 0:
-        raise ValueError(f"shift must be positive, got {shift=}")
+    if not 0 < shift < np.inf:
+        raise ValueError(f"shift must be positive and finite, got {shift=}")
     u = _descending(n)
     return jnp.asarray(shift * u / (1 + (shift - 1) * u), float)
 
@@ -72,8 +83,8 @@ def karras(n: int, *, rho: float = 7.0, last: float = 0.002) -> Float[Array, " n
     Raises: ValueError for n < 1, rho <= 0, or a last positive time outside (0, 1).
     References: Karras et al., arXiv 2206.00364, eq. (5), in units of t.
     """
-    if not (rho > 0 and 0 < last < 1):
-        raise ValueError(f"need rho > 0 and 0 < last < 1, got {rho=}, {last=}")
+    if not (0 < rho < np.inf and 0 < last < 1):
+        raise ValueError(f"need finite rho > 0 and 0 < last < 1, got {rho=}, {last=}")
     _descending(n)
     return jnp.asarray(np.append(np.linspace(1.0, last ** (1 / rho), n) ** rho, 0.0), float)
 
@@ -101,6 +112,16 @@ def grid(
     if kind not in kinds:
         raise ValueError(f"kind must be one of {sorted(kinds)}, got {kind=}")
     return kinds[kind](n)
+
+
+def matched(schedule: Schedule, n: int) -> Float[Array, " n_plus_1"]:
+    """The grid on which solvers keep their order down to the data: "quadratic" where sigma'(0) is infinite, else "uniform".
+
+    Where sigma grows like sqrt(t) (`OrnsteinUhlenbeck`, `VariancePreserving`), so does the velocity, and equal steps to 0 leave
+    Heun's method at order 1.5 and RK4 below 3; in u = sqrt(t) all is smooth. Raises: ValueError for n < 1.
+    """
+    _, (_, rate) = jax.jvp(lambda t: tuple(schedule(t)), (jnp.zeros(()),), (jnp.ones(()),))
+    return grid(n, "quadratic" if np.isinf(rate).any() else "uniform")
 
 
 def _descending(n: int) -> np.ndarray:

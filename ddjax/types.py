@@ -57,8 +57,16 @@ class Batch(NamedTuple):
 
     @classmethod
     def of(cls, batch: Any) -> "Batch":
-        """Read an array as unconditional data, and a pair as (x_0, cond)."""
-        return cls(*batch) if isinstance(batch, tuple) else cls(batch)
+        """Read an array as unconditional data, and a pair as (x_0, cond).
+
+        Raises: ValueError for anything else, and for data that are not floating.
+        """
+        parts = batch if isinstance(batch, tuple) else (batch,)
+        if len(parts) not in (1, 2) or not isinstance(parts[0], jax.Array | np.ndarray) or parts[0].ndim < 1:
+            raise ValueError(f"a batch is an array x_0 [batch, *event] or a pair (x_0, cond), got {_told(batch)}")
+        if not jnp.issubdtype(parts[0].dtype, jnp.floating):
+            raise ValueError(f"data are floating, pixels for instance scaled to [-1, 1], got {parts[0].dtype} numbers")
+        return cls(*parts)
 
 
 @runtime_checkable
@@ -94,3 +102,17 @@ def precise(array: Shaped[Array | np.ndarray, "*shape"] | Scalar) -> Float[Array
 def nan_unless_finite(array: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The array with NaN where it is infinite, before a bounded function makes a good number of it."""
     return jnp.where(jnp.isfinite(array), array, jnp.nan)
+
+
+def shaped(value: Any, shape: tuple[int, ...], who: str) -> Array:
+    """What `who` returned, an array of this shape. Raises: ValueError, which would otherwise be a broadcast."""
+    if getattr(value, "shape", None) != tuple(shape):
+        raise ValueError(f"{who} must return an array of shape {tuple(shape)}, got {_told(value)}")
+    return value
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}: ({', '.join(map(_told, value))})"
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"

@@ -15,7 +15,7 @@ import ddjax
 
 ROOT = Path(ddjax.__file__).parent
 FLOORS = (
-    {"types"},
+    {"types", "compiled"},
     {"schedules", "times", "scoring", "transport"},
     {"predictions", "paths", "couplings", "weights", "mixtures", "sde", "inflation", "data"},
     {"denoisers", "networks", "flows", "metrics"},

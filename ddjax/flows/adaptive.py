@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ddjax.types import Field, Key, Scalar, known
+from ddjax.compiled import compiled
+from ddjax.types import Key, Scalar, known, shaped
 
 
 class Solution(NamedTuple):
@@ -27,13 +28,14 @@ class Solution(NamedTuple):
 
 
 def integrate(
-    field: Field,
+    field: Callable[..., Array],
     key: Key,
     x: Float[Array, "batch *event"],
     *,
+    cond: Any = None,
     start: Scalar = 1.0,
     end: Scalar = 0.0,
-    tolerance: float = 1e-5,
+    tolerance: Scalar = 1e-5,
     max_steps: int = 4096,
 ) -> Solution:
     """Eq. (1) by Tsitouras' method of order 5(4), error per step below tolerance (1 + |x|).
@@ -41,21 +43,61 @@ def integrate(
     The field is called at both ends: that of an x_0-denoiser (`flows.velocity`) is not a number at t = 0, so
     integrate it to a small `end`, such as 1e-3, and finish with one call of the denoiser.
 
-    Returns: a Solution. Where `converged` is False, max_steps ran out or the field was not finite, and x is
-    not to be
-        trusted; outside jit this warns too.
-    Raises: ValueError for a tolerance or max_steps that is not positive.
+    Args:
+        field: field(key, x, t), or where there is a `cond`, a pytree of arrays [batch, ...], field(key, x, t, cond), as
+            `denoisers.bind(velocity, params)` takes it; called for each example with its own.
+    Returns: a Solution. Where `converged` is False, max_steps ran out or the field was not finite, and x is NaN;
+        outside jit this warns too.
+    Raises: ValueError for a tolerance or max_steps that is not positive and finite, or a cond of another batch.
     """
+    require_solvable(tolerance, max_steps)
+    require_batch(cond, x.shape[0])
+    solution = _integrate(field, key, x, cond, *(jnp.asarray(v, float) for v in (start, end, tolerance)), max_steps)
+    warn_unless(solution.converged)
+    return solution
+
+
+@compiled
+def _integrate(
+    field: Callable[..., Array],
+    key: Key,
+    x: Array,
+    cond: Any,
+    start: Array,
+    end: Array,
+    tolerance: Array,
+    max_steps: int,
+) -> Solution:
+    def one(key: Key, x_start: Array, cond: Any) -> Solution:
+        slope = slope_of(field, cond, x.dtype)
+        found = solve(slope, key, x_start, start=start, end=end, tolerance=tolerance, max_steps=max_steps)
+        return Solution(found[0].astype(x.dtype), *found[1:])
+
+    return jax.vmap(one)(jax.random.split(key, x.shape[0]), jnp.asarray(x, float), cond)
+
+
+def slope_of(field: Callable[..., Array], cond: Any, dtype: Any) -> Callable[[Key, Array, Array], Array]:
+    """The field for ONE example and its condition, which sees the dtype of the user's states and answers in float."""
+    conds = () if cond is None else (jax.tree.map(lambda c: c[None], cond),)
 
     def slope(key: Key, t: Array, x: Array) -> Array:
-        return field(key, x[None], t[None])[0]
+        found = shaped(field(key, x[None].astype(dtype), t[None], *conds), (1, *x.shape), "a field")
+        return found[0].astype(x.dtype)
 
-    keys = jax.random.split(key, x.shape[0])
-    end_state, steps, converged = jax.vmap(
-        lambda key, x: solve(slope, key, x, start=start, end=end, tolerance=tolerance, max_steps=max_steps)
-    )(keys, x)
-    warn_unless(converged)
-    return Solution(end_state, steps, converged)
+    return slope
+
+
+def require_solvable(tolerance: Scalar, max_steps: int) -> None:
+    """Raises: ValueError for settings under which a solver cannot go."""
+    if max_steps < 1 or (known(tolerance) and not 0 < tolerance < float("inf")):
+        raise ValueError(f"need a finite tolerance > 0 and max_steps >= 1, got {tolerance=}, {max_steps=}")
+
+
+def require_batch(cond: Any, batch: int) -> None:
+    """Raises: ValueError for a condition that has not one entry for each example."""
+    if any(leaf.shape[:1] != (batch,) for leaf in jax.tree.leaves(cond)):
+        shapes = [leaf.shape for leaf in jax.tree.leaves(cond)]
+        raise ValueError(f"a condition has an entry for each of the {batch} examples, got arrays of {shapes=}")
 
 
 def solve(
@@ -65,19 +107,15 @@ def solve(
     *,
     start: Scalar,
     end: Scalar,
-    tolerance: float,
+    tolerance: Scalar,
     max_steps: int,
 ) -> tuple[Any, Int[Array, ""], Bool[Array, ""]]:
-    """Integrate d state / dt = slope(key, t, state) for ONE example: (state at the end, steps, converged).
+    """Integrate d state / dt = slope(key, t, state) for ONE example: (state at the end, NaN unless converged; steps; converged).
 
     The state is any pytree of floating arrays.
-
-    Raises: ValueError for a tolerance or max_steps that is not positive.
     """
     import diffrax  # seconds to import, which only its users should pay
 
-    if not tolerance > 0 or max_steps < 1:
-        raise ValueError(f"need tolerance > 0 and max_steps >= 1, got {tolerance=}, {max_steps=}")
     dtype = jnp.result_type(*jax.tree.leaves(state))
 
     impl = jax.random.key_impl(key)
@@ -98,9 +136,10 @@ def solve(
             max_steps=max_steps,
             throw=False,
         )
-    end_state = jax.tree.map(lambda saved: saved[-1], solution.ys)
     # a field that is not finite has no step accepted, and so runs out of them
-    return end_state, solution.stats["num_steps"], solution.result == diffrax.RESULTS.successful
+    converged = solution.result == diffrax.RESULTS.successful
+    end_state = jax.tree.map(lambda saved: jnp.where(converged, saved[-1], jnp.nan), solution.ys)
+    return end_state, solution.stats["num_steps"], converged
 
 
 def warn_unless(converged: Bool[Array, " batch"]) -> None:

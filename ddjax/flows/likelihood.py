@@ -1,23 +1,25 @@
 """Log likelihood of a flow, by the change of variables along it.
 
-    (1)  dx/dt = u(x, t),   log p_0(x_0) = log N(x_1; 0, sigma(1)^2) + integral of div u(x(t), t) dt from 0 to
-    1
+    (1)  dx/dt = u(x, t)
+    (2)  log p_0(x_0) = log N(x_1; 0, sigma(1)^2) + integral of div u(x(t), t) dt from 0 to 1
 
 The divergence is a function `divergence(u, key, x) -> (u(x), div u(x))` for one example: `exact_divergence`,
-d forward derivatives, or `hutchinson(probes)`, unbiased from a few. (1) takes the law of x_1 to be the prior
+d forward derivatives, or `hutchinson(probes)`, unbiased from a few. (2) takes the law of x_1 to be the prior
 exactly.
 References: Chen et al., arXiv 1806.07366, theorem 1; Grathwohl et al. (Hutchinson), arXiv 1810.01367.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
-from ddjax.flows.adaptive import solve, warn_unless
-from ddjax.types import Field, Key, Scalar, Schedule
+from ddjax.compiled import compiled
+from ddjax.flows.adaptive import require_batch, require_solvable, slope_of, solve, warn_unless
+from ddjax.types import Key, Scalar, Schedule
 
 Divergence = Callable[[Callable[[Array], Array], Key, Array], tuple[Array, Array]]
 
@@ -41,53 +43,71 @@ def exact_divergence(u: Callable[[Array], Array], key: Key, x: Array) -> tuple[A
 def hutchinson(probes: int = 1) -> Divergence:
     """u(x) and an unbiased estimate of the trace, mean_p e_p^T J e_p with e_p of independent signs.
 
-    The probes are those of the key, the same all along a trajectory. Raises: ValueError for fewer than 1
-    probe.
+    The probes are those of the key, the same all along a trajectory. Raises: ValueError for fewer than 1 probe.
     """
     if probes < 1:
         raise ValueError(f"need at least 1 probe, got {probes=}")
+    return Partial(_hutchinson, probes)
 
-    def hutchinson_divergence(u: Callable[[Array], Array], key: Key, x: Array) -> tuple[Array, Array]:
-        value, derivative = jax.linearize(u, x)
-        signs = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
-        return value, jnp.sum(signs * jax.vmap(derivative)(signs)) / probes
 
-    return hutchinson_divergence
+def _hutchinson(probes: int, u: Callable[[Array], Array], key: Key, x: Array) -> tuple[Array, Array]:
+    value, derivative = jax.linearize(u, x)
+    signs = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
+    return value, jnp.sum(signs * jax.vmap(derivative)(signs)) / probes
 
 
 def log_density(
-    field: Field,
+    field: Callable[..., Array],
     schedule: Schedule,
     key: Key,
     x_0: Float[Array, "batch *event"],
     *,
+    cond: Any = None,
     divergence: Divergence = exact_divergence,
     start: Scalar = 0.0,
-    tolerance: float = 1e-5,
+    tolerance: Scalar = 1e-5,
     max_steps: int = 4096,
 ) -> Likelihood:
-    """Log density of the flow at x_0, eq. (1), by an adaptive solve for each example.
+    """Log density of the flow at x_0, eq. (2), by an adaptive solve for each example.
 
     Args:
-        field: differentiable in x. start: the time of x_0; above 0 for the field of an x_0-denoiser, which is
-        not a
-            number at 0, and the density is then that of x_start.
-    Returns: a Likelihood. Where `converged` is False the number is not to be trusted; outside jit this warns
-    too.
-    Raises: ValueError for a tolerance or max_steps that is not positive.
+        field: differentiable in x; field(key, x, t), or field(key, x, t, cond) where there is a `cond` [batch, ...], as for
+            `integrate`.
+        start: the time of x_0; above 0 for the field of an x_0-denoiser, which is not a number at 0, and the density is then
+            that of x_start.
+    Returns: a Likelihood. Where `converged` is False its numbers are NaN; outside jit this warns too.
+    Raises: ValueError for a tolerance or max_steps that is not positive and finite, or a cond of another batch.
     """
-
-    def slope(key: Key, t: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        key_field, key_probe = jax.random.split(key)
-        return divergence(lambda x: field(key_field, x[None], t[None])[0], key_probe, state[0])
-
-    def one(key: Key, x_0: Array) -> tuple[Array, Array, Array]:
-        state = (x_0, jnp.zeros((), x_0.dtype))
-        options = {"start": start, "end": 1.0, "tolerance": tolerance, "max_steps": max_steps}
-        (x_1, gain), _, converged = solve(slope, key, state, **options)
-        prior = jax.scipy.stats.norm.logpdf(x_1, scale=schedule(1.0).sigma.astype(x_1.dtype))
-        return jnp.sum(prior) + gain, x_1, converged
-
-    likelihood = Likelihood(*jax.vmap(one)(jax.random.split(key, x_0.shape[0]), x_0))
+    require_solvable(tolerance, max_steps)
+    require_batch(cond, x_0.shape[0])
+    numbers = (jnp.asarray(value, float) for value in (start, tolerance))
+    likelihood = _log_density(field, schedule, key, x_0, cond, divergence, *numbers, max_steps)
     warn_unless(likelihood.converged)
     return likelihood
+
+
+@compiled
+def _log_density(
+    field: Callable[..., Array],
+    schedule: Schedule,
+    key: Key,
+    x_0: Array,
+    cond: Any,
+    divergence: Divergence,
+    start: Array,
+    tolerance: Array,
+    max_steps: int,
+) -> Likelihood:
+    def one(key: Key, x: Array, cond: Any) -> Likelihood:
+        flow = slope_of(field, cond, x_0.dtype)
+
+        def slope(key: Key, t: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+            key_field, key_probe = jax.random.split(key)
+            return divergence(lambda x: flow(key_field, t, x), key_probe, state[0])
+
+        options = {"start": start, "end": 1.0, "tolerance": tolerance, "max_steps": max_steps}
+        (x_1, gain), _, converged = solve(slope, key, (x, jnp.zeros((), x.dtype)), **options)
+        prior = jax.scipy.stats.norm.logpdf(x_1, scale=schedule(1.0).sigma)
+        return Likelihood(jnp.sum(prior) + gain, x_1.astype(x_0.dtype), converged)
+
+    return jax.vmap(one)(jax.random.split(key, x_0.shape[0]), jnp.asarray(x_0, float), cond)

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Array
 
-from ddjax.types import Field, Key, Scalar, Step
+from ddjax.types import Field, Key, Scalar, Step, shaped
 
 
 class Tableau(NamedTuple):
@@ -25,23 +26,24 @@ class Tableau(NamedTuple):
 
 
 def runge_kutta(field: Field, tableau: Tableau) -> Step:
-    """The step of eq. (1) and (2)."""
-
-    def runge_kutta_step(key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-        h = s - t
-        slopes: list[Array] = []
-        keys = jax.random.split(key, len(tableau.nodes))
-        for key_stage, node, row in zip(keys, tableau.nodes, tableau.rows, strict=True):
-            x = _advance(x_t, h, row, slopes)
-            slopes.append(field(key_stage, x, jnp.full(x.shape[:1], t + node * h, x.dtype)))
-        return _advance(x_t, h, tableau.weights, slopes)
-
-    return runge_kutta_step
+    """The step of eq. (1) and (2). Sums are float32 or better; the field sees, and the step returns, the dtype of x_t."""
+    return Partial(_step, field, tableau)
 
 
-def _advance(x: Array, h: Scalar, weights: tuple[float, ...], slopes: list[Array]) -> Array:
+def _step(field: Field, tableau: Tableau, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
+    t, s = jnp.asarray(t, float), jnp.asarray(s, float)
+    slopes: list[Array] = []
+    keys = jax.random.split(key, len(tableau.nodes))
+    for key_stage, node, row in zip(keys, tableau.nodes, tableau.rows, strict=True):
+        x = _advance(x_t, s - t, row, slopes)
+        slope = field(key_stage, x, jnp.full(x.shape[:1], t + node * (s - t)))
+        slopes.append(jnp.asarray(shaped(slope, x.shape, "a field"), float))
+    return _advance(x_t, s - t, tableau.weights, slopes)
+
+
+def _advance(x: Array, h: Array, weights: tuple[float, ...], slopes: list[Array]) -> Array:
     terms = [weight * slope for weight, slope in zip(weights, slopes, strict=True) if weight]
-    return x + h * sum(terms) if terms else x
+    return (jnp.asarray(x, float) + h * sum(terms)).astype(x.dtype) if terms else x
 
 
 def euler(field: Field) -> Step:

@@ -9,32 +9,42 @@ References: Lipman et al., arXiv 2210.02747; Albergo et al., arXiv 2303.08797.
 from typing import Any
 
 import jax
+from jax.tree_util import Partial
 from jaxtyping import Array
 
 from ddjax.predictions import Kind, convert
-from ddjax.types import Denoise, Field, Key, Network, Params, Schedule, Velocity
+from ddjax.types import Denoise, Field, Key, Network, Params, Schedule, Velocity, shaped
 
 
 def network_velocity(network: Network, schedule: Schedule, *, predicts: Kind = "velocity") -> Velocity:
     """The velocity, eq. (1), of a network without xi that predicts any kind.
 
-    Only "velocity" is finite at both ends: x_0 says nothing of the noise at t = 0, nor noise of x_0 at alpha
-    = 0.
+    Only "velocity" is finite at both ends: x_0 says nothing of the noise at t = 0, nor noise of x_0 at alpha = 0.
     """
-
-    def velocity_of_network(params: Params, key: Key, x_t: Array, t: Array, cond: Any = None) -> Array:
-        return _to_velocity(schedule, x_t, t, network.apply(params, x_t, t, cond, None), predicts)
-
-    return velocity_of_network
+    return Partial(_of_network, network, schedule, predicts)
 
 
 def velocity(denoise: Denoise, schedule: Schedule) -> Field:
     """The field, eq. (1), of a denoiser with its params bound: 0/0, not a number, where sigma = 0."""
+    return Partial(_of_denoiser, denoise, schedule)
 
-    def velocity_of_denoiser(key: Key, x_t: Array, t: Array) -> Array:
-        return _to_velocity(schedule, x_t, t, denoise(key, x_t, t), "x0")
 
-    return velocity_of_denoiser
+def _of_network(
+    network: Network,
+    schedule: Schedule,
+    predicts: Kind,
+    params: Params,
+    key: Key,
+    x_t: Array,
+    t: Array,
+    cond: Any = None,
+) -> Array:
+    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
+    return _to_velocity(schedule, x_t, t, value, predicts)
+
+
+def _of_denoiser(denoise: Denoise, schedule: Schedule, key: Key, x_t: Array, t: Array, *cond: Any) -> Array:
+    return _to_velocity(schedule, x_t, t, shaped(denoise(key, x_t, t, *cond), x_t.shape, "a denoiser"), "x0")
 
 
 def _to_velocity(schedule: Schedule, x_t: Array, t: Array, value: Array, predicts: Kind) -> Array:

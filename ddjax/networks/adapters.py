@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -36,7 +37,8 @@ def labelled(network: Network, classes: int) -> Network:
 
     The label `classes` is the null of guidance and dropout, and reads as zeros.
 
-    Raises: ValueError for classes < 1; `apply`, without labels or for a label outside 0..classes where it is concrete.
+    Raises: ValueError for classes < 1; `apply`, without labels or for a label outside 0..classes where it is concrete;
+        where it is traced, its example becomes NaN.
     """
     if classes < 1:
         raise ValueError(f"need at least 1 class, got {classes=}")
@@ -46,14 +48,19 @@ def labelled(network: Network, classes: int) -> Network:
             raise ValueError(f"need one label for each example, got {x_t.shape=}, {getattr(cond, 'shape', None)=}")
         if known(cond):  # by NumPy: known labels stay known while a loop around them is traced
             _require_labels(np.asarray(cond), classes)
-        return network.apply(params, x_t, t, jax.nn.one_hot(cond, classes, dtype=x_t.dtype), xi)
+        label = jnp.where(_is_label(cond, classes)[:, None], jax.nn.one_hot(cond, classes, dtype=x_t.dtype), jnp.nan)
+        return network.apply(params, x_t, t, label, xi)
 
     return network._replace(apply=apply)
 
 
 def _require_labels(labels: np.ndarray, classes: int) -> None:
-    if not ((labels >= 0) & (labels <= classes)).all():
+    if not _is_label(labels, classes).all():
         raise ValueError(f"labels are 0..{classes - 1}, and {classes} for none, got {labels}")
+
+
+def _is_label(cond: Array | np.ndarray, classes: int) -> Array | np.ndarray:
+    return (cond >= 0) & (cond <= classes)
 
 
 def flattened(network: Network, event_shape: tuple[int, ...]) -> Network:

@@ -18,7 +18,8 @@ from jaxtyping import Array
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
-from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule
+from ddjax.objectives.noising import drawn_times
+from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule, shaped
 
 
 def distributional(
@@ -34,13 +35,15 @@ def distributional(
     """The scoring-rule loss, eq. (3).
 
     Args:
-        times: law of t. weight: w(t), per example. score: a rule (samples, observation, t) -> Terms.
+        times: law of t, moved off 0 and 1 by one rounding error of the data (`noising.drawn_times`).
+        weight: w(t), per example. score: a rule (samples [m, *event], observation [*event], t) -> Terms, or a scalar array.
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
         population: how the m draws are made: `denoisers.population` for any denoiser, `denoisers.folded_population`
             for the faster one of those made by `denoisers.distributional`.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
-        unweighted means `confinement` and `interaction`.
-    Raises: ValueError for a population too small for the rule.
+        unweighted means `confinement` and `interaction` where the rule tells them. All in float32 or better.
+    Raises: ValueError for a population too small for the rule; the loss, for a batch that is no such thing, draws of
+        another shape, or a rule that returns neither.
     """
     if size < 1 or (size < 2 and scoring.needs_pairs(score)):
         raise ValueError(f"population size must be at least 2 when lam > 0, got {size=} with {score}")
@@ -48,14 +51,16 @@ def distributional(
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
         key_time, key_noise, key_xi = jax.random.split(key, 3)
-        t = times(key_time, x_0.shape[0])
+        t = drawn_times(times, key_time, x_0)
         noise = jax.random.normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
         draws = population(denoiser, params, key_xi, x_t, t, cond, size=size)
-        terms = jax.vmap(score)(draws, x_0, t)
-        loss = jnp.mean(jax.vmap(weight)(t) * terms.score)
-        metrics = {"loss": loss, "confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()}
-        return loss, metrics
+        terms = jax.vmap(score)(shaped(draws, (x_0.shape[0], size, *x_0.shape[1:]), "a population of draws"), x_0, t)
+        told = isinstance(terms, scoring.Terms)
+        each = shaped(terms.score if told else terms, x_0.shape[:1], "a rule, for one example each,")
+        loss = jnp.mean(jax.vmap(weight)(t) * each)
+        parts = {"confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()} if told else {}
+        return loss, {"loss": loss, **parts}
 
     return loss_fn
 
