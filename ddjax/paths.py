@@ -12,6 +12,7 @@ References: De Bortoli et al., arXiv 2502.02483, eq. (4) and section 2; Song et 
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax.schedules import snr_loss
@@ -48,9 +49,9 @@ def bridge(
         where sigma(0) = 0.
     Raises: ValueError for s >= t or a churn outside [0, 1], where they are concrete.
     """
-    if known(t, s) and not s < t:
+    if known(t, s) and not np.asarray(s) < np.asarray(t):
         raise ValueError(f"a reverse step needs s < t, got {s=}, {t=}")
-    if known(churn) and not 0 <= churn <= 1:
+    if known(churn) and not 0 <= np.asarray(churn) <= 1:
         raise ValueError(f"churn must lie in [0, 1], got {churn=}")
     alpha_s, sigma_s = schedule(s)
     gap = snr_loss(schedule, t, s)  # 1 - r

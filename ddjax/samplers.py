@@ -37,7 +37,7 @@ def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step
     Raises: ValueError for a churn outside [0, 1].
     References: De Bortoli et al., arXiv 2502.02483, Algorithm 2.
     """
-    if known(churn) and not 0 <= churn <= 1:
+    if known(churn) and not 0 <= np.asarray(churn) <= 1:
         raise ValueError(f"churn must lie in [0, 1], got {churn=}")
     return Partial(_bridge, denoise, schedule, jnp.asarray(churn, float))
 

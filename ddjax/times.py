@@ -120,7 +120,8 @@ def matched(schedule: Schedule, n: int) -> Float[Array, " n_plus_1"]:
     Where sigma grows like sqrt(t) (`OrnsteinUhlenbeck`, `VariancePreserving`), so does the velocity, and equal steps to 0 leave
     Heun's method at order 1.5 and RK4 below 3; in u = sqrt(t) all is smooth. Raises: ValueError for n < 1.
     """
-    _, (_, rate) = jax.jvp(lambda t: tuple(schedule(t)), (jnp.zeros(()),), (jnp.ones(()),))
+    with jax.ensure_compile_time_eval():  # a number also inside jit
+        _, (_, rate) = jax.jvp(lambda t: tuple(schedule(t)), (jnp.zeros(()),), (jnp.ones(()),))
     return grid(n, "quadratic" if np.isinf(rate).any() else "uniform")
 
 

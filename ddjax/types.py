@@ -84,7 +84,10 @@ class Resumable(Protocol):
 
 
 def known(*values: Any) -> bool:
-    """Whether all values are concrete, so that a caller's mistake can be told before any compute."""
+    """Whether all values are concrete, so that a caller's mistake can be told before any compute.
+
+    Compare them by NumPy: under jit the comparison of a known array is a tracer.
+    """
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
 
 

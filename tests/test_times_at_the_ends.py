@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 
-from ddjax import denoisers, flows, objectives, predictions, schedules, times
+from ddjax import denoisers, flows, objectives, predictions, samplers, schedules, times
 from ddjax.predictions import KINDS
 from ddjax.types import Network
 
@@ -178,3 +178,14 @@ def test_a_time_or_a_number_that_is_not_one_gives_a_loss_that_is_not():
 def test_endless_settings_are_refused(make):
     with pytest.raises(ValueError, match="got "):
         make()
+
+
+def test_known_arrays_inside_jit_are_looked_at_by_numpy():
+    """A step made outside and called inside, array settings, a grid by schedule. Fails where a comparison is traced."""
+    step = samplers.bridge(lambda key, x_t, t: x_t, schedules.Rectified(), churn=jnp.float32(0.5))
+    t, s, x = jnp.float32(0.5), jnp.float32(0.2), jnp.ones((2, 1))
+    found = jax.jit(lambda x: step(jax.random.key(0), x, t, s))(x)
+    close(found, step(jax.random.key(0), x, t, s), rtol=1e-6)
+    grid = jax.jit(lambda: times.matched(schedules.OrnsteinUhlenbeck(), 4))()
+    close(grid, times.grid(4, "quadratic"))
+    close(times.matched(schedules.Rectified(), 4), times.grid(4))

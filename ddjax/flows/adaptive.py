@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ddjax.compiled import compiled
@@ -89,7 +90,7 @@ def slope_of(field: Callable[..., Array], cond: Any, dtype: Any) -> Callable[[Ke
 
 def require_solvable(tolerance: Scalar, max_steps: int) -> None:
     """Raises: ValueError for settings under which a solver cannot go."""
-    if max_steps < 1 or (known(tolerance) and not 0 < tolerance < float("inf")):
+    if max_steps < 1 or (known(tolerance) and not 0 < np.asarray(tolerance) < np.inf):
         raise ValueError(f"need a finite tolerance > 0 and max_steps >= 1, got {tolerance=}, {max_steps=}")
 
 

@@ -1,0 +1,344 @@
+"""Called as in a notebook, outside jit and with new values of the same shapes, every public function compiles once.
+
+The count is that of XLA's programs, as jax itself reports them. Mutations: a scan in `samplers.sample` without `compiled`
+(one program a call); steps and bound denoisers as closures (one program for each that is built anew).
+"""
+
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as same
+
+from ddjax import (
+    couplings,
+    denoisers,
+    flows,
+    metrics,
+    mixtures,
+    networks,
+    objectives,
+    paths,
+    predictions,
+    samplers,
+    schedules,
+    scoring,
+    times,
+    transport,
+    weights,
+)
+from ddjax.compiled import compiled
+from ddjax.metrics import reference
+
+N, D = 24, 3
+SCHEDULE, GRID = schedules.Cosine(), times.grid(3)
+NETWORK = networks.mlp(D, width=4, depth=1)
+PLAIN = networks.mlp(D, width=4, depth=1, inject=None)
+TIMES = jnp.linspace(0.1, 0.9, N)
+LABELS = np.arange(N, dtype=np.int32) % 2
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+programs = [0]
+
+
+def count(event, duration, **_):
+    programs[0] += event == COMPILED
+
+
+jax.monitoring.register_event_duration_secs_listener(count)
+
+
+class Values:
+    """New arrays of the same shapes for call number i; whatever a user builds from them is built anew too."""
+
+    def __init__(self, i):
+        rng = np.random.default_rng(i)
+        self.keys = iter(jax.random.split(jax.random.key(i), 8))
+        self.x, self.y = (jnp.asarray(rng.normal(size=(N, D)), jnp.float32) for _ in range(2))
+        self.t, self.s = jnp.float32(0.5 + 0.1 * rng.random()), jnp.float32(0.1 + 0.1 * rng.random())
+        self.mixture = mixtures.GaussianMixture(
+            np.array([0.3, 0.7]), rng.normal(size=(2, D)), np.stack([np.eye(D)] * 2)
+        )
+        self.numbers = jax.tree.map(lambda leaf: leaf + 0.01 * i, PARAMS)
+        self.plain = jax.tree.map(lambda leaf: leaf + 0.01 * i, PLAIN_PARAMS)
+
+    @property
+    def key(self):
+        return next(self.keys)
+
+    def denoise(self):
+        return denoisers.bind(denoisers.distributional(NETWORK, schedules.Cosine()), self.numbers)
+
+    def field(self):
+        return denoisers.bind(flows.network_velocity(PLAIN, schedules.Cosine()), self.plain)
+
+    def mixture_denoise(self):
+        return denoisers.bind(mixtures.mean_oracle(self.mixture, schedules.Cosine()), None)
+
+    def sampled(self, step):
+        return samplers.sample(step, self.key, self.x, GRID)
+
+    def loss(self, loss_fn, params):
+        return loss_fn(params, self.key, self.x)
+
+
+PARAMS, PLAIN_PARAMS = NETWORK.init(jax.random.key(0)), PLAIN.init(jax.random.key(0))
+
+
+def draw(key, n):
+    """A sampler of one's own."""
+    return jax.random.normal(key, (n, D))
+
+
+ROWS = {
+    "samplers.bridge": lambda v: v.sampled(samplers.bridge(v.denoise(), SCHEDULE, churn=float(v.t))),
+    "samplers.euler": lambda v: v.sampled(samplers.euler(v.mixture_denoise(), SCHEDULE)),
+    "samplers.midpoint": lambda v: v.sampled(samplers.midpoint(v.denoise(), SCHEDULE)),
+    "samplers.heun": lambda v: v.sampled(samplers.heun(v.denoise(), SCHEDULE)),
+    "samplers.rk4": lambda v: v.sampled(samplers.rk4(v.denoise(), SCHEDULE)),
+    "samplers.sample": lambda v: v.sampled(CLOSURE),
+    "samplers.sample_path": lambda v: samplers.sample_path(CLOSURE, v.key, v.x, GRID),
+    "samplers.in_chunks": lambda v: samplers.in_chunks(draw, v.key, 10, chunk=4),
+    "flows.euler": lambda v: v.sampled(flows.euler(v.field())),
+    "flows.midpoint": lambda v: v.sampled(flows.midpoint(v.field())),
+    "flows.heun": lambda v: v.sampled(flows.heun(v.field())),
+    "flows.kutta3": lambda v: v.sampled(flows.kutta3(v.field())),
+    "flows.rk4": lambda v: v.sampled(flows.rk4(v.field())),
+    "flows.velocity": lambda v: flows.velocity(v.denoise(), SCHEDULE)(v.key, v.x, TIMES),
+    "flows.network_velocity": lambda v: v.field()(v.key, v.x, TIMES),
+    "flows.integrate": lambda v: flows.integrate(v.field(), v.key, v.x, end=float(v.s), tolerance=1e-2),
+    "flows.log_density": lambda v: flows.log_density(
+        v.field(), SCHEDULE, v.key, v.x, start=float(v.s), divergence=flows.hutchinson(2), tolerance=1e-2
+    ),
+    "flows.exact_divergence": lambda v: flows.exact_divergence(jnp.sin, v.key, v.x[0]),
+    "flows.hutchinson": lambda v: flows.hutchinson(2)(jnp.sin, v.key, v.x[0]),
+    "flows.path_length": lambda v: flows.path_length(jnp.stack([v.x, v.y])),
+    "flows.straightness": lambda v: flows.straightness(jnp.stack([v.x, v.y]), jnp.stack([v.t, v.s])),
+    "metrics.energy_distance": lambda v: metrics.energy_distance(v.x, v.y),
+    "metrics.floor": lambda v: metrics.floor(metrics.mmd, draw, v.key, n=12, repeats=2),
+    "metrics.frechet_distance": lambda v: metrics.frechet_distance(v.x, v.y),
+    "metrics.kde_nll": lambda v: metrics.kde_nll(v.x, v.y, bandwidth=0.5),
+    "metrics.kernel_distance": lambda v: metrics.kernel_distance(v.x, v.y, v.key, block=12),
+    "metrics.memorisation": lambda v: metrics.memorisation(v.x, v.y, v.x + 1),
+    "metrics.mmd": lambda v: metrics.mmd(v.x, v.y),
+    "metrics.nearest": lambda v: metrics.nearest(v.x, v.y),
+    "metrics.per_class": lambda v: metrics.per_class(metrics.mmd, v.x, LABELS, v.y, LABELS, classes=2),
+    "metrics.prdc": lambda v: metrics.prdc(v.x, v.y, k=2),
+    "metrics.sinkhorn_divergence": lambda v: metrics.sinkhorn_divergence(v.x, v.y, blur=0.5),
+    "metrics.sliced_wasserstein": lambda v: metrics.sliced_wasserstein(v.x, v.y, v.key, p=1),
+    "metrics.wasserstein": lambda v: metrics.wasserstein(v.x, v.y, p=2),
+    "transport.assignment": lambda v: transport.assignment(v.x @ v.y.T),
+    "transport.wasserstein": lambda v: transport.wasserstein(v.x, v.y, p=1),
+    "transport.sinkhorn": lambda v: transport.sinkhorn(v.x, v.y, blur=0.5),
+    "transport.sinkhorn_divergence": lambda v: transport.sinkhorn_divergence(v.x, v.y, blur=0.5),
+    "transport.sinkhorn_blocked": lambda v: transport.sinkhorn_blocked(v.x, v.y, blur=0.5),
+    "couplings.annealed": lambda v: couplings.annealed(couplings.squared(v.x, v.y)),
+    "couplings.assignment": lambda v: couplings.assignment(v.key, v.x, v.y),
+    "couplings.blind": lambda v: couplings.blind(couplings.independent)(v.key, v.x, v.y, LABELS),
+    "couplings.conditional": lambda v: couplings.conditional(v.x, v.y, LABELS),
+    "couplings.entropic": lambda v: couplings.entropic(couplings.squared(v.x, v.y), epsilon=0.5),
+    "couplings.independent": lambda v: couplings.independent(v.key, v.x, v.y),
+    "couplings.near_condition": lambda v: couplings.near_condition()(v.x, v.y, v.x + 1),
+    "couplings.resampled": lambda v: couplings.resampled(v.key, v.x, v.y),
+    "couplings.sinkhorn": lambda v: couplings.sinkhorn(v.key, v.x, v.y),
+    "couplings.squared": lambda v: couplings.squared(v.x, v.y),
+    "couplings.to_permutation": lambda v: couplings.to_permutation(couplings.annealed(couplings.squared(v.x, v.y))),
+    "couplings.within_classes": lambda v: couplings.within_classes(v.x, v.y, LABELS),
+    "scoring.Energy": lambda v: scoring.Energy(0.5)(v.x, v.y[0], v.t),
+    "scoring.KernelRule": lambda v: scoring.KernelRule(scoring.rbf())(v.x, v.y[0], v.t),
+    "scoring.Patched": lambda v: scoring.Patched(scoring.Energy(), 2)(
+        v.x.reshape(2, 6, 6, 1), v.y.reshape(2, 6, 6, 1)[0], v.t
+    ),
+    "scoring.almost_fair": lambda v: scoring.energy_score(v.x, v.y[0], estimator=scoring.almost_fair(0.9)),
+    "scoring.banded": lambda v: scoring.energy_score(v.x, v.y[0], estimator=scoring.banded(2)),
+    "scoring.biased": lambda v: scoring.energy_score(v.x, v.y[0], estimator=scoring.biased),
+    "scoring.crps": lambda v: scoring.crps(v.x, v.y[0]),
+    "scoring.energy": lambda v: scoring.energy(0.5).rho(v.x),
+    "scoring.energy_score": lambda v: scoring.energy_score(v.x, v.y[0]),
+    "scoring.exponential": lambda v: scoring.exponential().rho(v.x**2),
+    "scoring.fair": lambda v: scoring.fair(v.x, lambda d: jnp.sum(d**2, 1)),
+    "scoring.imq": lambda v: scoring.imq().rho(v.x**2),
+    "scoring.kernel_score": lambda v: scoring.kernel_score(v.x, v.y[0], kernel=scoring.imq()),
+    "scoring.paired": lambda v: scoring.paired(v.x, lambda d: jnp.sum(d**2, 1)),
+    "scoring.rbf": lambda v: scoring.rbf().rho(v.x**2),
+    "scoring.safe_power": lambda v: scoring.safe_power(v.x**2, 0.5),
+    "mixtures.GaussianMixture": lambda v: [
+        v.mixture.sample(v.key, 5),
+        v.mixture.log_prob(v.x[0]),
+        v.mixture.tilted_log_prob(v.x[0], 1, v.t),
+        v.mixture.mean(),
+        v.mixture.cov(),
+        v.mixture.diffuse(SCHEDULE, v.t).covs,
+        v.mixture.posterior(SCHEDULE, v.x[0], v.t).mean(),
+        v.mixture.score(SCHEDULE, v.x[0], v.t),
+        v.mixture.velocity(SCHEDULE, v.x[0], v.t),
+    ],
+    "mixtures.oracle": lambda v: v.sampled(
+        samplers.bridge(denoisers.bind(mixtures.oracle(v.mixture, SCHEDULE), None), SCHEDULE)
+    ),
+    "mixtures.mean_oracle": lambda v: v.mixture_denoise()(v.key, v.x, TIMES),
+    "objectives.condition_dropout": lambda v: objectives.condition_dropout(
+        lambda params, key, batch: jnp.sum(batch[1]), probability=0.5, null=7
+    )(None, v.key, (v.x, LABELS)),
+    "objectives.denoising": lambda v: v.loss(objectives.denoising(denoisers.mean(PLAIN, SCHEDULE), SCHEDULE), v.plain),
+    "objectives.distributional": lambda v: v.loss(
+        objectives.distributional(denoisers.distributional(NETWORK, SCHEDULE), SCHEDULE, size=2), v.numbers
+    ),
+    "objectives.flow_matching": lambda v: v.loss(
+        objectives.flow_matching(flows.network_velocity(PLAIN, SCHEDULE), SCHEDULE), v.plain
+    ),
+    "denoisers.mean": lambda v: denoisers.mean(PLAIN, SCHEDULE)(v.plain, v.key, v.x, TIMES),
+    "denoisers.distributional": lambda v: v.sampled(samplers.bridge(v.denoise(), SCHEDULE)),
+    "denoisers.population": lambda v: denoisers.population(
+        denoisers.distributional(NETWORK, SCHEDULE), v.numbers, v.key, v.x, TIMES, size=2
+    ),
+    "denoisers.folded_population": lambda v: denoisers.folded_population(
+        denoisers.distributional(NETWORK, SCHEDULE), v.numbers, v.key, v.x, TIMES, size=2
+    ),
+    "denoisers.bind": lambda v: v.denoise()(v.key, v.x, TIMES),
+    "denoisers.fixed_xi": lambda v: v.sampled(samplers.bridge(denoisers.fixed_xi(v.denoise(), v.key), SCHEDULE)),
+    "denoisers.guided": lambda v: v.sampled(
+        samplers.bridge(denoisers.bind(denoisers.guided(LABELLED, float(v.t), null=0), v.t, LABELS), SCHEDULE)
+    ),
+    "paths.interpolate": lambda v: paths.interpolate(SCHEDULE, v.x, v.y, v.t),
+    "paths.prior": lambda v: paths.prior(SCHEDULE, v.key, (N, D)),
+    "paths.bridge": lambda v: paths.bridge(SCHEDULE, v.x, v.y, v.t, v.s, churn=v.s),
+    "predictions.convert": lambda v: predictions.convert(SCHEDULE, v.x, v.t, v.y, source="score", target="velocity"),
+    "times.uniform": lambda v: times.uniform(v.key, N),
+    "times.stratified": lambda v: times.stratified(v.key, N),
+    "times.power": lambda v: times.power(2.0)(v.key, N),
+    "times.logit_normal": lambda v: times.logit_normal()(v.key, N),
+    "times.shifted": lambda v: times.shifted(N),
+    "times.karras": lambda v: times.karras(N),
+    "times.grid": lambda v: times.grid(N, "cosine"),
+    "times.matched": lambda v: times.matched(schedules.OrnsteinUhlenbeck(), N),
+    "schedules.with_rates": lambda v: schedules.with_rates(SCHEDULE, v.t),
+    "schedules.spread_rate": lambda v: schedules.spread_rate(SCHEDULE, v.t),
+    "schedules.logsnr": lambda v: schedules.logsnr(SCHEDULE, v.t),
+    "schedules.snr_loss": lambda v: schedules.snr_loss(SCHEDULE, v.t, v.s),
+    **{
+        f"schedules.{kind.__name__}": lambda v, kind=kind: kind()(v.t)
+        for kind in (
+            schedules.Rectified,
+            schedules.Cosine,
+            schedules.VariancePreserving,
+            schedules.VarianceExploding,
+            schedules.OrnsteinUhlenbeck,
+        )
+    },
+    "weights.uniform": lambda v: weights.uniform(v.t),
+    "weights.sigmoid": lambda v: weights.sigmoid(SCHEDULE)(v.t),
+    "metrics.reference": lambda v: reference.sinkhorn_cost(v.x, v.y),
+}
+CLOSURE = lambda key, x_t, t, s: x_t * s  # noqa: E731
+LABELLED = lambda params, key, x_t, t, cond: x_t * params + cond[:, None]  # noqa: E731
+VALUES = {
+    "Likelihood",
+    "Solution",
+    "Sinkhorn",
+    "Cost",
+    "Coupling",
+    "Plan",
+    "Planner",
+    "Kernel",
+    "Rule",
+    "Terms",
+    "Scales",
+}
+VALUES |= {"PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}
+ON_THE_HOST = {"cached_statistics"}  # files and NumPy alone
+
+
+def public():
+    """The public names of the rooms of mathematics: `__all__`, or what a file of its own defines."""
+    for room in {name.split(".")[0] for name in ROWS}:
+        module = importlib.import_module(f"ddjax.{room}")
+        for name in getattr(module, "__all__", vars(module)):
+            value = getattr(module, name)
+            if "__all__" in vars(module) or (callable(value) and getattr(value, "__module__", "") == module.__name__):
+                yield f"{room}.{name}"
+
+
+def test_the_table_has_every_public_function():
+    names = {name for name in public() if name.split(".")[1][0] != "_"}
+    assert {name for name in names if name.split(".")[1] not in VALUES | ON_THE_HOST} == set(ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_new_values_of_the_same_shapes_compile_nothing(name):
+    """Zero programs in the second and third call."""
+    call = ROWS[name]
+    values = [Values(i) for i in range(3)]
+    jax.block_until_ready(call(values[0]))
+    before = programs[0]
+    for value in values[1:]:
+        jax.block_until_ready(call(value))
+    assert programs[0] == before
+
+
+def test_a_compiled_loop_is_the_loop_and_takes_its_arrays_new():
+    """New params arrive, in a step built anew as in the old one. Fails where arrays are compiled in."""
+    for seed in range(3):
+        v = Values(seed)
+        step, key = samplers.bridge(v.denoise(), SCHEDULE, churn=0.5), v.key
+        expected = v.x
+        for i, key_step in enumerate(jax.random.split(jax.random.clone(key), 3)):
+            expected = step(key_step, expected, GRID[i], GRID[i + 1])
+        close(samplers.sample(step, key, v.x, GRID), expected, rtol=1e-5, atol=1e-5)
+
+
+factor = 1.0
+
+
+def test_a_plain_function_that_reads_another_value_is_another():
+    """A rebound global or free variable, here or in a function that it calls, reaches the draws.
+
+    Fails where functions are compared by identity alone, whose programs keep the old value.
+    """
+    global factor
+    free = 1.0
+
+    def inner(x):
+        return jax.vmap(lambda x: factor * x)(x)
+
+    def step(key, x_t, t, s):
+        return free * inner(x_t)
+
+    x = jnp.ones((2, 1))
+    found = [samplers.sample(step, jax.random.key(0), x, GRID)]
+    factor = 2.0
+    found.append(samplers.sample(step, jax.random.key(0), x, GRID))
+    free = 3.0
+    found.append(samplers.sample(step, jax.random.key(0), x, GRID))
+    same(np.array([float(x_0[0, 0]) for x_0 in found]), [1.0, 8.0, 216.0])
+    factor = 1.0
+
+
+def test_what_cannot_be_hashed_is_called_as_it_is():
+    """A schedule that holds an array, and a static value beside arrays."""
+
+    class Held:
+        __hash__ = None
+
+        def __init__(self, scale):
+            self.scale = scale
+
+        def __call__(self, t):
+            return schedules.Scales(1 - t, self.scale * t)
+
+    denoise = lambda key, x_t, t: 0 * x_t + 1  # noqa: E731
+    found = samplers.sample(samplers.bridge(denoise, Held(jnp.float32(2.0))), jax.random.key(0), jnp.ones((2, 1)), GRID)
+    close(found, 1.0)
+    add = compiled(lambda x, more: x + more)
+    assert [int(add(jnp.int32(1), more)) for more in (1, 2, 1)] == [2, 3, 2]
+
+
+def test_gradients_and_vmap_pass_through_the_compiled_loop():
+    """d/dx of x (s_1 s_2 ...) by hand, and a batch of starts."""
+    grid = jnp.array([1.0, 0.5, 0.25])
+    total = lambda x: samplers.sample(CLOSURE, jax.random.key(0), x, grid).sum()  # noqa: E731
+    close(jax.grad(total)(jnp.ones((2, 1))), 0.125)
+    close(jax.vmap(total)(jnp.ones((3, 2, 1))), 0.25)
