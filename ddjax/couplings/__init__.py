@@ -10,8 +10,7 @@ has none, and wrong by construction for one that has (arXiv 2503.10636).
 
 A batch that is split over devices (`ddjax.training.sharding`) is coupled as a whole: gathered, so that the pairs and
 their cost do not depend on the number of devices, and a larger batch pairs better. The gathered cost matrix takes
-batch^2 numbers on each device. `assignment` asks SciPy on the host of one process; a run of several processes takes
-`sinkhorn`, which stays on the devices.
+batch^2 numbers on each device.
 """
 
 from ddjax.couplings.costs import Cost, conditional, near_condition, squared, within_classes

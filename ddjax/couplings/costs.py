@@ -4,6 +4,10 @@
     (2)  within classes  (1) where cond_i = cond_j, infinite elsewhere
     (3)  near condition  (1) + w ||cond_i - cond_j||^2
 
+Costs are float32 at least, whatever the precision of the batches. Where the means of data and noise are more than 30
+spreads apart, (1) leaves out what that adds to whole rows and columns: it changes no permutation, and float32 could
+hold nothing beside it. A pair that is measured as infinite, or not a number, costs NaN: infinity is for forbidden pairs.
+
 (2) is exact: the noise of each class stays as it was drawn. (3) is C2OT for continuous conditions: the
 smallest w at which no more than a stated share of the pairs (i, j), i != j, would change the condition of i
 and cost less than (i, i), which keeps it. Before pairing, row i of x_0 and of x_1 share cond_i.
@@ -18,12 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
+from ddjax.transport.samples import alike, centred
+from ddjax.types import Scalar, known, nan_unless_finite, precise
+
+Data = Num[Array, "n *event"]
 Cost = Callable[[Array, Array, Any], Float[Array, "n n"]]
 
 _LARGEST = 2**31  # bytes of one cost matrix; solvers hold two or three more
 
 
-def squared(x_0: Float[Array, "n *event"], x_1: Float[Array, "n *event"], cond: Any = None) -> Float[Array, "n n"]:
+def squared(x_0: Data, x_1: Data, cond: Any = None) -> Float[Array, "n n"]:
     """Eq. (1), blind to the condition.
 
     Raises: ValueError for batches of different shape, or too many points for memory (saying how much they
@@ -35,12 +43,10 @@ def squared(x_0: Float[Array, "n *event"], x_1: Float[Array, "n *event"], cond: 
     if 4 * n**2 > _LARGEST:
         gib, most = 4 * n**2 / 2**30, int((_LARGEST / 4) ** 0.5)
         raise ValueError(f"{n} points need {gib:.1f} GiB for each cost matrix; couple at most {most} at a time")
-    return _squared_distances(x_0.reshape(n, -1), x_1.reshape(n, -1))
+    return _squared_distances(*alike(x_0.reshape(n, -1), x_1.reshape(n, -1)))
 
 
-def within_classes(
-    x_0: Float[Array, "n *event"], x_1: Float[Array, "n *event"], labels: Int[Array, " n"]
-) -> Float[Array, "n n"]:
+def within_classes(x_0: Data, x_1: Data, labels: Int[Array, " n"]) -> Float[Array, "n n"]:
     """Eq. (2): pairs across classes are never made.
 
     Raises: ValueError as `squared`, and without a label for each example.
@@ -50,7 +56,7 @@ def within_classes(
     return jnp.where(labels[:, None] == labels[None, :], squared(x_0, x_1), jnp.inf)
 
 
-def near_condition(share: float = 0.99) -> Cost:
+def near_condition(share: Scalar = 0.99) -> Cost:
     """Eq. (3), with w found in each batch.
 
     Args:
@@ -61,24 +67,18 @@ def near_condition(share: float = 0.99) -> Cost:
     Raises: ValueError for a share outside [0, 1]; the cost raises as `squared`, and without a condition [n,
     ...].
     """
-    if not 0 <= share <= 1:
+    if known(share) and not 0 <= share <= 1:
         raise ValueError(f"share must lie in [0, 1], got {share=}")
 
-    def near_condition_cost(
-        x_0: Float[Array, "n *event"], x_1: Float[Array, "n *event"], cond: Num[Array, "n *c"]
-    ) -> Float[Array, "n n"]:
+    def near_condition_cost(x_0: Data, x_1: Data, cond: Num[Array, "n *c"]) -> Float[Array, "n n"]:
         if cond is None or cond.shape[:1] != x_0.shape[:1]:
             raise ValueError(f"need one condition for each example, got {x_0.shape=}, cond {_shape(cond)}")
-        cost = squared(x_0, x_1)
-        flat = cond.reshape(len(x_0), -1).astype(cost.dtype)
-        # by differences: equal conditions are then at distance 0 exactly
-        distance = jax.lax.map(lambda c: jnp.sum((c[None] - flat) ** 2, 1), flat, batch_size=64)
-        return cost + _condition_weight(cost, distance, share) * distance
+        return _near(squared(x_0, x_1), precise(cond).reshape(len(x_0), -1), share)
 
     return near_condition_cost
 
 
-def conditional(x_0: Float[Array, "n *event"], x_1: Float[Array, "n *event"], cond: Any = None) -> Float[Array, "n n"]:
+def conditional(x_0: Data, x_1: Data, cond: Any = None) -> Float[Array, "n n"]:
     """What respects the condition that there is: eq. (1) for none, (2) for integers, (3) for floats.
 
     Raises: ValueError as these do, and for a condition that is not one array.
@@ -92,21 +92,35 @@ def conditional(x_0: Float[Array, "n *event"], x_1: Float[Array, "n *event"], co
     return near_condition()(x_0, x_1, cond)
 
 
+@jax.jit
 def _squared_distances(x: Float[Array, "n d"], y: Float[Array, "n d"]) -> Float[Array, "n n"]:
-    # by products: rounding of 1e-7 |x| |y| moves no pairing, and squares of row or column alone none at all
+    # by products of centred batches: their rounding of 1e-7 |x| |y| moves no pairing
+    x, y, apart = jax.lax.stop_gradient(centred(x, y))
     products = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
-    distances = jnp.sum(x**2, 1)[:, None] + jnp.sum(y**2, 1)[None, :] - 2 * products
-    return jnp.maximum(jax.lax.stop_gradient(distances), 0)
+    rows, columns, gap = jnp.sum(x**2, 1), jnp.sum(y**2, 1), jnp.sum(apart**2)
+    spread = jnp.mean(rows) + jnp.mean(columns)
+    held = (gap <= 1e3 * spread) | (spread == 0)
+    rows += jnp.where(held, 2 * jnp.sum(x * apart[None], 1) + gap, 0.0)
+    columns -= jnp.where(held, 2 * jnp.sum(y * apart[None], 1), 0.0)
+    return jnp.maximum(nan_unless_finite(rows[:, None] + columns[None, :] - 2 * products), 0)
 
 
-def _condition_weight(cost: Float[Array, "n n"], distance: Float[Array, "n n"], share: float) -> Float[Array, ""]:
+@jax.jit
+def _near(cost: Float[Array, "n n"], cond: Float[Array, "n c"], share: Scalar) -> Float[Array, "n n"]:
+    cond = cond.astype(cost.dtype)
+    # by differences: equal conditions are then at distance 0 exactly
+    distance = jax.lax.map(lambda c: jnp.sum((c[None] - cond) ** 2, 1), cond, batch_size=64)
+    return cost + _condition_weight(cost, distance, share) * distance
+
+
+def _condition_weight(cost: Float[Array, "n n"], distance: Float[Array, "n n"], share: Scalar) -> Float[Array, ""]:
     """The smallest w of eq. (3), by bisection of its logarithm about mean(cost) / mean(distance)."""
     n = len(cost)
-    saving = jnp.diag(cost)[:, None] - cost  # of (i, j) against (i, i), which has no condition term
+    own = jnp.diag(cost)[:, None]  # has no condition term
 
     def tempted(w: Array) -> Array:
         """The share of pairs that would change the condition and cost less; it falls with w."""
-        return jnp.sum((saving > w * distance) & (distance > 0)) / max(n * (n - 1), 1)
+        return jnp.sum((own > cost + w * distance) & (distance > 0)) / max(n * (n - 1), 1)
 
     def halve(bounds: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
         low, high = bounds

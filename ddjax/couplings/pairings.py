@@ -1,4 +1,9 @@
-"""The couplings themselves: `(key, x_0, x_1, cond=None) -> x_1` re-paired."""
+"""The couplings themselves: `(key, x_0, x_1, cond=None) -> x_1` re-paired.
+
+A NaN or an infinity in data, noise or condition makes no pair: it raises where arrays are concrete, and under a trace turns
+all of the noise into NaN, so that the loss is NaN and training stops. The noise keeps its precision; what is computed for
+the pairing is float32 at least.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -6,35 +11,38 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from ddjax import transport
 from ddjax.couplings import costs, plans
+from ddjax.couplings.costs import Data
 from ddjax.types import Key, known
 
 Coupling = Callable[..., Float[Array, "n *event"]]
 Points = Float[Array, "n *event"]
 
 
-def independent(key: Key, x_0: Points, x_1: Points, cond: Any = None) -> Points:
+def independent(key: Key, x_0: Data, x_1: Points, cond: Any = None) -> Points:
     """The noise as it came: every example meets any noise, whatever its condition."""
     return x_1
 
 
-def assignment(key: Key, x_0: Points, x_1: Points, cond: Any = None, *, cost: costs.Cost = costs.conditional) -> Points:
-    """The cheapest permutation, exactly: SciPy on the host, also inside jit and scan.
+def assignment(key: Key, x_0: Data, x_1: Points, cond: Any = None, *, cost: costs.Cost = costs.conditional) -> Points:
+    """The cheapest permutation, exactly (`transport.assignment`).
 
     Args:
         cost: what is minimised; the default respects `cond`.
-    Raises: ValueError as the cost does.
+    Raises: ValueError as the cost does, and for what is not finite.
     References: Pooladian et al., arXiv 2304.14772; Tong et al., arXiv 2302.00482.
     """
-    return x_1[transport.assignment(cost(x_0, x_1, cond))]
+    _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
+    return _taken(x_1, transport.assignment(cost(x_0, x_1, cond)))
 
 
 def sinkhorn(
     key: Key,
-    x_0: Points,
+    x_0: Data,
     x_1: Points,
     cond: Any = None,
     *,
@@ -50,16 +58,17 @@ def sinkhorn(
     Args:
         cost: what is minimised; the default respects `cond`. planner: cost -> Plan, for instance
             `partial(plans.entropic, epsilon=0.01)`.
-    Raises: ValueError as the cost and the planner do.
+    Raises: ValueError as the cost and the planner do, and for what is not finite.
     """
+    _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
     plan = planner(cost(x_0, x_1, cond))
     _warn_unless(plan.converged)
-    return x_1[plans.to_permutation(plan)]
+    return _taken(x_1, plans.to_permutation(plan))
 
 
 def resampled(
     key: Key,
-    x_0: Points,
+    x_0: Data,
     x_1: Points,
     cond: Any = None,
     *,
@@ -71,27 +80,39 @@ def resampled(
     Unbiased for the plan, but no permutation: a batch holds about 63 % of its noise, some of it repeated, and
     its mean and covariance are not those of the noise that was drawn. For comparison with codes that pair so.
     """
+    _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
     plan = planner(cost(x_0, x_1, cond))
     _warn_unless(plan.converged)
-    return x_1[jax.random.categorical(key, plan.log, axis=1)]
+    drawn = jax.random.categorical(key, plan.log, axis=1)
+    return _taken(x_1, jnp.where(jnp.any(jnp.isnan(plan.log)), len(x_1), drawn))
 
 
 def blind(coupling: Coupling) -> Coupling:
     """The same coupling without sight of the condition: for models that have none."""
 
-    def blind_coupling(key: Key, x_0: Points, x_1: Points, cond: Any = None) -> Points:
+    def blind_coupling(key: Key, x_0: Data, x_1: Points, cond: Any = None) -> Points:
         return coupling(key, x_0, x_1, None)
 
     return blind_coupling
 
 
+def _taken(x_1: Points, indices: Int[Array, " n"]) -> Points:
+    return jnp.take(x_1, indices, axis=0, mode="fill", fill_value=jnp.nan)  # beyond the end: nothing was paired
+
+
+def _refuse_unless_finite(**arrays: Any) -> None:
+    for name, array in arrays.items():
+        if hasattr(array, "dtype") and known(array) and not np.isfinite(np.asarray(array)).all():
+            raise ValueError(f"a coupling pairs finite numbers alone, got NaN or infinity in {name} {array.shape}")
+
+
 def _warn_unless(converged: Bool[Array, ""]) -> None:
     if known(converged):
-        _warn(converged)
+        if not converged:
+            _warn()
     else:
-        jax.lax.cond(converged, lambda: None, lambda: jax.debug.callback(_warn, jnp.asarray(False)))
+        jax.lax.cond(converged, lambda: None, lambda: jax.debug.callback(_warn))
 
 
-def _warn(converged: Bool[Array, ""]) -> None:
-    if not converged:
-        warnings.warn("the Sinkhorn plan of a coupling did not converge: its pairs are dearer", stacklevel=3)
+def _warn() -> None:
+    warnings.warn("the Sinkhorn plan of a coupling did not converge: its pairs are dearer", stacklevel=3)

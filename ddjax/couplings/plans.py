@@ -4,23 +4,26 @@
     (2)  n P_ij = exp((f_i + g_j - C_ij) / epsilon)
 
 epsilon is relative to what is left of the cost in the mean once each row, and then each column, has given up
-its minimum: constants of rows and columns change no plan, and so neither do data far from the origin.
+its minimum: constants of rows and columns change no plan, and so neither do data far from the origin. Plans are
+computed in float32 at least.
 
 `entropic` solves (1) with ott-jax to a tolerance. `annealed` runs a fixed 30 iterations while epsilon falls
-and absorbs the scalings into f and g at each level, so that no kernel underflows against a growing scaling;
-at n = 256 it costs a third of ott's and rounds to cheaper permutations (docs/performance.md).
-References: Cuturi, arXiv 1306.0895; Schmitzer (absorption, scaling of epsilon), arXiv 1610.06519.
+(`transport.annealing`); at n = 256 it costs a third of ott's and rounds to cheaper permutations (docs/performance.md).
+References: Cuturi, arXiv 1306.0895.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Num
 
-from ddjax.types import Scalar
+from ddjax.transport.annealing import anneal, reduced
+from ddjax.types import Scalar, known, precise
 
 
 class Plan(NamedTuple):
@@ -31,13 +34,12 @@ class Plan(NamedTuple):
 
 
 Planner = Callable[[Float[Array, "n n"]], Plan]
-Potentials = tuple[Float[Array, " n"], Float[Array, " n"]]
 
 
 def annealed(
-    cost: Float[Array, "n n"],
+    cost: Num[Array, "n n"],
     *,
-    epsilons: tuple[float, ...] = (0.5, 0.1, 0.02),
+    epsilons: tuple[Scalar, ...] = (0.5, 0.1, 0.02),
     iterations: int = 10,
     tolerance: float = 0.1,
 ) -> Plan:
@@ -47,47 +49,41 @@ def annealed(
 
     Raises: ValueError unless all settings are positive.
     """
-    if not epsilons or not all(epsilon > 0 for epsilon in epsilons) or iterations < 1 or not tolerance > 0:
+    positive = all(epsilon > 0 for epsilon in epsilons if known(epsilon))
+    if not epsilons or not positive or iterations < 1 or not tolerance > 0:
         raise ValueError(f"need positive regularisation, got {epsilons=}, {iterations=}, {tolerance=}")
-    f, g, unit = _reduced(cost)
-
-    def level(potentials: Potentials, epsilon: Scalar) -> tuple[Potentials, Array]:
-        f, g = potentials
-        kernel = jnp.exp((f[:, None] + g[None, :] - cost) / epsilon)
-
-        def scale(scalings: Potentials, _: None) -> tuple[Potentials, None]:
-            u = 1 / (kernel @ scalings[1])
-            return (u, 1 / (u @ kernel)), None
-
-        ones = jnp.ones_like(f)
-        (u, v), _ = jax.lax.scan(scale, (ones, ones), None, length=iterations)
-        lost = jnp.mean(jnp.abs(u * (kernel @ v) - 1)) / 2  # of the rows; columns are exact after the last scaling
-        return (f + epsilon * jnp.log(u), g + epsilon * jnp.log(v)), lost
-
-    (f, g), lost = jax.lax.scan(level, (f, g), unit * jnp.array(epsilons, cost.dtype))
-    return Plan((f[:, None] + g[None, :] - cost) / (epsilons[-1] * unit), lost[-1] <= tolerance)
+    cost = precise(cost)
+    (f, g), epsilon, lost = anneal(cost, epsilons, iterations)
+    return Plan((f[:, None] + g[None, :] - cost) / epsilon, lost <= tolerance)
 
 
 def entropic(
-    cost: Float[Array, "n n"], *, epsilon: float = 0.02, tolerance: float = 1e-2, max_iterations: int = 2000
+    cost: Num[Array, "n n"], *, epsilon: Scalar = 0.02, tolerance: float = 1e-2, max_iterations: int = 2000
 ) -> Plan:
     """The plan of eq. (1) by ott-jax, iterated until the marginals miss less than `tolerance` of the mass.
 
     Raises: ValueError for an epsilon, tolerance or max_iterations that is not positive.
     """
+    if (known(epsilon) and not epsilon > 0) or not tolerance > 0 or max_iterations < 1:
+        raise ValueError(f"need positive regularisation, got {epsilon=}, {tolerance=}, {max_iterations=}")
+    return _entropic(precise(cost), epsilon, tolerance, max_iterations)
+
+
+@partial(jax.jit, static_argnames=("tolerance", "max_iterations"))
+def _entropic(cost: Float[Array, "n n"], epsilon: Scalar, tolerance: float, max_iterations: int) -> Plan:
     from ott.geometry.geometry import Geometry  # seconds to import, which only its users should pay
     from ott.solvers import linear
 
-    if not epsilon > 0 or not tolerance > 0 or max_iterations < 1:
-        raise ValueError(f"need positive regularisation, got {epsilon=}, {tolerance=}, {max_iterations=}")
-    f, g, unit = _reduced(cost)
-    scaled = (cost - f[:, None] - g[None, :]) / (epsilon * unit)
+    dtype, widest = cost.dtype, jnp.result_type(float)  # ott makes its own arrays in the widest precision there is
+    f, g, unit = reduced(cost)
+    scaled = ((cost - f[:, None] - g[None, :]) / (jnp.asarray(epsilon, dtype) * unit)).astype(widest)
     # ott multiplies costs by plans: a forbidden pair must be finite, and beyond the reach of an exponential
-    scaled = jnp.where(jnp.isfinite(scaled), scaled, jnp.max(scaled, where=jnp.isfinite(scaled), initial=0.0) + 1e4)
+    forbidden = cost == jnp.inf
+    scaled = jnp.where(forbidden, jnp.max(scaled, where=~forbidden, initial=0.0) + 1e4, scaled)
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         geometry = Geometry(cost_matrix=scaled, epsilon=1.0)
         out = linear.solve(geometry, threshold=tolerance, max_iterations=max_iterations)
-        log = out.f[:, None] + out.g[None, :] - scaled + math.log(len(cost))
+        log = (out.f[:, None] + out.g[None, :] - scaled + math.log(len(cost))).astype(dtype)
     lost = [jnp.mean(jnp.abs(jnp.sum(jnp.exp(log), axis) - 1)) / 2 for axis in (0, 1)]
     return Plan(log, jnp.maximum(*lost) <= tolerance)
 
@@ -95,29 +91,31 @@ def entropic(
 def to_permutation(plan: Plan) -> Int[Array, " n"]:
     """Round a plan: rows choose in turn, the most decided first, each the likeliest column still free.
 
-    A permutation whatever the plan (NaN counts as least likely), and one without forbidden pairs where
-    classes make blocks: the columns of a class are taken by its own rows, one each.
+    A permutation whatever the plan, and one without forbidden pairs where classes make blocks: the columns of a class
+    are taken by its own rows, one each.
+
+    Returns: under a trace, n at every place (an index of nothing: `jnp.take` gives NaN) for a plan that holds NaN.
+    Raises: ValueError outside of a trace for a plan that holds NaN.
     """
+    wrong = jnp.any(jnp.isnan(plan.log))
+    if known(wrong) and wrong:
+        raise ValueError(
+            f"a plan rounds to a permutation, got {int(np.isnan(plan.log).sum())} NaN in {plan.log.shape=}"
+        )
+    return jnp.where(wrong, len(plan.log), _rounded(plan))
+
+
+@jax.jit
+def _rounded(plan: Plan) -> Int[Array, " n"]:
     n = len(plan.log)
     columns = jnp.arange(n, dtype=jnp.int32)
     least = jnp.finfo(plan.log.dtype).min
 
     def choose(taken: Bool[Array, " n"], row: Int[Array, ""]) -> tuple[Array, Array]:
-        log = jnp.where(taken, -jnp.inf, jnp.fmax(plan.log[row], least))
+        log = jnp.where(taken, -jnp.inf, jnp.maximum(plan.log[row], least))
         column = jnp.min(jnp.where(log >= jnp.max(log), columns, n))  # argmax, but vectorised on CPU
         return taken.at[column].set(True), column
 
     order = jnp.argsort(-jnp.max(plan.log, 1))
     _, chosen = jax.lax.scan(choose, jnp.zeros(n, bool), order)
     return jnp.zeros(n, jnp.int32).at[order].set(chosen)
-
-
-def _reduced(cost: Float[Array, "n n"]) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, ""]]:
-    """Minima of rows, then of columns, and the mean of what is left where finite (above rounding)."""
-    f = jnp.min(cost, 1)
-    g = jnp.min(cost - f[:, None], 0)
-    left = cost - f[:, None] - g[None, :]
-    finite = jnp.isfinite(left)
-    mean = jnp.sum(jnp.where(finite, left, 0.0)) / jnp.sum(finite, dtype=cost.dtype)
-    info = jnp.finfo(cost.dtype)
-    return f, g, jnp.maximum(mean, 100 * info.eps * jnp.max(jnp.abs(f)) + 100 * info.tiny)

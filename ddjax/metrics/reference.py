@@ -9,24 +9,26 @@ The last two are biased: they do not vanish at the truth, and fall with n. Judge
 `metrics.sinkhorn_divergence`, and read these beside their floors.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
 from ddjax import scoring
 from ddjax.metrics.manifold import prdc
 from ddjax.metrics.mmd import mmd
 from ddjax.transport import wasserstein
-from ddjax.types import known
+from ddjax.transport.samples import centred, samples, squared_shift
+from ddjax.types import Scalar, known
 
-Points = Float[Array | np.ndarray, "_ d"]
+Points = Num[Array | np.ndarray, "_ d"]
 
 
 class EntropicCost(NamedTuple):
-    """A transport cost, and whether its solver reached the tolerance."""
+    """A transport cost, and whether it is finite and its solver reached the tolerance."""
 
     cost: Float[Array, ""]
     converged: Bool[Array, ""]
@@ -42,34 +44,39 @@ def density(real: Points, fake: Points) -> float:
     return prdc(real, fake, k=5).density
 
 
-def wasserstein_1(real: Float[Array, "n d"], fake: Float[Array, "n d"]) -> Float[Array, ""]:
+def wasserstein_1(real: Points, fake: Points) -> Float[Array, ""]:
     """W_1 on coordinates standardised by the real set. Raises: ValueError as `metrics.wasserstein`, and for a constant axis."""
+    real, fake = samples(real, fake)
+    if known(real) and (real.min(0) == real.max(0)).any():
+        raise ValueError(f"cannot standardise a constant coordinate, got values from {real.min(0)} to {real.max(0)}")
     mean, std = real.mean(0, keepdims=True), real.std(0, keepdims=True)
-    if known(std) and not (std > 0).all():
-        raise ValueError(f"cannot standardise a constant coordinate, got standard deviations {std}")
     return wasserstein((real - mean) / std, (fake - mean) / std, p=1.0)
 
 
-def mmd_v(real: Float[Array, "n d"], fake: Float[Array, "m d"]) -> Float[Array, ""]:
+def mmd_v(real: Points, fake: Points) -> Float[Array, ""]:
     """MMD^2 by the V-statistic with kernel exp(-||x - y||^2). Raises: as `metrics.mmd`."""
     return mmd(real, fake, kernel=scoring.rbf(0.5**0.5), estimator="v")
 
 
-def sinkhorn_cost(
-    real: Float[Array, "n d"], fake: Float[Array, "m d"], *, regularisation: float = 0.1, tolerance: float = 1e-4
-) -> EntropicCost:
+def sinkhorn_cost(real: Points, fake: Points, *, regularisation: Scalar = 0.1, tolerance: float = 1e-4) -> EntropicCost:
     """<P, C> with C = ||x - y||^2 and P = argmin <P, C> + regularisation <P, log P>: POT's `sinkhorn2`.
 
     Raises: ValueError for samples of different dimension, or a regularisation that is not positive.
     """
+    if known(regularisation) and not 0 < regularisation < float("inf"):
+        raise ValueError(f"need positive regularisation, got {regularisation=}")
+    return _sinkhorn_cost(*samples(real, fake), regularisation, tolerance)
+
+
+@partial(jax.jit, static_argnames="tolerance")
+def _sinkhorn_cost(real: Array, fake: Array, regularisation: Scalar, tolerance: float) -> EntropicCost:
     from ott.geometry.pointcloud import PointCloud  # seconds to import, which only its users should pay
     from ott.solvers import linear
 
-    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
-        raise ValueError(f"need samples [n, d] and [m, d], got {real.shape=}, {fake.shape=}")
-    if not regularisation > 0:
-        raise ValueError(f"need positive regularisation, got {regularisation=}")
+    dtype, widest = real.dtype, jnp.result_type(float)  # ott makes its own arrays in the widest precision there is
+    real, fake, apart = centred(real.astype(widest), fake.astype(widest))
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        geometry = PointCloud(real, fake, epsilon=regularisation)
+        geometry = PointCloud(real, fake, epsilon=jnp.asarray(regularisation).astype(widest))
         out = linear.solve(geometry, threshold=tolerance, max_iterations=10_000)
-        return EntropicCost(out.primal_cost, jnp.all(jnp.asarray(out.converged)))
+        cost = (out.primal_cost + squared_shift(real, fake, apart)).astype(dtype)
+        return EntropicCost(cost, jnp.all(jnp.asarray(out.converged)) & jnp.isfinite(cost))
