@@ -19,6 +19,7 @@ from ddjax.transport.annealing import anneal
 from ddjax.types import known, precise
 
 _EPSILONS, _ITERATIONS = (0.5, 0.1, 0.03, 0.01, 0.003), 10
+_LARGEST = 1e37  # of a cost, so that no difference overflows
 
 
 class Pairs(NamedTuple):
@@ -45,15 +46,14 @@ def assignment(cost: Num[Array | np.ndarray, "n n"]) -> Int[Array, " n"]:
     """The permutation that minimises sum_i cost[i, permutation[i]], to the rounding of the cost; infinite costs forbid pairs.
 
     Returns: under a trace, n at every place (an index of nothing: `jnp.take` gives NaN) where there is no answer.
-    Raises: ValueError for a matrix that is not square, and, outside of a trace, for one with NaN or minus infinity,
-        or that forbids every permutation.
+    Raises: ValueError for a matrix that is not square, and, outside of a trace, for one with NaN or with numbers beyond
+        1e37 in size, or that forbids every permutation.
     """
     if cost.ndim != 2 or cost.shape[0] != cost.shape[1]:
         raise ValueError(f"an assignment needs a square cost, got {cost.shape=}")
     permutation = cheapest(jax.lax.stop_gradient(precise(cost)))
     if known(permutation) and (np.asarray(permutation) == len(cost)).any():
-        nan = int(np.isnan(np.asarray(cost, np.float64)).sum())
-        raise ValueError(f"no permutation has a finite cost: {cost.shape=} holds {nan} NaN, or infinities forbid each")
+        raise ValueError(f"no permutation has a finite cost: NaN, beyond 1e37, or all forbidden, in {cost.shape=}")
     return permutation
 
 
@@ -63,13 +63,13 @@ def cheapest(cost: Float[Array, "n n"]) -> Int[Array, " n"]:
     n = len(cost)
     if n == 0:
         return jnp.zeros(0, jnp.int32)
-    wrong = jnp.any(jnp.isnan(cost) | (cost == -jnp.inf))
-    slack = _slack(jnp.where(wrong, 0.0, cost))
+    sound = jnp.all((jnp.abs(cost) <= _LARGEST) | (cost == jnp.inf))
+    slack = _slack(jnp.where(sound, cost, 0.0))
     pairs = jax.lax.while_loop(
         lambda pairs: jnp.any(pairs.column_of < 0), lambda pairs: _augmented(slack, pairs), _tight(slack)
     )
     forbidden = jnp.take_along_axis(cost, pairs.column_of[:, None], 1)[:, 0] == jnp.inf
-    return jnp.where(wrong | jnp.any(forbidden), n, pairs.column_of)
+    return jnp.where(sound & ~jnp.any(forbidden), pairs.column_of, n)
 
 
 def _slack(cost: Float[Array, "n n"]) -> Float[Array, "n n"]:
