@@ -1,5 +1,8 @@
 """Training: the loop, and the quality of a trained model."""
 
+import io
+import re
+import sys
 import time
 
 import chex
@@ -135,6 +138,31 @@ def test_progress_prints_plain_lines_without_a_terminal(capsys):
         update(20, {"loss": 0.25})
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("job 20/20") and "loss 0.25" in lines[0]
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_terminal_of_80_columns_shows_all_that_matters(width, monkeypatch):
+    """Name, step, of how many, rate, loss and time left in one line; "compiling" before the first step is done.
+
+    Mutations: every metric on a narrow terminal; nothing drawn before the first report; a rate with the compilation in it.
+    """
+    from rich.console import Console
+
+    written, now = io.StringIO(), [0.0]
+    console = Console(file=written, force_terminal=True, width=width, color_system=None, legacy_windows=False)
+    module = sys.modules["ddjax.training.progress"]
+    monkeypatch.setattr(module, "Console", lambda **_: console)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    row = {"confinement": 2.2041, "grad_norm": 1.0691, "interaction": 1.338, "loss": 1.535}
+    with progress(30_000, label="condition-aware-ot-x-coordinate-seed0") as update:
+        assert "compiling" in written.getvalue()
+        for seconds, step in ((60.0, 100), (61.0, 200), (62.0, 300)):
+            now[0] = seconds
+            update(step, row)
+        line = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9?;]*[A-Za-z]", "", written.getvalue()))[-1]
+    assert len(line) <= width and line.startswith("condition-aware-ot")
+    assert re.search(r"300/30000 100 steps/s .*loss 1.535 +\d:\d\d:\d\d$", line.rstrip()), line
+    assert ("grad_norm" in line) == (width == 140)
 
 
 @pytest.mark.parametrize("arguments", [{"chunk": 0}, {"chunk": 30, "save_every": 50}])

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 Update = Callable[[int, dict[str, float]], None]
 
 _LINE_EVERY = 10.0  # seconds between plain lines
+_WIDE = 120  # columns of a terminal that has room for all metrics
 _TICK = 1e-3  # seconds that have passed at least, whatever a coarse clock says
 
 
@@ -24,42 +26,59 @@ def progress(total: int, *, start: int = 0, label: str = "training") -> Iterator
 
 @contextmanager
 def _bar(console: Console, total: int, start: int, label: str) -> Iterator[Update]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+    one_line = {"no_wrap": True, "overflow": "ellipsis"}
+    columns = (  # 80 characters hold all of them; the name gives way first
+        TextColumn("{task.description}", table_column=Column(max_width=24, ratio=1, **one_line)),
+        BarColumn(bar_width=10),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[report]}", table_column=Column(**one_line)),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[report]}"),
     )
-    began = time.monotonic()
+    clock = _clock(start)
     # redrawn on updates only: a refresh thread would compete with the device for two cores
     with Progress(*columns, console=console, auto_refresh=False) as bars:
         task = bars.add_task(label, total=total, completed=start, report="compiling")
+        bars.refresh()
 
         def update(step: int, metrics: dict[str, float]) -> None:
-            rate = (step - start) / max(time.monotonic() - began, _TICK)
-            bars.update(task, completed=step, report=_report(rate, metrics), refresh=True)
+            shown = (
+                metrics if console.width >= _WIDE else {name: metrics[name] for name in ("loss",) if name in metrics}
+            )
+            bars.update(task, completed=step, report=_report(clock(step), shown), refresh=True)
 
         yield update
 
 
 @contextmanager
 def _lines(console: Console, total: int, start: int, label: str) -> Iterator[Update]:
-    began = last = time.monotonic()
+    last, clock = time.monotonic(), _clock(start)
 
     def update(step: int, metrics: dict[str, float]) -> None:
         nonlocal last
-        now = time.monotonic()
+        now, rate = time.monotonic(), clock(step)
         if step < total and now - last < _LINE_EVERY:
             return
         last = now
-        rate = (step - start) / max(now - began, _TICK)
         left = (total - step) / rate if rate > 0 else math.inf
         console.print(
             f"{label} {step}/{total}  {_report(rate, metrics)}  {left:.0f} s left", highlight=False, soft_wrap=True
         )
 
     yield update
+
+
+def _clock(start: int) -> Callable[[int], float]:
+    """Steps a second so far, without those up to the first report once there is a second: it waited for compilation."""
+    marks = [(start, time.monotonic())]
+
+    def rate(step: int) -> float:
+        since, began = marks[-1]
+        now = time.monotonic()
+        if len(marks) == 1:
+            marks.append((step, now))
+        return (step - since) / max(now - began, _TICK)
+
+    return rate
 
 
 def _report(rate: float, metrics: dict[str, float]) -> str:
