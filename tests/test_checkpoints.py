@@ -134,7 +134,7 @@ def test_a_full_disk_keeps_the_last_good_step_and_says_what_to_do(small_disk, ca
         checkpoints.save(manager, state_at(2, width=48, seed=2))
         manager.wait()
     manager.close()
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err == "" and names(small_disk / "run") == ["1"]
     ballast.unlink()
     with checkpoints.manager(small_disk / "run") as manager:
         assert leaves(checkpoints.restore(manager, state_at(0, width=48))) == leaves(state_at(1, width=48, seed=1))
