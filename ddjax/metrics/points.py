@@ -3,18 +3,18 @@
 import numpy as np
 from jaxtyping import Array, Float, Real
 
-from ddjax.types import nan_unless_finite, precise
+from ddjax.transport.samples import alike
+from ddjax.types import nan_unless_finite
 
 Points = Real[Array | np.ndarray, "_ d"]
 
 _LARGEST = 1e150  # whose square is still a number
 
 
-def on_device(*samples: Points) -> list[Float[Array, "_ d"]]:
-    """Samples in float32, or float64 where one is; what is not finite becomes NaN, and so will the figure."""
-    arrays = [precise(points) for points in samples]
-    widest = max((points.dtype for points in arrays), key=lambda dtype: dtype.itemsize)
-    return [nan_unless_finite(points.astype(widest)) for points in arrays]
+def on_device(x: Points, y: Points) -> tuple[Float[Array, "n d"], Float[Array, "m d"]]:
+    """Two samples in one precision, at least float32; what is not finite becomes NaN, and so will the figure."""
+    x, y = alike(x, y)
+    return nan_unless_finite(x), nan_unless_finite(y)
 
 
 def on_host(**samples: Points) -> list[Float[np.ndarray, "_ d"]]:

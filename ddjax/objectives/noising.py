@@ -16,5 +16,5 @@ def drawn_times(times: Law, key: Key, x_0: Float[Array, "batch *event"]) -> Floa
     Raises: ValueError for a law that does not return a time for each example.
     """
     t = shaped(times(key, x_0.shape[0]), x_0.shape[:1], "a law of times")
-    edge = jnp.finfo(x_0.dtype).eps
+    edge = float(jnp.finfo(x_0.dtype).eps)
     return jnp.clip(jnp.asarray(t, float), edge, 1 - edge)

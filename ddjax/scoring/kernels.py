@@ -90,9 +90,9 @@ _EXACT = {1.0: _norm, 2.0: _square}
 
 
 def _number(name: str, value: Scalar) -> Scalar:
-    """A number as it came; an array in at least float32. Raises: ValueError for an array of several."""
+    """A float, or an array in at least float32. Raises: ValueError for an array of several."""
     if isinstance(value, int | float):
-        return value
+        return float(value)
     if jnp.ndim(value) != 0:
         raise ValueError(f"{name} must be one number, got {name} of shape {jnp.shape(value)}")
     return precise(value)

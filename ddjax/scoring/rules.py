@@ -72,7 +72,7 @@ def _reduced(kernel: Kernel, scope: Scope, event_rank: int) -> Callable[[Array],
     return rho_of_differences
 
 
-def _terms(samples: Draws, observation: Array, kernel: Kernel, lam: Scalar, estimator, scope: Scope) -> Terms:
+def _terms(samples: Draws, observation: Observation, kernel: Kernel, lam: Scalar, estimator, scope: Scope) -> Terms:
     m, event = samples.shape[0], samples.shape[1:]
     if event != observation.shape:
         raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
