@@ -51,7 +51,7 @@ def sinkhorn(
 ) -> Points:
     """A cheap permutation, all on the device: an entropic plan, rounded by `plans.to_permutation`.
 
-    Within about 1 % of the gain of `assignment` over `independent` at a tenth of its time
+    Within about 1 % of the gain of `assignment` over `independent` at a half to a third of its time
     (docs/performance.md). A plan that did not converge rounds to a permutation all the same, only to a dearer
     one; it warns.
 
