@@ -55,10 +55,11 @@ def distributional(
         noise = jax.random.normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
         draws = population(denoiser, params, key_xi, x_t, t, cond, size=size)
-        terms = jax.vmap(score)(shaped(draws, (x_0.shape[0], size, *x_0.shape[1:]), "a population of draws"), x_0, t)
+        draws = shaped(draws, (x_0.shape[0], size, *x_0.shape[1:]), "a population of draws")
+        terms = jax.vmap(score)(jnp.asarray(draws, float), jnp.asarray(x_0, float), t)
         told = isinstance(terms, scoring.Terms)
         each = shaped(terms.score if told else terms, x_0.shape[:1], "a rule, for one example each,")
-        loss = jnp.mean(jax.vmap(weight)(t) * each)
+        loss = jnp.mean(jax.vmap(weight)(t) * jnp.asarray(each, float))
         parts = {"confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()} if told else {}
         return loss, {"loss": loss, **parts}
 
