@@ -25,7 +25,7 @@ def sliced_wasserstein(x: Sample, y: Sample, key: Key, *, p: Scalar = 2.0, proje
         raise ValueError(f"need p >= 1 and finite, got {p=}")
     if projections < 1:
         raise ValueError(f"need projections >= 1, got {projections=}")
-    return _sliced(*samples(x, y), key, p, projections)
+    return _sliced(*samples(x, y), key, jnp.asarray(p, float), projections)
 
 
 @partial(jax.jit, static_argnames="projections")
