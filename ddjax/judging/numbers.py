@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from tabulate import tabulate
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,20 @@ def told_floor(number: Number) -> str:
     return f"{number.floor:.2g}" if number.floor_std is None else f"{number.floor:.1e} +- {number.floor_std:.1e}"
 
 
+def heads(numbers: Sequence[Number]) -> list[str]:
+    """The first row of a table of one metric."""
+    steps = sorted({number.nfe for number in numbers})
+    return ["model", *["churn"] * has_churn(numbers), *(f"{n} step{'s' * (n > 1)}" for n in steps)]
+
+
 def table(numbers: Sequence[Number], metric: str) -> str:
     """A Markdown table of one metric, models by steps."""
     chosen = [number for number in numbers if number.metric == metric]
     steps = sorted({number.nfe for number in chosen})
-    heads = ["model", *["churn"] * has_churn(chosen), *(f"{n} step{'s' * (n > 1)}" for n in steps)]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for names, cells in rows(chosen):
-        shown = [f"{cells[n].value:.2g}" if n in cells else "" for n in steps]
-        lines.append(f"| {' | '.join([*names, *shown])} |")
-    lines.append(f"\nfloor {told_floor(chosen[0])}")
-    return "\n".join(lines)
+    lines = [[*names, *(f"{cells[n].value:.2g}" if n in cells else "" for n in steps)] for names, cells in rows(chosen)]
+    return f"{markdown(heads(chosen), lines)}\n\nfloor {told_floor(chosen[0])}"
+
+
+def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Words and numbers, as they are, in a Markdown table."""
+    return tabulate(lines, heads, tablefmt="github", disable_numparse=True)

@@ -1,0 +1,11 @@
+"""Measured numbers: sweeps over steps, posterior spread, the gap that a model closes, tables."""
+
+from ddjax.judging.gaps import gap_closed
+from ddjax.judging.numbers import Number, has_churn, heads, markdown, measured, rows, table, told_floor
+from ddjax.judging.spread import Spread, spread_curve
+from ddjax.judging.sweep import Draw, Judge, sweep
+
+__all__ = [
+    "Draw", "Judge", "Number", "Spread", "gap_closed", "has_churn", "heads", "markdown", "measured", "rows",
+    "spread_curve", "sweep", "table", "told_floor",
+]  # fmt: skip

@@ -1,0 +1,20 @@
+"""Where a trained model lies between the best that a classical one can be and the truth."""
+
+from collections.abc import Sequence
+
+from ddjax.judging.numbers import Number
+
+
+def gap_closed(numbers: Sequence[Number], metric: str, limit: str) -> dict[str, dict[int, float]]:
+    """Where each trained model lies between the limit of classical models (0) and the floor (1), at equal steps and churn.
+
+    Only where the limit is more than 10 floor standard deviations off is there a gap to close; the largest churn is taken.
+    """
+    churn = max(number.churn for number in numbers)
+    chosen = [n for n in numbers if n.metric == metric and (n.churn == churn or n.nfe == 1)]
+    limits = {n.nfe: n.value for n in chosen if n.model == limit and n.value - n.floor > 10 * n.floor_std}
+    shares: dict[str, dict[int, float]] = {}
+    for n in chosen:
+        if "oracle" not in n.model and n.nfe in limits:
+            shares.setdefault(n.model, {})[n.nfe] = (limits[n.nfe] - n.value) / (limits[n.nfe] - n.floor)
+    return shares

@@ -1,0 +1,48 @@
+"""Judging samplers by number of steps: draw once, measure all, tell each number with its floor and its range."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ddjax.judging.numbers import Number, measured
+from ddjax.metrics import Floor
+from ddjax.types import Batch, Key, Params
+
+# (params, key, steps, churn) -> samples and their condition
+Draw = Callable[[Params, Key, int, float | None], Batch]
+# (samples, key, steps) -> numbers by name: the key is for fresh data to compare with
+Judge = Callable[[Batch, Key, int], dict[str, float]]
+
+
+def sweep(
+    model: str,
+    draw: Draw,
+    params: Sequence[Params],
+    judge: Judge,
+    floors: dict[str, Floor | tuple[float, Any]],
+    key: Key,
+    *,
+    nfe: Sequence[int],
+    churn: Sequence[float | None] = (None,),
+    repeats: int = 1,
+) -> list[Number]:
+    """Each metric at each number of steps and churn: median over seeds of the mean over fresh draws, with the full range.
+
+    Args:
+        params: one for each seed. floors: by name of the metric. churn: (None,) where no bridge is sampled.
+        repeats: draws for each seed, each with fresh noise and fresh data to compare with.
+    """
+    numbers = []
+    for steps in nfe:
+        for e in churn[:1] if steps == 1 else churn:  # at one step the bridge ends in x_0 whatever the churn
+            key, *keys = jax.random.split(key, 1 + len(params) * repeats)
+            found = []
+            for i, key_draw in enumerate(keys):
+                key_model, key_truth = jax.random.split(key_draw)
+                found.append(judge(draw(params[i // repeats], key_model, steps, e), key_truth, steps))
+            for name in found[0]:
+                draws = np.reshape([values[name] for values in found], (len(params), repeats))
+                numbers.append(measured(model, name, steps, draws, floors[name], churn=e))
+    return numbers

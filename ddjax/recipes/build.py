@@ -1,0 +1,103 @@
+"""From a recipe to a model."""
+
+from functools import partial
+
+import jax
+import optax
+from jaxtyping import Array
+
+from ddjax import couplings, denoisers, flows, objectives, schedules, scoring, times, weights
+from ddjax.data import toys
+from ddjax.recipes import drawing
+from ddjax.recipes.model import Model
+from ddjax.recipes.nets import network
+from ddjax.recipes.recipe import Recipe
+from ddjax.types import Denoiser, Key, LossFn, Network, Velocity
+
+SCHEDULE = schedules.Rectified()
+
+
+def build(recipe: Recipe, *, chunk: int = drawing.CHUNK) -> Model:
+    """The model of a recipe: trained with dropout, where it has any, and sampled without.
+
+    Raises: ValueError for a recipe that no network, rule or optimiser can follow.
+    """
+    trained = network(recipe, dropout=recipe.dropout)
+    loss_fn = _loss(recipe, _of_network(recipe, trained))
+    if recipe.label_dropout:
+        loss_fn = objectives.condition_dropout(loss_fn, probability=recipe.label_dropout, null=recipe.classes)
+    return Model(recipe.name, trained, loss_fn, _optimizer(recipe), drawing.drawing(sampler(recipe), chunk=chunk))
+
+
+def predictor(recipe: Recipe) -> Denoiser | Velocity:
+    """What a trained model predicts with: a denoiser, or of a flow its velocity."""
+    return _of_network(recipe, network(recipe, dropout=0.0))
+
+
+def sampler(recipe: Recipe) -> drawing.Sampler:
+    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity."""
+    null = recipe.classes if recipe.classes and recipe.label_dropout else None
+    if recipe.kind == "flow":
+        prior = _start(recipe)
+        return drawing.by_flow(predictor(recipe), SCHEDULE, recipe.event_shape, null=null, prior=prior)
+    return drawing.by_bridge(predictor(recipe), SCHEDULE, recipe.event_shape, null=null)
+
+
+def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:
+    make = {
+        "distributional": denoisers.distributional,
+        "regression": denoisers.mean,
+        "flow": flows.network_velocity,
+    }[recipe.kind]
+    return make(network, SCHEDULE, predicts=recipe.predicts)
+
+
+def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
+    weight = weights.uniform if recipe.weight == "uniform" else weights.sigmoid(SCHEDULE, bias=recipe.bias)
+    if recipe.kind == "flow":
+        return objectives.flow_matching(
+            model, SCHEDULE, weight=weight, coupling=_coupling(recipe), prior=_start(recipe) or jax.random.normal
+        )
+    sampled = {"times": times.power(recipe.time_exponent, base=times.stratified), "weight": weight}
+    if recipe.kind == "regression":
+        return objectives.denoising(model, SCHEDULE, **sampled)
+    drawn = {"size": recipe.population, "population": denoisers.folded_population}
+    return objectives.distributional(model, SCHEDULE, score=_score(recipe), **drawn, **sampled)
+
+
+def _score(recipe: Recipe) -> scoring.Rule:
+    whole = scoring.Energy(recipe.beta, recipe.lam)
+    if not recipe.score_patch:
+        return whole
+    if recipe.score_patch > min(recipe.event_shape[:2]):
+        raise ValueError(f"patches of {recipe.score_patch} are larger than the images, {recipe.event_shape}")
+    return scoring.Patched(whole, recipe.score_patch)
+
+
+def _coupling(recipe: Recipe) -> couplings.Coupling:
+    if recipe.coupling == "independent":
+        return couplings.independent
+    if recipe.coupling == "blind":
+        return couplings.blind(couplings.sinkhorn)
+    if recipe.cond_size:
+        return partial(couplings.sinkhorn, cost=couplings.near_condition(recipe.share))
+    return couplings.sinkhorn
+
+
+def _start(recipe: Recipe) -> drawing.Prior | None:
+    """The law that a flow starts from, None for the schedule's own."""
+    return None if recipe.prior == "normal" else _eight_gaussians
+
+
+def _eight_gaussians(key: Key, shape: tuple[int, ...]) -> Array:
+    return toys.eight_gaussians(key, shape[0]).x_0
+
+
+def _optimizer(recipe: Recipe) -> optax.GradientTransformation:
+    """AdamW, with warm-up, cosine decay and clipping where the recipe says so."""
+    rate = recipe.learning_rate
+    if recipe.cosine:
+        warmup = min(recipe.warmup, recipe.steps // 10)
+        rate = optax.warmup_cosine_decay_schedule(0.0, rate, warmup, recipe.steps, rate / 100)
+    adam = optax.adamw(rate, weight_decay=recipe.weight_decay)
+    return adam if recipe.clip is None else optax.chain(optax.clip_by_global_norm(recipe.clip), adam)

@@ -1,0 +1,39 @@
+"""What every family of models yields, and what is done with it."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import optax
+from jaxtyping import Array
+
+from ddjax.types import LossFn, Network
+
+# draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0) -> x_0 [n, *event]: see `recipes.drawing`
+Draw = Callable[..., Array]
+
+
+class Model(NamedTuple):
+    """A model to train and to sample from.
+
+    `network` is the one that is trained (`network.init` makes its parameters), `loss_fn` and `optimizer` train it, and
+    `draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0) -> x_0 [n, *event]` samples from it.
+    """
+
+    name: str
+    network: Network
+    loss_fn: LossFn
+    optimizer: optax.GradientTransformation
+    draw: Draw
+
+
+def parameters(model: Model) -> int:
+    """How many numbers are trained."""
+    shapes = jax.eval_shape(model.network.init, jax.random.key(0))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def job(name: str, seed: int) -> str:
+    """The name of one training job, fit for a folder: "3 OT coupling" of seed 0 is 3-ot-coupling-seed0."""
+    return f"{re.sub(r'[^a-z0-9.+_]+', '-', name.lower()).strip('-')}-seed{seed}"

@@ -1,0 +1,40 @@
+"""The network that a recipe names."""
+
+from ddjax import networks
+from ddjax.recipes.recipe import Recipe
+from ddjax.types import Network
+
+
+def network(recipe: Recipe, *, dropout: float) -> Network:
+    """The recipe's network for its events, with labels where it has classes, and xi where it is distributional."""
+    inject = recipe.inject if recipe.kind == "distributional" else None
+    return _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout)
+
+
+def _mlp(recipe: Recipe, inject: int | None) -> Network:
+    size = 1
+    for side in recipe.event_shape:
+        size *= side
+    network = networks.mlp(
+        size,
+        width=recipe.width,
+        depth=recipe.depth,
+        inject=inject,
+        cond_size=recipe.classes or recipe.cond_size,
+        time=networks.raw_time if recipe.time == "raw" else networks.time_features,
+        residual=recipe.residual,
+    )
+    if len(recipe.event_shape) > 1:
+        network = networks.flattened(network, recipe.event_shape)
+    return networks.labelled(network, recipe.classes) if recipe.classes else network
+
+
+def _of_images(recipe: Recipe, inject: int | None, dropout: float) -> Network:
+    import jax.numpy as jnp
+
+    shared = {"classes": recipe.classes, "inject": inject, "dropout": dropout, "remat": recipe.remat}
+    shared["dtype"] = jnp.bfloat16 if recipe.bfloat16 else jnp.float32
+    if recipe.net == "dit":
+        return networks.dit(recipe.event_shape, patch=recipe.patch, width=recipe.width, depth=recipe.depth, **shared)
+    widths = (recipe.width, 2 * recipe.width, 2 * recipe.width)
+    return networks.unet(recipe.event_shape, widths=widths, blocks=recipe.depth, attention=recipe.attention, **shared)

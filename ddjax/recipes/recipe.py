@@ -1,0 +1,97 @@
+"""A model as plain values: what a run folder stores, and `recipes.build` makes the same model of anywhere."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Network, objective and optimiser of one model.
+
+    kind: `distributional` learns draws of x_0 by a scoring rule, `regression` its mean, `flow` a velocity.
+    """
+
+    name: str
+    kind: Literal["distributional", "regression", "flow"] = "distributional"
+    event_shape: tuple[int, ...]
+    """[d] for vectors, [height, width, channels] for images."""
+    classes: int = 0
+    """Labels 0 .. classes - 1 are the condition; 0 for none."""
+    cond_size: int = 0
+    """Length of a condition of real numbers; 0 for none."""
+    predicts: Literal["x0", "velocity"] = "velocity"
+    """What the network outputs; the score is taken of x_0 either way."""
+
+    net: Literal["mlp", "unet", "dit"] = "mlp"
+    width: int = 128
+    """Of the hidden layers; the UNet has width, 2 width, 2 width at its resolutions."""
+    depth: int = 4
+    """Hidden layers (mlp), blocks (dit), residual blocks at each resolution (unet)."""
+    inject: int = 1
+    """The layer or block that xi joins, 0 being the input; only distributional models have xi."""
+    residual: bool = False
+    """Add each hidden layer of an mlp to its input."""
+    time: Literal["features", "raw"] = "features"
+    """What an mlp sees of t."""
+    patch: int = 4
+    """Pixels along the side of a token (dit)."""
+    attention: tuple[int, ...] = ()
+    """Heights in pixels at which the unet attends."""
+    dropout: float = 0.0
+    """Rate inside the blocks of unet and dit while training, in [0, 1]."""
+    bfloat16: bool = False
+    """Compute of unet and dit; parameters and loss stay float32."""
+    remat: bool = False
+    """Recompute blocks of unet and dit in the backward pass."""
+
+    beta: float = 1.0
+    """Exponent of the energy score, in (0, 2]."""
+    lam: float = 1.0
+    """Weight of the interaction; 1 is the proper rule."""
+    score_patch: int = 0
+    """Side of the patches whose mean score joins that of the whole image; 0 for none."""
+    population: int = 8
+    """Draws m of each example in the loss."""
+    weight: Literal["uniform", "sigmoid"] = "uniform"
+    """w(t): sigmoid is sigmoid(logsnr - bias)."""
+    bias: float = 0.0
+    time_exponent: float = 1.0
+    """Training times are u^exponent with stratified u; a flow's are uniform."""
+    coupling: Literal["independent", "blind", "aware"] = "independent"
+    """Of a flow's noise with the data: blind and aware are Sinkhorn's, without and with sight of the condition."""
+    share: float = 0.99
+    """Pairs that keep a condition of real numbers under the aware coupling, in [0, 1]."""
+    prior: Literal["normal", "eight_gaussians"] = "normal"
+    """Where a flow starts."""
+    label_dropout: float = 0.0
+    """Share of labels hidden while training, for guidance."""
+
+    steps: int = 3000
+    learning_rate: float = 1e-3
+    """Peak rate of AdamW."""
+    cosine: bool = False
+    """Warm up, then decay to 1 percent along a cosine; otherwise the rate is constant."""
+    warmup: int = 100
+    """Steps of warm-up, a tenth of all steps at the most."""
+    clip: float | None = None
+    """Largest norm of the gradient."""
+    weight_decay: float = 0.0
+    ema_decay: float = 0.999
+    """Decay of the averaged parameters that are sampled from, in [0, 1)."""
+
+
+def stored(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as a run folder stores it: plain values, tuples as lists."""
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def read(values: dict[str, Any]) -> Recipe:
+    """The recipe that was stored. Raises: ValueError for what is not one, naming the entry."""
+    known = {field.name: field for field in fields(Recipe)}
+    if unknown := sorted(set(values) - set(known)):
+        raise ValueError(f"a recipe has no entry {unknown[0]!r}")
+    try:
+        return Recipe(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    except TypeError as error:
+        raise ValueError(f"not a recipe: {error}") from None

@@ -1,0 +1,98 @@
+"""From draws to numbers: hand cases for every aggregation, and sweeps whose answer is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddjax import judging, mixtures, schedules
+from ddjax.metrics import Floor
+from ddjax.types import Batch
+
+
+def number(**changed):
+    plain = {
+        "model": "a", "metric": "d", "nfe": 1, "churn": 1.0, "value": 1.0, "low": 0.0, "high": 2.0, "seeds": 1, "draws": 1,
+        "floor": 0.1, "floor_std": 0.01,
+    }  # fmt: skip
+    return judging.Number(**plain | changed)
+
+
+def test_a_number_is_the_median_over_seeds_of_the_mean_over_draws():
+    """Seeds (1, 3), (10, 20), (0, 1): means 2, 15, .5, median 2.
+
+    Mutations: the mean over seeds (5.8), the median over draws, axes exchanged.
+    """
+    found = judging.measured("a", "d", 4, np.array([[1.0, 3.0], [10.0, 20.0], [0.0, 1.0]]), (0.5, 0.1), churn=0.5)
+    assert found == number(nfe=4, churn=0.5, value=2.0, low=0.0, high=20.0, seeds=3, draws=6, floor=0.5, floor_std=0.1)
+
+
+def test_the_gap_is_measured_to_the_floor_at_equal_steps_and_the_largest_churn():
+    """Limit 1.1, floor .1, model .2: 90 % closed. Mutations: without the floor (82 %); the limit of other steps; oracles told."""
+    limit, numbers = "exact mean (oracle)", []
+    for nfe, of_limit in ((1, 1.1), (4, 0.6), (8, 0.15)):
+        for churn in (0.0, 1.0) if nfe > 1 else (0.0,):
+            numbers += [
+                number(nfe=nfe, churn=churn, value=of_limit + 5 * (churn == 0.0 and nfe > 1), model=limit),
+                number(nfe=nfe, churn=churn, value=0.2 if churn or nfe == 1 else 9.0),
+            ]
+    shares = judging.gap_closed(numbers, "d", limit)
+    assert list(shares) == ["a"] and list(shares["a"]) == [1, 4]  # at 8 steps the limit is within 10 floor deviations
+    assert shares["a"][1] == pytest.approx(0.9) and shares["a"][4] == pytest.approx(0.8)
+
+
+def test_a_table_has_every_number_once_and_the_one_step_number_in_every_row():
+    """Columns are steps, rows models by churn; at one step churn does nothing."""
+    numbers = [number(churn=0.0, value=7.0)]
+    numbers += [number(nfe=4, churn=churn, value=3.0 + churn) for churn in (0.0, 1.0)]
+    told = judging.table([*numbers, number(metric="other", value=99.0)], "d").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in told[:4]]
+    assert cells[0] == ["model", "churn", "1 step", "4 steps"]
+    assert cells[2] == ["a", "0", "7", "3"] and cells[3] == ["a", "1", "7", "4"]
+    assert told[-1] == "floor 1.0e-01 +- 1.0e-02" and "99" not in "".join(told)
+
+
+def test_a_sweep_hands_seed_steps_and_churn_to_the_draw_and_fresh_keys_to_all():
+    """Numbers are made of what arrives.
+
+    Mutations: every seed judged with seed 0's parameters; churn or steps fixed; one key for all.
+    """
+    keys = []
+
+    def draw(params, key, steps, churn):
+        keys.append(jax.random.key_data(key))
+        return Batch(jnp.asarray([params, steps, churn]))
+
+    def judge(batch, key, steps):
+        keys.append(jax.random.key_data(key))
+        seed, drawn_steps, churn = map(float, batch.x_0)
+        return {"seed": seed, "steps": 10 * steps + drawn_steps, "churn": churn}
+
+    floors = dict.fromkeys(("seed", "steps", "churn"), Floor(0.0, 1.0))
+    found = judging.sweep(
+        "a", draw, [1.0, 5.0, 6.0], judge, floors, jax.random.key(0), nfe=(1, 3), churn=(0.0, 0.5), repeats=2
+    )
+    told = {(n.metric, n.nfe, n.churn): (n.value, n.low, n.high, n.seeds, n.draws) for n in found}
+    assert set(told) == {(m, *c) for m in floors for c in ((1, 0.0), (3, 0.0), (3, 0.5))}
+    assert told["seed", 3, 0.5] == (5.0, 1.0, 6.0, 3, 6)
+    assert told["steps", 1, 0.0][0] == 11.0 and told["steps", 3, 0.5][0] == 33.0
+    assert told["churn", 3, 0.5][0] == 0.5 and told["churn", 3, 0.0][0] == 0.0
+    assert len(np.unique(np.array(keys), axis=0)) == len(keys) == 3 * 3 * 2 * 2
+
+
+def test_the_spread_of_exact_draws_is_the_closed_form(skewed):
+    """The oracle's spread is off by sampling alone, half of it by half. Mutations: ddof 0 (6 % at 8 draws); no root."""
+    S = schedules.Rectified()
+    oracle = mixtures.oracle(skewed, S)
+    mean = mixtures.mean_oracle(skewed, S)
+
+    def halved(params, key, x_t, t, cond=None):
+        middle = mean(params, jax.random.clone(key), x_t, t, cond)
+        return middle + params * (oracle(None, key, x_t, t, cond) - middle)
+
+    params = [jnp.asarray(1.0), jnp.asarray(0.5)]
+    curve = judging.spread_curve(halved, params, skewed, S, jax.random.key(0), [0.3, 0.8], n=4000, size=8)
+    learned = np.array(curve.learned) / np.array(curve.exact)
+    np.testing.assert_allclose(learned[0], 1.0, atol=0.012)
+    np.testing.assert_allclose(learned[1], 0.5, atol=0.012)
+    assert curve.mean_error == pytest.approx(np.abs(learned - 1).mean(), rel=1e-6)

@@ -1,0 +1,278 @@
+"""Recipes: plain values that become exactly the model they say, and samples drawn as a sampler written out here draws them."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ddjax import couplings, denoisers, flows, networks, objectives, paths, recipes, scoring, times, weights
+from ddjax.data import toys
+from ddjax.types import Network
+
+S = recipes.SCHEDULE
+SMALL = {"event_shape": (2,), "width": 8, "depth": 2, "inject": 1, "population": 2, "steps": 40}
+
+
+def key(i=3):
+    return jax.random.key(i)
+
+
+def painter(params, key, x_t, t, cond=None):
+    """A denoiser whose x_0 shows its parameter, its label and its key, and nothing of x_t."""
+    shown = params + (0.0 if cond is None else 10.0 * cond.astype(jnp.float32))
+    return jnp.broadcast_to(jnp.reshape(shown, (-1, 1)), x_t.shape) + 0.01 * jax.random.normal(key, x_t.shape)
+
+
+def written_out(denoise, key, n, steps, churn):
+    """Algorithm 2, in the open."""
+    key_prior, key_steps = jax.random.split(key)
+    x, grid = jax.random.normal(key_prior, (n, 2)), jnp.linspace(1, 0, steps + 1)
+    for key_step, t, s in zip(jax.random.split(key_steps, steps), grid[:-1], grid[1:], strict=True):
+        key_xi, key_z = jax.random.split(key_step)
+        x_0, z = denoise(key_xi, x, jnp.full(n, t)), jax.random.normal(key_z, x.shape)
+        mean, std = jax.vmap(lambda x_0, x_t, t=t, s=s: paths.bridge(S, x_0, x_t, t, s, churn=churn))(x_0, x)
+        x = mean + jnp.reshape(std, (-1, 1)) * z
+    return x
+
+
+@pytest.mark.parametrize("churn", [None, 0.0, 0.4])
+def test_a_draw_is_the_algorithm_written_out(churn):
+    """Mutations: churn dropped or fixed at 1, the key of the prior used for the steps, the grid reversed."""
+    draw = recipes.drawing(recipes.by_bridge(painter, S, (2,)))
+    drawn = draw(jnp.asarray(3.0), key(), 5, steps=3, churn=churn)
+    right = written_out(
+        lambda k, x, t: painter(jnp.asarray(3.0), k, x, t), key(), 5, 3, 1.0 if churn is None else churn
+    )
+    np.testing.assert_allclose(drawn, right, rtol=1e-5, atol=1e-5)
+
+
+def test_chunks_keep_keys_conditions_and_order():
+    """7 samples in chunks of 3: each chunk is its own draw, row i has condition i. Mutation: conditions rolled or repeated."""
+    sampler = recipes.by_bridge(painter, S, (2,))
+    cond = jnp.arange(7)
+    drawn = recipes.drawing(sampler, chunk=3)(jnp.asarray(0.0), key(), 7, steps=2, cond=cond)
+    np.testing.assert_allclose(drawn.mean(1), 10.0 * np.arange(7), atol=0.1)
+    keys = jax.random.split(key(), 3)
+    second = sampler(jnp.asarray(0.0), keys[1], 3, times.grid(2), cond[3:6])
+    np.testing.assert_allclose(drawn[3:6], second, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
+def test_guidance_is_linear_in_its_weight(weight):
+    """(1 - w) D(null) + w D(cond) at one step. Mutations: 1 - w for w; a real class as the null."""
+    draw = recipes.drawing(recipes.by_bridge(painter, S, (2,), null=4))
+    drawn = draw(jnp.asarray(1.0), key(), 6, steps=1, cond=jnp.full(6, 2), guidance=weight)
+    plain = draw(jnp.asarray(1.0), key(), 6, steps=1, cond=jnp.full(6, 2))
+    np.testing.assert_allclose(drawn - plain, 10.0 * ((1 - weight) * 4 + weight * 2) - 20.0, atol=1e-4)
+
+
+def test_a_flow_follows_its_velocity_from_its_prior():
+    """Constant velocity 5: x_0 = x_1 - 5, with x_1 of the given prior. Mutations: sign, prior ignored, N(0, I) always."""
+    velocity = lambda params, key, x_t, t, cond=None: jnp.full(x_t.shape, params)  # noqa: E731
+    prior = lambda key, shape: jnp.full(shape, 2.0)  # noqa: E731
+    draw = recipes.drawing(recipes.by_flow(velocity, S, (2,), prior=prior))
+    np.testing.assert_allclose(draw(jnp.asarray(5.0), key(), 4, steps=3), -3.0, rtol=1e-5)
+    with pytest.raises(ValueError, match="without noise"):
+        draw(jnp.asarray(5.0), key(), 4, steps=3, churn=1.0)
+
+
+def test_a_draw_compiles_once_for_each_number_of_steps():
+    """New parameters, keys, churn and guidance are values: 3 traces for 3 grids or branches, however often they are used."""
+    traces = []
+
+    def counted(params, key, x_t, t, cond=None):
+        traces.append(x_t.shape)
+        return painter(params, key, x_t, t, cond)
+
+    draw = recipes.drawing(recipes.by_bridge(counted, S, (2,), null=9))
+    for i in range(4):
+        draw(jnp.asarray(float(i)), jax.random.key(i), 3, steps=2, churn=0.1 * i)
+    once = len(traces)
+    for i in range(4):
+        draw(jnp.asarray(float(i)), jax.random.key(i), 3, steps=2, churn=0.2 * i)
+    assert len(traces) == once
+    for i in range(2, 5):
+        draw(jnp.asarray(0.0), jax.random.key(i), 3, steps=2, churn=0.5, cond=jnp.full(3, i), guidance=1.5 * i)
+    assert len(traces) <= 4 * once
+
+
+def test_impossible_draws_are_refused():
+    draw = recipes.drawing(recipes.by_bridge(painter, S, (2,)))
+    params = jnp.asarray(0.0)
+    for words, said in (
+        ({"n": 0, "steps": 1}, "at least 1 sample"),
+        ({"n": 2, "steps": 1, "churn": 1.5}, "churn must lie"),
+        ({"n": 2, "steps": 1, "cond": jnp.zeros(3)}, "a condition for each"),
+        ({"n": 2, "steps": 1, "cond": jnp.zeros(2), "guidance": 2.0}, "guidance needs"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            draw(params, key(), **words)
+
+
+def reference(recipe):
+    """Network, loss and rate of a recipe, composed here by hand from the library's parts."""
+    inject = recipe.inject if recipe.kind == "distributional" else None
+    time = networks.raw_time if recipe.time == "raw" else networks.time_features
+    net = networks.mlp(
+        2, width=recipe.width, depth=recipe.depth, inject=inject, time=time, residual=recipe.residual,
+        cond_size=recipe.classes + recipe.cond_size,
+    )  # fmt: skip
+    if recipe.classes:
+        net = networks.labelled(net, recipe.classes)
+    weight = weights.uniform if recipe.weight == "uniform" else weights.sigmoid(S, bias=recipe.bias)
+    law = lambda key, n: times.stratified(key, n) ** recipe.time_exponent  # noqa: E731
+    if recipe.kind == "flow":
+        plan = couplings.sinkhorn
+        if recipe.cond_size:
+            plan = lambda k, a, b, c: couplings.sinkhorn(k, a, b, c, cost=couplings.near_condition(recipe.share))  # noqa: E731
+        pairs = {"independent": couplings.independent, "blind": couplings.blind(plan), "aware": plan}[recipe.coupling]
+        start = jax.random.normal
+        if recipe.prior == "eight_gaussians":
+            start = lambda key, shape: toys.eight_gaussians(key, shape[0]).x_0  # noqa: E731
+        velocity = flows.network_velocity(net, S, predicts=recipe.predicts)
+        loss_fn = objectives.flow_matching(velocity, S, weight=weight, coupling=pairs, prior=start)
+    elif recipe.kind == "regression":
+        denoiser = denoisers.mean(net, S, predicts=recipe.predicts)
+        loss_fn = objectives.denoising(denoiser, S, times=law, weight=weight)
+    else:
+        denoiser = denoisers.distributional(net, S, predicts=recipe.predicts)
+        rule, size = scoring.Energy(recipe.beta, recipe.lam), recipe.population
+        loss_fn = objectives.distributional(denoiser, S, times=law, weight=weight, score=rule, size=size)
+    if recipe.label_dropout:
+        loss_fn = objectives.condition_dropout(loss_fn, probability=recipe.label_dropout, null=recipe.classes)
+    return net, loss_fn
+
+
+CHANGES = [
+    {"kind": "regression"},
+    {"kind": "flow"},
+    {"predicts": "x0"},
+    {"width": 16},
+    {"depth": 3},
+    {"inject": 0},
+    {"residual": True},
+    {"time": "raw"},
+    {"beta": 0.5},
+    {"lam": 0.5},
+    {"population": 3},
+    {"weight": "sigmoid"},
+    {"weight": "sigmoid", "bias": 1.0},
+    {"time_exponent": 0.5},
+    {"classes": 3},
+    {"classes": 3, "label_dropout": 0.5},
+    {"cond_size": 1},
+    {"kind": "flow", "weight": "sigmoid"},
+    {"kind": "flow", "coupling": "blind", "classes": 3},
+    {"kind": "flow", "coupling": "aware", "classes": 3},
+    {"kind": "flow", "coupling": "aware", "cond_size": 1},
+    {"kind": "flow", "coupling": "aware", "cond_size": 1, "share": 0.5},
+    {"kind": "flow", "prior": "eight_gaussians"},
+]
+
+
+@pytest.mark.parametrize("changed", CHANGES, ids=lambda changed: "-".join(map(str, changed.values())))
+def test_what_a_recipe_says_is_what_is_trained(changed):
+    """Loss and gradient are those of the parts composed by hand. Mutations: any entry of a recipe ignored or exchanged."""
+    recipe = recipes.Recipe(name="a", **SMALL | changed)
+    model = recipes.build(recipe)
+    net, loss_fn = reference(recipe)
+    params = net.init(jax.random.key(1))
+    x_0 = jax.random.normal(jax.random.key(2), (32, 2)) + 1.0
+    cond = jnp.arange(32) % 3 if recipe.classes else jnp.sin(jnp.arange(32.0))[:, None] if recipe.cond_size else None
+    batch = x_0 if cond is None else (x_0, cond)
+    chex_like = jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, model.network.init(jax.random.key(1)))
+    assert chex_like
+    got = jax.value_and_grad(lambda p: model.loss_fn(p, jax.random.key(4), batch)[0])(params)
+    want = jax.value_and_grad(lambda p: loss_fn(p, jax.random.key(4), batch)[0])(params)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+
+
+def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
+    """An entry that is added must come with what it changes."""
+    elsewhere = {"name", "event_shape", "net", "score_patch", "patch", "attention", "dropout", "bfloat16", "remat"}
+    elsewhere |= {"steps", "learning_rate", "cosine", "warmup", "clip", "weight_decay", "ema_decay"}
+    assert {field.name for field in dataclasses.fields(recipes.Recipe)} == elsewhere | set().union(*CHANGES)
+
+
+def updates(recipe, at, grad=1.0):
+    """The sizes of the optimiser's updates at some of its steps, for a constant gradient on a parameter of 2."""
+    optimizer, params = recipes.build(recipe).optimizer, jnp.asarray(2.0)
+    state, sizes = optimizer.init(params), []
+    with jax.numpy_dtype_promotion("standard"):
+        for _ in range(max(at) + 1):
+            update, state = optimizer.update(jnp.asarray(grad), state, params)
+            sizes.append(float(-update))
+    return [sizes[i] for i in at]
+
+
+def test_the_optimiser_is_the_one_that_is_told():
+    """Adam's step on a constant gradient is the rate itself. Mutations: rate, warm-up, decay, weight decay or clip lost."""
+    plain = recipes.Recipe(name="a", **SMALL | {"learning_rate": 0.1})
+    change = lambda **changed: dataclasses.replace(plain, **changed)  # noqa: E731
+    assert updates(plain, (0, 30)) == pytest.approx([0.1, 0.1], rel=1e-5)
+    assert updates(change(weight_decay=0.5), (0,)) == pytest.approx([0.1 * (1 + 0.5 * 2)], rel=1e-5)
+    cosine = updates(change(cosine=True, steps=40, warmup=100), (0, 2, 4, 39, 40))
+    assert cosine[:3] == pytest.approx([0.0, 0.05, 0.1], abs=1e-6)  # a tenth of 40 steps, not 100
+    assert cosine[4] == pytest.approx(1e-3, rel=1e-4) and cosine[3] > cosine[4]
+    assert updates(change(cosine=True, steps=40, warmup=2), (1, 2))[1] == pytest.approx(0.1, rel=1e-4)
+    # clipping shows where Adam's epsilon does: a gradient of 1 clipped to 1e-8 meets epsilon 1e-8
+    assert updates(change(clip=1e-8), (0,)) == pytest.approx([0.05], rel=1e-3)
+
+
+def test_dropout_acts_in_training_alone():
+    """The trained network has the recipe's dropout, the sampled one none. Mutations: exchanged; dropout everywhere or nowhere."""
+    recipe = recipes.Recipe(
+        name="a", event_shape=(4, 4, 1), net="dit", width=8, depth=1, inject=0, patch=2, population=2, dropout=0.5
+    )
+    wet, dry = (recipes.build(dataclasses.replace(recipe, dropout=rate)) for rate in (0.5, 0.0))
+    params = jax.tree.map(
+        lambda leaf: leaf + 0.3 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape), wet.network.init(key(0))
+    )
+    np.testing.assert_array_equal(wet.draw(params, key(5), 2, steps=1), dry.draw(params, key(5), 2, steps=1))
+    losses = [model.loss_fn(params, key(6), jnp.ones((2, 4, 4, 1)))[0] for model in (wet, dry)]
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+def test_a_recipe_survives_its_file():
+    """Stored as JSON and read again it is equal; what is not a recipe is refused by the name of the entry."""
+    recipe = recipes.Recipe(name="b", event_shape=(8, 8, 1), attention=(4,), clip=1.0)
+    assert recipes.read(json.loads(json.dumps(recipes.stored(recipe)))) == recipe
+    with pytest.raises(ValueError, match="no entry 'colour'"):
+        recipes.read(recipes.stored(recipe) | {"colour": 1})
+    with pytest.raises(ValueError, match="event_shape"):
+        recipes.read({"name": "b"})
+
+
+def test_patches_join_the_score_and_must_fit():
+    """score_patch = 2 adds the mean score of patches. Mutation: the patch ignored."""
+    whole = recipes.Recipe(name="a", event_shape=(4, 4, 1), width=8, depth=2, population=2)
+    batch = jax.random.normal(jax.random.key(0), (8, 4, 4, 1))
+    losses = {}
+    for patch in (0, 2):
+        model = recipes.build(dataclasses.replace(whole, score_patch=patch))
+        losses[patch] = model.loss_fn(model.network.init(jax.random.key(1)), jax.random.key(2), batch)[0]
+    net = networks.flattened(networks.mlp(16, width=8, depth=2, inject=1), (4, 4, 1))
+    right = objectives.distributional(
+        denoisers.distributional(net, S, predicts="velocity"),
+        S,
+        times=times.stratified,
+        score=scoring.Patched(scoring.Energy(), 2),
+        size=2,
+    )
+    np.testing.assert_allclose(losses[2], right(net.init(jax.random.key(1)), jax.random.key(2), batch)[0], rtol=1e-5)
+    assert losses[2] > losses[0]
+    with pytest.raises(ValueError, match="larger than the images"):
+        recipes.build(dataclasses.replace(whole, score_patch=5))
+
+
+def test_names_of_jobs_are_folders():
+    assert recipes.job("3 OT coupling", 0) == "3-ot-coupling-seed0"
+    assert recipes.job("4 blind OT, w = 1", 2) == "4-blind-ot-w-1-seed2"
+    assert recipes.job("DDM beta 0.1", 1) == "ddm-beta-0.1-seed1"
+    network = Network(lambda key: {"w": jnp.zeros((3, 4))}, None)
+    assert recipes.parameters(recipes.Model("a", network, None, optax.sgd(1), None)) == 12
