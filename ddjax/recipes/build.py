@@ -34,13 +34,12 @@ def predictor(recipe: Recipe) -> Denoiser | Velocity:
     return _of_network(recipe, network(recipe, dropout=0.0))
 
 
-def sampler(recipe: Recipe) -> drawing.Sampler:
-    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity."""
-    null = recipe.classes if recipe.classes and recipe.label_dropout else None
+def sampler(recipe: Recipe, *, path: bool = False) -> drawing.Sampler:
+    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity; or their paths."""
+    kept: dict = {"null": recipe.classes if recipe.classes and recipe.label_dropout else None, "path": path}
     if recipe.kind == "flow":
-        prior = _start(recipe)
-        return drawing.by_flow(predictor(recipe), SCHEDULE, recipe.event_shape, null=null, prior=prior)
-    return drawing.by_bridge(predictor(recipe), SCHEDULE, recipe.event_shape, null=null)
+        return drawing.by_flow(predictor(recipe), SCHEDULE, recipe.event_shape, prior=_start(recipe), **kept)
+    return drawing.by_bridge(predictor(recipe), SCHEDULE, recipe.event_shape, **kept)
 
 
 def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:

@@ -26,14 +26,20 @@ Sampler = Callable[..., Array]
 CHUNK = 65_536  # samples drawn together: the bound on memory
 
 
-def by_bridge(denoiser: Denoiser, schedule: Schedule, event_shape: tuple[int, ...], *, null: Any = None) -> Sampler:
-    """Samples of a denoiser by `samplers.bridge`; churn is 1 unless told otherwise, and guidance needs `null`."""
+def by_bridge(
+    denoiser: Denoiser, schedule: Schedule, event_shape: tuple[int, ...], *, null: Any = None, path: bool = False
+) -> Sampler:
+    """Samples of a denoiser by `samplers.bridge`; churn is 1 unless told otherwise, and guidance needs `null`.
+
+    Args:
+        path: keep every state, [steps + 1, n, *event] from x_1 to x_0.
+    """
 
     def step(params: Params, cond: Any, churn: Scalar | None, guidance: Scalar) -> Step:
         bound = denoisers.bind(_guided(denoiser, guidance, null), params, cond)
         return samplers.bridge(bound, schedule, churn=1.0 if churn is None else churn)
 
-    return _sampler(step, partial(paths.prior, schedule), event_shape)
+    return _sampler(step, partial(paths.prior, schedule), event_shape, path)
 
 
 def by_flow(
@@ -43,8 +49,9 @@ def by_flow(
     *,
     null: Any = None,
     prior: Prior | None = None,
+    path: bool = False,
 ) -> Sampler:
-    """Samples that follow a velocity by Euler's method from the prior, N(0, sigma(1)^2) unless told otherwise.
+    """Samples, or paths, that follow a velocity by Euler's method from the prior, N(0, sigma(1)^2) unless told otherwise.
 
     The sampler raises ValueError for a churn: a flow adds no noise.
     """
@@ -54,7 +61,7 @@ def by_flow(
             raise ValueError(f"a flow follows its velocity without noise: leave churn out, got {churn=}")
         return flows.euler(denoisers.bind(_guided(velocity, guidance, null), params, cond))
 
-    return _sampler(step, prior or partial(paths.prior, schedule), event_shape)
+    return _sampler(step, prior or partial(paths.prior, schedule), event_shape, path)
 
 
 def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:
@@ -105,13 +112,14 @@ def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:
     return draw
 
 
-def _sampler(make_step: MakeStep, prior: Prior, event_shape: tuple[int, ...]) -> Sampler:
+def _sampler(make_step: MakeStep, prior: Prior, event_shape: tuple[int, ...], path: bool) -> Sampler:
     """Eq. (1)."""
+    sample = samplers.sample_path if path else samplers.sample
 
     def sampler(params, key, n, grid, cond=None, *, churn=None, guidance=1.0) -> Array:
         key_prior, key_steps = jax.random.split(key)
         step = make_step(params, cond, churn, guidance)
-        return samplers.sample(step, key_steps, prior(key_prior, (n, *event_shape)), grid)
+        return sample(step, key_steps, prior(key_prior, (n, *event_shape)), grid)
 
     return sampler
 

@@ -1,0 +1,25 @@
+"""Modules that are imported on first use, so that every `--help` answers without jax: `from experiments.lazy import jax, metrics`.
+
+A name is a room of ddjax unless it stands in `_ELSEWHERE`.
+"""
+
+import importlib
+from typing import Any
+
+_ELSEWHERE = {"jax": "jax", "jnp": "jax.numpy", "np": "numpy", "optax": "optax", "toys": "ddjax.data.toys"}
+_ELSEWHERE |= {"figures": "experiments.pages.figures", "flow_figures": "experiments.pages.flows"}
+_ELSEWHERE |= {"report": "experiments.pages.report"}
+
+
+class _Lazy:
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return _Lazy(_ELSEWHERE.get(name, f"ddjax.{name}"))

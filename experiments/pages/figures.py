@@ -1,0 +1,124 @@
+"""Figures of a run, as matplotlib Figures to be saved or shown; none touches global state."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ddjax.judging import Number, Spread
+
+# Okabe-Ito: distinct for colour-blind readers
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def steps_of(n: int) -> str:
+    """n steps, in words."""
+    return f"{n} step{'s' * (n > 1)}"
+
+
+def clouds(
+    rows: dict[str, Sequence[np.ndarray]], titles: Sequence[str], window: tuple[np.ndarray, np.ndarray]
+) -> Figure:
+    """Scatter plots of points [n, 2]: a row for each model, a column for each title, all in one window (low, high)."""
+    low, high = window
+    figure = Figure(figsize=(1.7 * len(titles), 1.6 * len(rows) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), len(titles), sharex=True, sharey=True, squeeze=False)
+    for row, (name, drawn) in zip(axes, rows.items(), strict=True):
+        for axis, cloud, title in zip(row, drawn, titles, strict=True):
+            color = "0.4" if title == "truth" else COLORS[0]
+            axis.scatter(cloud[:, 0], cloud[:, 1], s=1.0, alpha=0.4, color=color, linewidths=0, rasterized=True)
+            axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+        row[0].set_ylabel(name.replace(" (", "\n("), fontsize=8)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float | None = None) -> Figure:
+    """One metric against the number of steps, log-log, with the range of every number and the floor.
+
+    Where the floor has a standard deviation, what lies at or below it is drawn on that line: it is not told from the truth.
+    """
+    chosen = [n for n in numbers if n.metric == metric and (churn is None or n.churn == churn or n.nfe == 1)]
+    floor, clip = chosen[0].floor, chosen[0].floor_std
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axis = figure.subplots()
+    for i, model in enumerate(dict.fromkeys(n.model for n in chosen)):
+        of_model = [n for n in chosen if n.model == model]
+        value, low, high = (
+            np.maximum([getattr(n, name) for n in of_model], -np.inf if clip is None else clip)
+            for name in ("value", "low", "high")
+        )
+        bars = np.maximum(np.stack([value - low, high - value]), 0)
+        style = {"linestyle": "--" if "oracle" in model else "-", "color": COLORS[i % len(COLORS)]}
+        axis.errorbar([n.nfe for n in of_model], value, bars, marker="o", markersize=4, capsize=2, label=model, **style)
+    if clip is None:
+        axis.axhline(floor, color="0.5", linestyle="--", label="floor")
+    else:
+        axis.axhspan(clip / 2, clip, color="0.85", label="within one floor standard deviation")
+    steps = sorted({n.nfe for n in chosen})
+    axis.set(xscale="log", yscale="log", xlabel="steps (calls of the denoiser)", ylabel=label)
+    axis.set_xticks(steps, [str(n) for n in steps])
+    axis.minorticks_off()
+    told = "" if churn is None else f", churn {churn:g}"
+    axis.set_title(f"{chosen[0].draws} draws for each trained point{told}", fontsize=9)
+    axis.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def spread(curves: dict[str, Spread]) -> Figure:
+    """Learned and exact posterior standard deviation against time."""
+    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    axis = figure.subplots()
+    for i, (name, curve) in enumerate(curves.items()):
+        for learned in curve.learned:
+            style = {"marker": "o", "markersize": 3, "linewidth": 1, "color": COLORS[i % len(COLORS)]}
+            axis.plot(curve.t, learned, label=name if learned is curve.learned[0] else None, **style)
+    axis.plot(curve.t, curve.exact, color="black", linestyle="--", label="exact")
+    axis.set(xlabel="t", ylabel="posterior standard deviation of $x_0$ given $x_t$")
+    axis.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def training(rows: Sequence[dict[str, Any]], names: Sequence[str] = ("loss",)) -> Figure:
+    """Logged numbers of every job against the step; the loss on a log axis. A job that never has a number is left out."""
+    return curves(rows, {name: name for name in names}, lambda axis, name: axis.set(yscale=_SCALES.get(name, "linear")))
+
+
+_SCALES = {"loss": "log"}
+
+
+def curves(rows: Sequence[dict[str, Any]], titles: dict[str, str], finish: Callable[[Any, str], Any]) -> Figure:
+    """One plot for each title: its number of every job against the step; `finish(axis, name)` adds what belongs to it."""
+    figure = Figure(figsize=(3.2 * max(len(titles), 2), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(titles), squeeze=False)[0]
+    jobs = list(dict.fromkeys(row["job"] for row in rows))
+    for axis, (name, title) in zip(axes, titles.items(), strict=True):
+        for i, job in enumerate(jobs):
+            points = [(row["step"], row[name]) for row in rows if row["job"] == job and row.get(name)]
+            if points:
+                style = {"linewidth": 1, "color": COLORS[i % len(COLORS)], "marker": "." if len(points) < 30 else None}
+                axis.plot(*zip(*points, strict=True), label=job, **style)
+        finish(axis, name)
+        axis.set_xlabel("step")
+        axis.set_title(title.replace(", ", ",\n", 1), fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="outside lower center", ncols=4)
+    return figure
+
+
+def grid(rows: dict[str, np.ndarray], title: str = "") -> Figure:
+    """Images [k, h, w, c] in [-1, 1], a row for each name."""
+    count = max(len(images) for images in rows.values())
+    figure = Figure(figsize=(0.62 * count + 1.4, 0.66 * len(rows) + 0.5), layout="constrained")
+    axes = figure.subplots(len(rows), count, squeeze=False)
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        for axis in row:
+            axis.set_axis_off()
+        for axis, image in zip(row, images, strict=False):
+            pixels = np.clip((np.asarray(image, np.float64) + 1) / 2, 0, 1)
+            axis.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=1)
+        row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=7)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    return figure

@@ -1,0 +1,137 @@
+"""The one runner: open the run, train every model and seed, judge, write everything, print.
+
+A family says what is different: its models, where their batches come from, and how they are judged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from experiments.lazy import report, runs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ddjax.judging import Number
+    from ddjax.recipes import Model, Recipe
+    from ddjax.runs import Run
+    from ddjax.types import Params
+
+
+class Findings(NamedTuple):
+    """What judging a family yields.
+
+    Args:
+        numbers: of all metrics. titles: of the metrics that have a table, on the page and on the terminal.
+        interval: what low and high of a number are. summary: entries of summary.json besides those of every run.
+        figures: by name of the file: the figure (None where the file is written already), and its caption.
+        notes: sentences for page and terminal. tables: more of them, for the page.
+    """
+
+    numbers: Sequence[Number]
+    titles: dict[str, str]
+    interval: str
+    summary: dict[str, Any] = {}  # noqa: RUF012
+    figures: dict[str, tuple[Figure | None, str]] = {}  # noqa: RUF012
+    notes: Sequence[str] = ()
+    tables: Sequence[Any] = ()
+
+
+class Trained(NamedTuple):
+    """The models of a run, and of each the averaged parameters of every seed."""
+
+    folder: Run
+    models: Sequence[Model]
+    params: dict[str, list[Params]]
+
+
+class Experiment(NamedTuple):
+    """A family of models on some data.
+
+    Args:
+        name: of the experiment, and of its folder under runs/. recipes: its models.
+        batches: (recipe, seed) -> the batches to train on, as `training.fit` takes them.
+        judge: trained models -> findings.
+        watch: (recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint of the first seed.
+        preset: names the folder where no --out is given. notes: told before training.
+    """
+
+    name: str
+    recipes: Sequence[Recipe]
+    batches: Callable[[Recipe, int], Any]
+    judge: Callable[[Trained], Findings]
+    watch: Callable[[Recipe, Model, Run], Callable[[Params], dict[str, float]]] | None = None
+    preset: str = "default"
+    notes: Sequence[str] = ()
+
+
+def run(experiment: Experiment, settings: Any) -> None:
+    """Everything between the settings and the results."""
+    from ddjax import recipes
+
+    began = time.monotonic()
+    folder = runs.open_run(
+        experiment.name, settings, Path("runs") / experiment.name / experiment.preset, experiment.recipes
+    )
+    for note in experiment.notes:
+        print(note, flush=True)
+    models = [recipes.build(recipe) for recipe in experiment.recipes]
+    params = {}
+    for recipe, model in zip(experiment.recipes, models, strict=True):
+        watch = experiment.watch and experiment.watch(recipe, model, folder)
+        params[model.name] = [
+            runs.train(
+                folder,
+                recipes.job(model.name, seed),
+                model,
+                experiment.batches(recipe, seed),
+                seed=seed,
+                steps=recipe.steps,
+                save_every=settings.save_every,
+                ema_decay=recipe.ema_decay,
+                watch=watch if seed == 0 else None,
+            )
+            for seed in range(settings.seeds)
+        ]
+    trained = time.monotonic()
+    if not runs.first_process():
+        return
+    found = experiment.judge(Trained(folder, models, params))
+    seconds = {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)}
+    write(folder, experiment, found, seconds)
+
+
+def write(folder: Run, experiment: Experiment, found: Findings, seconds: dict[str, float]) -> None:
+    """summary.json, figures and report.html; then the tables on the terminal."""
+    from ddjax import judging
+
+    summary = {
+        "experiment": experiment.name,
+        "settings": folder.settings,
+        "provenance": runs.provenance(),
+        "seconds": seconds,
+        "peak_memory_gb": round(runs.peak_memory_gb(), 2),
+        "interval": found.interval,
+        "numbers": [number.row() for number in found.numbers],
+        **found.summary,
+    }
+    folder.write_json("summary.json", summary)
+    for name, (figure, _) in found.figures.items():
+        if figure is not None:
+            figure.savefig(folder.path / name, dpi=110)
+    told = {name: [n for n in found.numbers if n.metric == name] for name in found.titles}
+    tables = [report.of_numbers(numbers, found.titles[name]) for name, numbers in told.items() if numbers]
+    captions = {name: caption for name, (_, caption) in found.figures.items()}
+    page = report.page(
+        folder.path, summary, [*tables, *found.tables], captions, found.notes, f"In brackets: {found.interval}."
+    )
+    runs.write_atomically(folder.path / "report.html", page)
+    for name, numbers in told.items():
+        if numbers:
+            print(f"\n{found.titles[name]}\n\n{judging.table(numbers, name)}")
+    print(*(f"\n{note}" for note in found.notes), sep="")
+    print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")
