@@ -2,7 +2,7 @@
 
 The rooms, from the ground up: `schedules`, `times`, `scoring`, `transport`; `predictions`, `paths`,
 `weights`, `couplings`, `mixtures`, `metrics`, `data`; `denoisers`, `networks`, `flows`; `objectives`,
-`samplers`, `training`. Each is imported on first use.
+`samplers`, `training`; `recipes`, `judging`, `targets`. Each is imported on first use.
 """
 
 import importlib
@@ -13,6 +13,7 @@ __all__ = [  # noqa: RUF022 (in the order of the rooms, not of the alphabet)
     "predictions", "paths", "couplings", "weights", "mixtures", "metrics", "data",
     "denoisers", "networks", "flows",
     "objectives", "samplers", "training",
+    "recipes", "judging", "targets",
 ]  # fmt: skip
 
 

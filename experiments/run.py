@@ -5,21 +5,21 @@ A family says what is different: its models, where their batches come from, and 
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experiments.lazy import report, runs
+from experiments import runs
+from experiments.lazy import jobs, judging, recipes, report, saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ddjax.judging import Number
     from ddjax.recipes import Model, Recipe
-    from ddjax.runs import Run
     from ddjax.types import Params
+    from experiments.runs import Run
 
 
 class Findings(NamedTuple):
@@ -58,6 +58,7 @@ class Experiment(NamedTuple):
         judge: trained models -> findings.
         watch: (recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint of the first seed.
         preset: names the folder where no --out is given. notes: told before training.
+        facts: what the run found beside its settings and must find again, kept with them.
     """
 
     name: str
@@ -67,16 +68,14 @@ class Experiment(NamedTuple):
     watch: Callable[[Recipe, Model, Run], Callable[[Params], dict[str, float]]] | None = None
     preset: str = "default"
     notes: Sequence[str] = ()
+    facts: dict[str, Any] = {}  # noqa: RUF012
 
 
 def run(experiment: Experiment, settings: Any) -> None:
     """Everything between the settings and the results."""
-    from ddjax import recipes
-
     began = time.monotonic()
-    folder = runs.open_run(
-        experiment.name, settings, Path("runs") / experiment.name / experiment.preset, experiment.recipes
-    )
+    kept = saved.settings_of(experiment.recipes) | experiment.facts
+    folder = runs.open_run(experiment.name, settings, Path("runs") / experiment.name / experiment.preset, facts=kept)
     for note in experiment.notes:
         print(note, flush=True)
     models = [recipes.build(recipe) for recipe in experiment.recipes]
@@ -84,10 +83,12 @@ def run(experiment: Experiment, settings: Any) -> None:
     for recipe, model in zip(experiment.recipes, models, strict=True):
         watch = experiment.watch and experiment.watch(recipe, model, folder)
         params[model.name] = [
-            runs.train(
+            jobs.train(
                 folder,
                 recipes.job(model.name, seed),
-                model,
+                model.network,
+                model.loss_fn,
+                model.optimizer,
                 experiment.batches(recipe, seed),
                 seed=seed,
                 steps=recipe.steps,
@@ -107,8 +108,6 @@ def run(experiment: Experiment, settings: Any) -> None:
 
 def write(folder: Run, experiment: Experiment, found: Findings, seconds: dict[str, float]) -> None:
     """summary.json, figures and report.html; then the tables on the terminal."""
-    from ddjax import judging
-
     summary = {
         "experiment": experiment.name,
         "settings": folder.settings,

@@ -53,16 +53,16 @@ class Config:
         return {("n",): 2 * self.n}
 
 
-LOADERS = {
-    "two_gaussians": "experiments.gaussian_run",
-    "two_moons": "experiments.moons.run",
-    "images": "experiments.imaging.run",
-}
+LOADERS = {"two_moons": "experiments.moons.run", "images": "experiments.imaging.run"}
 
 
 def load(run: Path, model: str | None) -> Any:
     """A trained model of a saved run, a `jobs.Trained`. Raises: UserError for a run that cannot be sampled."""
     settings = runs.read_settings(run)
+    if "models" in settings:
+        from experiments import saved
+
+        return saved.load(run, settings, model)
     if settings["experiment"] not in LOADERS:
         raise cli.UserError(f"{run} is a run of {settings['experiment']!r}, which cannot be sampled here")
     module = importlib.import_module(LOADERS[settings["experiment"]])

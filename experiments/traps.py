@@ -1,9 +1,25 @@
 """Three mistakes of published code, each beside the right formula: what they cost, on targets with a known truth."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from experiments import cli
+from experiments.lazy import (
+    denoisers,
+    jax,
+    jnp,
+    judging,
+    metrics,
+    mixtures,
+    paths,
+    recipes,
+    samplers,
+    schedules,
+    targets,
+    times,
+)
 from experiments.settings import Range, Steps
 
 
@@ -25,44 +41,43 @@ class Config:
 
 def run(config: Config) -> None:
     """Measure and print."""
-    import jax
-
-    from ddjax import mixtures, schedules, times
-    from experiments import evaluation
     from experiments.dispersion_law import exact, trained
-    from experiments.targets import two_gaussians
 
-    mixture, schedule = two_gaussians(), schedules.Rectified()
+    mixture, schedule = targets.two_gaussians(), schedules.Rectified()
     oracle = mixtures.oracle(mixture, schedule)
-    right = evaluation.make_draw(oracle, schedule, (config.n, 2))
-    wrong = evaluation.make_draw(oracle, schedule, (config.n, 2), make_step=published_bridge)
+    right = recipes.drawing(recipes.by_bridge(oracle, schedule, (2,)))
+
+    @jax.jit
+    def wrong(key: Any, grid: Any) -> Any:
+        key_prior, key_steps = jax.random.split(key)
+        step = published_bridge(denoisers.bind(oracle, None), schedule)
+        return samplers.sample(step, key_steps, paths.prior(schedule, key_prior, (config.n, 2)), grid)
+
     print("Bridge, with the EXACT posterior, churn 1: MMD^2 to the truth (right: 0 for every number of steps)\n")
-    print("| steps | right coefficient | (alpha_t / alpha_s) to the first power |\n|---|---|---|")
+    lines = []
     for steps, key in zip(config.nfe, jax.random.split(jax.random.key(0), len(config.nfe)), strict=True):
         key_draw, key_truth = jax.random.split(key)
         truth = mixture.sample(key_truth, config.n)
-        cells = [
-            evaluation.mmd2(draw(None, jax.random.clone(key_draw), 1.0, times.grid(steps)), truth)
-            for draw in (right, wrong)
-        ]
-        print(f"| {steps} | {cells[0]:.1e} | {cells[1]:.3f} |")
+        drawn = right(None, jax.random.clone(key_draw), config.n, steps=steps), wrong(key_draw, times.grid(steps))
+        good, bad = (float(metrics.mmd(x_0, truth)) for x_0 in drawn)
+        lines.append([str(steps), f"{good:.1e}", f"{bad:.3f}"])
+    print(judging.markdown(["steps", "right coefficient", "(alpha_t / alpha_s) to the first power"], lines))
 
     m = config.population
     print(f"\nPair factor divided by m - 1 twice, beta 1, m {m}: the spread of a trained posterior over the true one\n")
-    print("| loss | trained | closed form |\n|---|---|---|")
-    for name, lam in (("right", 1.0), ("divided twice", 1 / (m - 1))):
-        print(f"| {name} | {trained(lam, 1.0, steps=2000, batch=2048):.3f} | {exact(lam, 1.0):.3f} |")
+    lines = [
+        [name, f"{trained(lam, 1.0, steps=2000, batch=2048):.3f}", f"{exact(lam, 1.0):.3f}"]
+        for name, lam in (("right", 1.0), ("divided twice", 1 / (m - 1)))
+    ]
+    print(judging.markdown(["loss", "trained", "closed form"], lines))
 
     print("\nEpsilon in (||x||^2 + 1e-12)^(beta / 2): the distance it gives to two equal points\n")
-    print("| beta | with epsilon | right |\n|---|---|---|")
-    for beta in (0.1, 0.5, 1.0):
-        print(f"| {beta} | {1e-12 ** (beta / 2):.2g} | 0 |")
+    lines = [[f"{beta}", f"{1e-12 ** (beta / 2):.2g}", "0"] for beta in (0.1, 0.5, 1.0)]
+    print(judging.markdown(["beta", "with epsilon", "right"], lines))
 
 
-def published_bridge(denoise, schedule, *, churn):
-    """A bridge step whose x_0 coefficient has alpha_t / alpha_s where its square belongs (exact at churn 1 otherwise)."""
-    import jax
-    import jax.numpy as jnp
+def published_bridge(denoise: Any, schedule: Any) -> Any:
+    """A bridge step whose x_0 coefficient has alpha_t / alpha_s where its square belongs, at churn 1."""
 
     def step(key, x_t, t, s):
         key_xi, key_z = jax.random.split(key)

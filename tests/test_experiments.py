@@ -84,12 +84,13 @@ def leaves(out, job):
     """Every byte of the last checkpoint of a job."""
     import jax
 
+    from ddjax import recipes
     from ddjax.training import checkpoints
-    from experiments import gaussian_run, jobs
+    from experiments import jobs
 
     config = cli.parse(two_gaussians.Config, SMALL.split())
-    model = next(model for model in gaussian_run.models(config) if job.startswith(model.name))
-    start = jobs.initial_state(model.network, gaussian_run.optimizer(config), 0)
+    model = next(m for m in map(recipes.build, two_gaussians.recipes_of(config)) if job.startswith(m.name))
+    start = jobs.initial_state(model.network, model.optimizer, 0)
     state = checkpoints.restore_newest(out / "checkpoints" / job, start)
     assert int(state.step) == 400
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))]

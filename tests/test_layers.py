@@ -20,6 +20,7 @@ FLOORS = (
     {"predictions", "paths", "couplings", "weights", "mixtures", "sde", "inflation", "data"},
     {"denoisers", "networks", "flows", "metrics"},
     {"objectives", "samplers", "training"},
+    {"recipes", "judging", "targets"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}

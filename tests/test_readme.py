@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import ddjax
-from experiments import cli, numbers
+from ddjax import judging
+from experiments import cli
 from experiments.conditional import run as conditional
 
 ROOT = Path(__file__).parents[1]
@@ -55,9 +56,9 @@ def test_result_tables_are_the_stored_runs(name):
     """Re-rendering the committed numbers gives the README's tables: mutation, any digit of either."""
     command, metrics = STORED[name]
     summary = json.loads((ROOT / f"docs/results/{name}.json").read_text())
-    stored = [numbers.Number(**row) for row in summary["numbers"]]
+    stored = [judging.Number(**row) for row in summary["numbers"]]
     for metric in metrics:
-        assert numbers.table(stored, metric) in README, metric
+        assert judging.table(stored, metric) in README, metric
     assert summary["provenance"]["command"].startswith(command) and command in README
 
 

@@ -195,7 +195,7 @@ def test_what_a_recipe_says_is_what_is_trained(changed):
 def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
     """An entry that is added must come with what it changes."""
     elsewhere = {"name", "event_shape", "net", "score_patch", "patch", "attention", "dropout", "bfloat16", "remat"}
-    elsewhere |= {"steps", "learning_rate", "cosine", "warmup", "clip", "weight_decay", "ema_decay"}
+    elsewhere |= {"steps", "learning_rate", "cosine", "warmup", "clip", "weight_decay", "ema_decay", "guidance"}
     assert {field.name for field in dataclasses.fields(recipes.Recipe)} == elsewhere | set().union(*CHANGES)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from test_experiments import CACHED, ROOT, command
 
+from ddjax import recipes
 from ddjax.training import checkpoints
-from experiments import cli, engine, gaussian_run, jobs, runs, two_gaussians
+from experiments import cli, engine, jobs, runs, two_gaussians
 
 SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --population 2 --samples 200 --nfe 1 --repeats 1"
 
@@ -33,9 +34,9 @@ def finished(*processes):
 def digests(out):
     """Of the last state of each job, and of all that was logged."""
     config, found = cli.parse(two_gaussians.Config, SMALL.split()), {}
-    for model in gaussian_run.models(config):
-        job = f"{model.name}-seed0"
-        like = jobs.initial_state(model.network, gaussian_run.optimizer(config), 0)
+    for model in map(recipes.build, two_gaussians.recipes_of(config)):
+        job = recipes.job(model.name, 0)
+        like = jobs.initial_state(model.network, model.optimizer, 0)
         state = checkpoints.restore_newest(out / "checkpoints" / job, like)
         leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
         found[job] = hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()

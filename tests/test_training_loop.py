@@ -14,9 +14,9 @@ import pytest
 from descent import noise_batch, quadratic, state_of
 
 from ddjax import denoisers, metrics, networks, objectives, paths, samplers, schedules, times, training
+from ddjax.targets import two_gaussians
 from ddjax.training.progress import progress
 from ddjax.types import Network
-from experiments.targets import two_gaussians
 
 SCHEDULE = schedules.Rectified()
 MIXTURE = two_gaussians()

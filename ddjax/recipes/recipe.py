@@ -65,6 +65,8 @@ class Recipe:
     """Where a flow starts."""
     label_dropout: float = 0.0
     """Share of labels hidden while training, for guidance."""
+    guidance: float = 1.0
+    """Weight at which a saved model is sampled unless told otherwise: 1 is conditional."""
 
     steps: int = 3000
     learning_rate: float = 1e-3

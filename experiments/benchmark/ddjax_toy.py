@@ -10,10 +10,10 @@ import numpy as np
 import optax
 
 from ddjax import denoisers, networks, objectives, paths, samplers, schedules, scoring, times, training
+from ddjax.targets import two_gaussians
 from ddjax.types import Network, Params
 from experiments.benchmark import jax_side, toy
 from experiments.benchmark.side import Side, Work
-from experiments.targets import two_gaussians
 
 SCHEDULE = schedules.Rectified()
 

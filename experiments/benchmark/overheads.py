@@ -33,20 +33,18 @@ def run(config: Config) -> None:
     import jax
     import numpy as np
 
-    from ddjax import training
+    from ddjax import recipes, targets, training
     from ddjax.training import checkpoints
-    from experiments import gaussian_run, jobs
-    from experiments.targets import two_gaussians
-    from experiments.two_gaussians import Config as Settings
+    from experiments import jobs, two_gaussians
 
     cache = tempfile.TemporaryDirectory()  # each turn builds its loop anew; only the first may compile it
     jax.config.update("jax_compilation_cache_dir", cache.name)
-    settings, mixture = Settings(), two_gaussians()
-    model = next(gaussian_run.models(settings))
-    train_step = training.make_train_step(model.loss_fn, gaussian_run.optimizer(settings))
+    settings, mixture = two_gaussians.Config(), targets.two_gaussians()
+    model = recipes.build(two_gaussians.recipes_of(settings)[0])
+    train_step = training.make_train_step(model.loss_fn, model.optimizer)
 
     def turn(label=None, manager=None) -> tuple[float, float]:
-        state = jobs.initial_state(model.network, gaussian_run.optimizer(settings), 0)
+        state = jobs.initial_state(model.network, model.optimizer, 0)
         began = time.perf_counter(), time.process_time()
         state = training.fit(
             state, train_step, lambda key: mixture.sample(key, settings.batch),

@@ -27,7 +27,7 @@ from experiments.conditional.models import (
     models,
     source,
 )
-from experiments.figures import COLORS
+from experiments.pages.figures import COLORS
 
 WAYS = ("Euler, 1 step", "adaptive")
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.figures import COLORS
+from experiments.pages.figures import COLORS
 
 
 def grid(rows: dict[str, np.ndarray], title: str = "") -> Figure:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ddjax.judging import Number
 from experiments import report
-from experiments.numbers import Number
 
 TABLES = {
     "frechet pixels": "Fréchet distance, pixels",

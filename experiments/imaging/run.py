@@ -11,11 +11,11 @@ from jaxtyping import Array
 
 from ddjax import data, denoisers, paths
 from ddjax.data import Folder, Images
+from ddjax.judging import Number, measured, table
 from ddjax.types import Denoise, Params
 from experiments import jobs, runs
 from experiments.imaging import checks, feeds, figures, judging, page, spaces
 from experiments.imaging.models import REGRESSION, SCHEDULE, Model, Subject, models, optimizer, parameters
-from experiments.numbers import Number, measured, table
 
 _SHOWN = 12  # images in a row of a grid
 

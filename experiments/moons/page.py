@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ddjax.judging import Number
 from experiments import report
 from experiments.moons import judging
-from experiments.numbers import Number
 
 _FIGURES = {
     "training.png": "Metrics over training (seed 0, averaged parameters, most steps): grey is one floor standard deviation.",

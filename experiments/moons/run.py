@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from ddjax import flows, metrics, paths, samplers, times
+from ddjax.judging import Number, measured, table
 from ddjax.types import Denoise, Params
 from experiments import jobs, runs
 from experiments.moons import figures, judging, page
 from experiments.moons.models import CLASSES, SCHEDULE, Model, batches, labels_of, models, optimizer, sampler
-from experiments.numbers import Number, measured, table
 
 _SHOWN = 2000  # points of a figure
 

@@ -40,7 +40,12 @@ def plain(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> T
 
 
 def page(
-    folder: Path, summary: dict[str, Any], tables: Sequence[Table], captions: dict[str, str], notes: Sequence[str], small: str
+    folder: Path,
+    summary: dict[str, Any],
+    tables: Sequence[Table],
+    captions: dict[str, str],
+    notes: Sequence[str],
+    small: str,
 ) -> str:
     """The page: what was run and where, notes, tables, small print, the figures of `folder` that exist, the settings.
 

@@ -74,7 +74,7 @@ def mmd2(samples: np.ndarray, seed: int) -> float:
     import jax.numpy as jnp
 
     from ddjax import metrics
-    from experiments.targets import two_gaussians
+    from ddjax.targets import two_gaussians
 
     truth = two_gaussians().sample(jax.random.key(1000 + seed), len(samples))
     return float(f"{float(metrics.mmd(jnp.asarray(samples), truth)):.4g}")
@@ -84,7 +84,7 @@ def floor(n: int, repeats: int = 10) -> float:
     """Standard deviation of MMD^2 between two samples of the truth: what lies below is not told from it."""
     import jax
 
-    from experiments.targets import two_gaussians
+    from ddjax.targets import two_gaussians
 
     samples = [np.asarray(two_gaussians().sample(jax.random.key(i), n)) for i in range(repeats)]
     return float(f"{np.std([mmd2(sample, i) for i, sample in enumerate(samples)]):.2g}")
