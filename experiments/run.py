@@ -132,5 +132,9 @@ def write(folder: Run, experiment: Experiment, found: Findings, seconds: dict[st
     for name, numbers in told.items():
         if numbers:
             print(f"\n{found.titles[name]}\n\n{judging.table(numbers, name)}")
-    print(*(f"\n{note}" for note in found.notes), sep="")
+    for table in found.tables:
+        print(
+            f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])}"
+        )
+    print("", *found.notes, sep="\n")
     print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")

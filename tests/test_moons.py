@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -12,18 +11,17 @@ from numpy.testing import assert_allclose as close
 from scipy.optimize import linear_sum_assignment
 from test_experiments import CACHED, ROOT, command
 
+from ddjax import judging, recipes
+from ddjax.data import toys
+from ddjax.recipes import build
 from ddjax.types import Batch
-from experiments import cli, conditional_ot, two_moons
-from experiments.conditional import models as conditional
-from experiments.conditional import run as conditional_run
-from experiments.moons import judging
-from experiments.moons.models import models
+from experiments import cli, conditional_ot, moon_judges, two_moons
 
 
 @pytest.fixture(scope="module")
 def pair():
     """Two balanced samples of the truth."""
-    return tuple(judging.truth(jax.random.key(seed), 2000, noise=0.03) for seed in (0, 1))
+    return tuple(moon_judges.truth(jax.random.key(seed), 2000, noise=0.03) for seed in (0, 1))
 
 
 def test_every_block_of_the_real_set_is_balanced_and_labels_belong_to_points(pair):
@@ -36,13 +34,15 @@ def test_every_block_of_the_real_set_is_balanced_and_labels_belong_to_points(pai
 
 def test_the_exact_sampler_tosses_a_coin_for_each_point():
     """Counts of a fair coin over 400 draws of 50, and the law of the truth: MMD^2 at its floor. Fails for a fixed share."""
-    draws = jax.vmap(lambda key: judging.exact_sampler(key, 50, noise=0.03))(jax.random.split(jax.random.key(0), 400))
+    draws = jax.vmap(lambda key: moon_judges.exact_sampler(key, 50, noise=0.03))(
+        jax.random.split(jax.random.key(0), 400)
+    )
     counts = np.asarray(draws.cond).sum(1)
     assert abs(counts.mean() - 25) < 4 * np.sqrt(12.5 / 400)
     assert abs(counts.var() / 12.5 - 1) < 4 * np.sqrt(2 / 400)
     pooled = Batch(draws.x_0.reshape(-1, 2), draws.cond.reshape(-1))
-    real = judging.truth(jax.random.key(9), 20_000, noise=0.03)
-    assert abs(judging.FEW_STEP["mmd2"].distance(real, pooled)) < 4e-4
+    real = moon_judges.truth(jax.random.key(9), 20_000, noise=0.03)
+    assert abs(moon_judges.few_step()["mmd2"].distance(real, pooled)) < 4e-4
 
 
 def test_class_distances_are_those_within_classes_in_units_of_the_whole_set(pair):
@@ -54,7 +54,7 @@ def test_class_distances_are_those_within_classes_in_units_of_the_whole_set(pair
         x, y = (np.asarray(batch.x_0)[np.asarray(batch.cond) == label] / scale for batch in (real, fake))
         cost = np.linalg.norm(x[:, None] - y[None], axis=-1)
         expected.append(cost[linear_sum_assignment(cost)].mean())
-    metric = judging.PER_CLASS["class_w1"]
+    metric = moon_judges.per_class()["class_w1"]
     close(metric.distance(real, fake), np.mean(expected), rtol=1e-4)
     assert metric.distance(real, Batch(fake.x_0, 1 - fake.cond)) > 5 * np.mean(expected)
 
@@ -62,20 +62,18 @@ def test_class_distances_are_those_within_classes_in_units_of_the_whole_set(pair
 def test_blocks_are_disjoint(pair):
     """The mean over two blocks of 1,000 is that of the halves. Fails for the first block twice."""
     halves = [[Batch(batch.x_0[half], batch.cond[half]) for batch in pair] for half in (slice(1000), slice(1000, None))]
-    metric = judging.FEW_STEP["w1"]
-    close(judging.judge(metric, *pair, blocks=2), np.mean([metric.distance(*half) for half in halves]), rtol=1e-6)
+    metric = moon_judges.few_step()["w1"]
+    close(judging.in_blocks(metric, *pair, 2), np.mean([metric.distance(*half) for half in halves]), rtol=1e-6)
 
 
-SETTINGS = SimpleNamespace(
-    exp=("4",), width=8, depth=2, dropout=0.1, guidance=(1.0, 3.0), population=2, batch=64, noise=0.03, share=0.99
-)
+SETTINGS = two_moons.Config(exp=("4",), width=8, depth=2, batch=64)
 
 
 def test_the_couplings_of_experiment_4_differ_as_they_say():
     """Pairs get cheaper from independent to class-aware to blind coupling. Fails for couplings in another order."""
     costs = {}
-    for model in models(SETTINGS):
-        x_0, labels = judging.truth(jax.random.key(3), 512, noise=0.03)
+    for model in map(build, two_moons.recipes_of(SETTINGS)):
+        x_0, labels = moon_judges.truth(jax.random.key(3), 512, noise=0.03)
         params = model.network.init(jax.random.key(0))
         costs[model.name] = float(model.loss_fn(params, jax.random.key(4), (x_0, labels))[1]["pair_cost"])
     assert list(costs) == ["4 independent", "4 blind OT", "4 class-aware OT"]
@@ -84,10 +82,10 @@ def test_the_couplings_of_experiment_4_differ_as_they_say():
 
 def test_x_conditions_are_judged_jointly():
     """Right points under exchanged conditions are far from the truth. Fails for the distance of the points alone."""
-    model = next(m for m in conditional.models(SETTINGS) if m.condition.name == "x coordinate")
-    told = conditional.data(jax.random.key(0), 400, noise=0.2)
-    assert conditional_run.distance(model, told, told, told.x_0) == 0
-    assert conditional_run.distance(model, told, told, told.x_0[::-1]) > 1
+    recipe = next(r for r in conditional_ot.recipes_of(conditional_ot.Config()) if r.name.startswith("x coordinate"))
+    told = conditional_ot.data(jax.random.key(0), 400, noise=0.2)
+    assert conditional_ot.distance(recipe, told, told, told.x_0) == 0
+    assert conditional_ot.distance(recipe, told, told, told.x_0[::-1]) > 1
 
 
 def test_the_curse_of_conditions_is_a_wrong_start():
@@ -96,23 +94,26 @@ def test_the_curse_of_conditions_is_a_wrong_start():
     Fails for couplings exchanged, or a condition that a coupling does not get to see.
     """
     gaps = {}
-    x_0, labels = conditional.data(jax.random.key(0), 1024, noise=0.2)
-    x_1 = conditional.source(jax.random.key(1), (1024, 2))
-    for name, coupling in conditional.pairings(SETTINGS.share).items():
-        met = np.asarray(coupling(jax.random.key(2), x_0, x_1, labels))
-        gaps[name] = np.linalg.norm(met[np.asarray(labels) == 0].mean(0) - met[np.asarray(labels) == 1].mean(0))
+    x_0, labels = conditional_ot.data(jax.random.key(0), 1024, noise=0.2)
+    x_1 = toys.eight_gaussians(jax.random.key(1), 1024).x_0
+    for recipe in conditional_ot.recipes_of(conditional_ot.Config()):
+        if recipe.classes:
+            met = np.asarray(recipes.coupling(recipe)(jax.random.key(2), x_0, x_1, labels))
+            gaps[recipe.name] = np.linalg.norm(
+                met[np.asarray(labels) == 0].mean(0) - met[np.asarray(labels) == 1].mean(0)
+            )
     chance = 4 * np.sqrt(2 * 12.6 / 512)  # of each coordinate of a difference of means; the variance is 5^2 / 2 + .1
-    assert gaps[conditional.INDEPENDENT] < chance and gaps[conditional.AWARE] < chance
-    assert gaps[conditional.BLIND] > 3 * chance
+    assert gaps["class, independent"] < chance and gaps["class, condition-aware OT"] < chance
+    assert gaps["class, OT"] > 3 * chance
 
 
 def test_orders_count_seeds():
     """Hand case of three seeds, one in each order. Fails for medians compared instead of seeds."""
-    ways = dict.fromkeys(conditional_run.WAYS)
+    ways = dict.fromkeys(conditional_ot.WAYS)
     values = {"condition-aware OT": [1.0, 1.0, 3.0], "independent": [2.0, 3.0, 1.0], "OT": [3.0, 2.0, 2.0]}
     names = [(condition, coupling) for condition in ("class", "x coordinate") for coupling in values]
     cells = {f"{condition}, {coupling}": {way: values[coupling] for way in ways} for condition, coupling in names}
-    told = conditional_run.orders(cells)["class, adaptive"]
+    told = conditional_ot.orders(cells)["class, adaptive"]
     assert told == "condition-aware < independent < OT in 1 of 3 seeds, condition-aware < OT in 2"
 
 
@@ -139,7 +140,7 @@ def test_a_small_run_writes_all_that_it_promises(module, tmp_path):
         assert {"training.png", "losses.png", "samples.png", "trajectories.png", "flow.gif", "watched.jsonl"} <= written
         for number in summary["numbers"]:
             assert number["low"] <= number["value"] <= number["high"] and number["floor_std"] >= 0
-        assert {"4 blind OT, w = 3", "DDM", judging.EXACT} <= {number["model"] for number in summary["numbers"]}
+        assert {"4 blind OT, w = 3", "DDM", two_moons.EXACT} <= {number["model"] for number in summary["numbers"]}
     else:
         assert len(summary["cells"]) == 8 and all(cell["not converged"] == 0 for cell in summary["cells"].values())
         assert len(summary["orders"]) == 4

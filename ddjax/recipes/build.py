@@ -55,7 +55,7 @@ def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
     weight = weights.uniform if recipe.weight == "uniform" else weights.sigmoid(SCHEDULE, bias=recipe.bias)
     if recipe.kind == "flow":
         return objectives.flow_matching(
-            model, SCHEDULE, weight=weight, coupling=_coupling(recipe), prior=_start(recipe) or jax.random.normal
+            model, SCHEDULE, weight=weight, coupling=coupling(recipe), prior=_start(recipe) or jax.random.normal
         )
     sampled = {"times": times.power(recipe.time_exponent, base=times.stratified), "weight": weight}
     if recipe.kind == "regression":

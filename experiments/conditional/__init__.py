@@ -1,1 +1,0 @@
-"""What stands behind `experiments.conditional_ot`."""

@@ -1,1 +1,0 @@
-"""What stands behind `experiments.two_moons`: models, judging, figures, report."""
