@@ -73,7 +73,8 @@ def _score(recipe: Recipe) -> scoring.Rule:
     return scoring.Patched(whole, recipe.score_patch)
 
 
-def _coupling(recipe: Recipe) -> couplings.Coupling:
+def coupling(recipe: Recipe) -> couplings.Coupling:
+    """How a flow's noise is paired with the data."""
     if recipe.coupling == "independent":
         return couplings.independent
     if recipe.coupling == "blind":

@@ -229,8 +229,8 @@ def shape_of_flows(models: list, trained: Trained, settings: Config, key: Key) -
     for recipe, model in models:
         (name, weight), *_ = ways(recipe, settings).items()
         labels = np.arange(SHOWN, dtype=np.int32) % CLASSES if recipe.classes else None
-        draw = jax.jit(recipes.sampler(recipe, path=True), static_argnums=2)
-        path = draw(trained.params[model.name][0], jax.random.clone(key), SHOWN, grid, labels, guidance=weight)
+        draw = jax.jit(partial(recipes.sampler(recipe, path=True), guidance=weight), static_argnums=2)
+        path = draw(trained.params[model.name][0], jax.random.clone(key), SHOWN, grid, labels)
         if recipe.kind == "flow":
             length = flows.path_length(path) / np.linalg.norm(path[-1] - path[0], axis=-1)
             straightness = float(flows.straightness(path, grid).mean())
