@@ -12,12 +12,11 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ddjax import data, training
-from ddjax.data import Images
+from ddjax import data, recipes, training
+from ddjax.recipes import Model
 from ddjax.training import sharding
 from ddjax.types import Batch
 from experiments import cli, images, jobs
-from experiments.imaging.models import Model, models, optimizer, parameters
 
 _COLLECTIVES = re.compile(r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\(")
 
@@ -27,17 +26,11 @@ def settings_of(preset: str) -> images.Config:
     return cli.parse(images.Config, ["--preset", preset], presets=images.PRESETS)
 
 
-def shape_of_cifar10() -> Images:
-    """Images as many-coloured as CIFAR-10's and as large, but only ten of them: nothing but their shape is used."""
-    x = np.broadcast_to(np.uint8(0), (10, 32, 32, 3))
-    return Images(x, np.arange(10, dtype=np.int32), tuple("0123456789"), "train", "the shape of CIFAR-10")
-
-
 def rows(preset: str, chips: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     """The counts of each model of a preset on each number of chips, for one chip of them."""
     settings = settings_of(preset)
-    for model in models(settings, shape_of_cifar10()):
-        size = {"parameters": parameters(model), "batch": settings.batch}
+    for model in map(recipes.build, images.recipes_of(settings, (32, 32, 3), 10)):
+        size = {"parameters": recipes.parameters(model), "batch": settings.batch}
         for n in chips:
             yield {"preset": preset, "model": model.name, "chips": n} | size | counts(lowered(settings, model, n))
 
@@ -57,7 +50,7 @@ def counts(program: Any) -> dict[str, Any]:
 
 def abstract(settings: images.Config, model: Model) -> tuple[training.TrainState, Batch]:
     """State and batch as shapes."""
-    state = jax.eval_shape(lambda: jobs.initial_state(model.network, optimizer(settings), 0))
+    state = jax.eval_shape(lambda: jobs.initial_state(model.network, model.optimizer, 0))
     x_0 = jax.ShapeDtypeStruct((settings.batch, 32, 32, 3), jnp.float32)
     return state, Batch(x_0, jax.ShapeDtypeStruct((settings.batch,), jnp.int32))
 
@@ -65,7 +58,7 @@ def abstract(settings: images.Config, model: Model) -> tuple[training.TrainState
 def lowered(settings: images.Config, model: Model, chips: int) -> Any:
     """The step as `experiments.images` trains it, over a mesh of so many devices: state whole on each, batch split."""
     mesh = sharding.mesh(chips)
-    step = training.make_train_step(model.loss_fn, optimizer(settings), ema_decay=settings.ema_decay)
+    step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=settings.ema_decay)
     state, batch = abstract(settings, model)
 
     def laid(tree: Any, spec: P) -> Any:
@@ -83,9 +76,9 @@ def check() -> dict[str, float]:
     taken for reached.
     """
     settings, train = settings_of("digits"), data.load("digits", "train")
-    model = next(models(settings, train))
-    step = training.make_train_step(model.loss_fn, optimizer(settings), ema_decay=settings.ema_decay)
-    state = jobs.initial_state(model.network, optimizer(settings), 0)
+    model = recipes.build(images.recipes_of(settings, train.shape, len(train.classes))[0])
+    step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=settings.ema_decay)
+    state = jobs.initial_state(model.network, model.optimizer, 0)
     batch = data.batches(train, settings.batch)(jax.random.key(1))
     compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
     cost = compiled.cost_analysis()

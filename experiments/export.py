@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ class Config:
 
 def run(config: Config) -> None:
     """Load, lower, write all or nothing."""
-    trained = sample.load(config.run, config.model)
+    from experiments import saved
+
+    trained = saved.load(config.run, config.model)
     config = replace(config, churn=sample.churn_of(trained, config.churn))
     out = config.out or config.run / "export" / trained.job
     if out.exists():
@@ -62,7 +65,7 @@ def write(folder: Path, config: Config, trained: Any) -> None:
         (folder / exported.sampler_file(steps)).write_bytes(program.serialize())
     about = {
         "model": trained.job,
-        "shape": list(trained.shape),
+        "shape": list(trained.recipe.event_shape),
         "classes": list(trained.classes),
         "steps": list(config.steps),
         "churn": config.churn,
@@ -83,7 +86,7 @@ def lowered(trained: Any, steps: int, churn: float, folder: Path) -> Any:
     from ddjax.networks import weights
 
     arrays = weights.read(folder / exported.WEIGHTS)
-    draw = sample.sampler(trained, steps, churn)
+    draw = partial(trained.sample, steps=steps, churn=churn)
 
     def sampler(arrays: dict[str, jax.Array], data: jax.Array, index: jax.Array) -> jax.Array:
         params = weights.restored(arrays, trained.params)

@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import optax
 
 from ddjax import training
 from ddjax.training import checkpoints, sharding
-from ddjax.types import Denoise, Key, LossFn, Network, Params, Resumable, Schedule
-from experiments.engine import Engine, layout
-from experiments.runs import Run, first_process, read_settings
+from ddjax.types import Key, LossFn, Network, Params, Resumable
+from experiments.engine import layout
+from experiments.runs import Run, first_process
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs pages about a failed save, which we tell in one line
 
@@ -71,33 +70,3 @@ def train(
             scanned=training.may_scan(network),
         )
     return sharding.on_host(state.ema)
-
-
-class Trained(NamedTuple):
-    """A trained model of a saved run, ready to sample: `denoise(params)` is its denoiser, or, of a flow, its velocity.
-
-    Sample i of a batch has class i modulo the number of `classes`, where there are any.
-    """
-
-    job: str
-    params: Params
-    denoise: Callable[[Params], Denoise]
-    schedule: Schedule
-    shape: tuple[int, ...]
-    flow: bool = False
-    classes: tuple[str, ...] = ()
-
-
-def trained(
-    path: Path, networks: dict[str, Network], optimizer: optax.GradientTransformation, job: str | None
-) -> tuple[str, Params]:
-    """The averaged parameters of a job of a saved run, and its name: the first one's where none is given.
-
-    Raises: ValueError for a job that the run does not have; FileNotFoundError where no intact checkpoint is left.
-    """
-    job = job or next(iter(networks))
-    if job not in networks:
-        raise ValueError(f"this run has the models {', '.join(networks)}; got {job!r}")
-    like = initial_state(networks[job], optimizer, 0)
-    saved = Run(path, read_settings(path), Engine())
-    return job, checkpoints.restore_newest(saved.checkpoints(job), like, job=saved.owner(job)).ema

@@ -57,6 +57,7 @@ class Experiment(NamedTuple):
         batches: (recipe, seed) -> the batches to train on, as `training.fit` takes them.
         judge: trained models -> findings.
         watch: (recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint of the first seed.
+        chunk: samples that are drawn together.
         preset: names the folder where no --out is given. notes: told before training.
         facts: what the run found beside its settings and must find again, kept with them.
     """
@@ -66,6 +67,7 @@ class Experiment(NamedTuple):
     batches: Callable[[Recipe, int], Any]
     judge: Callable[[Trained], Findings]
     watch: Callable[[Recipe, Model, Run], Callable[[Params], dict[str, float]]] | None = None
+    chunk: int = 65_536
     preset: str = "default"
     notes: Sequence[str] = ()
     facts: dict[str, Any] = {}  # noqa: RUF012
@@ -74,11 +76,11 @@ class Experiment(NamedTuple):
 def run(experiment: Experiment, settings: Any) -> None:
     """Everything between the settings and the results."""
     began = time.monotonic()
+    models = [recipes.build(recipe, chunk=experiment.chunk) for recipe in experiment.recipes]
     kept = saved.settings_of(experiment.recipes) | experiment.facts
     folder = runs.open_run(experiment.name, settings, Path("runs") / experiment.name / experiment.preset, facts=kept)
     for note in experiment.notes:
         print(note, flush=True)
-    models = [recipes.build(recipe) for recipe in experiment.recipes]
     params = {}
     for recipe, model in zip(experiment.recipes, models, strict=True):
         watch = experiment.watch and experiment.watch(recipe, model, folder)

@@ -1,13 +1,11 @@
 """Draw samples from a saved run, or from what was exported of it."""
 
-import importlib
-from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import cli, exported, pictures, runs
+from experiments import cli, exported, pictures
 from experiments.settings import Count, FileToWrite, FolderToRead, Fraction, Seed, Steps
 
 
@@ -53,44 +51,11 @@ class Config:
         return {("n",): 2 * self.n}
 
 
-LOADERS = {"two_moons": "experiments.moons.run", "images": "experiments.imaging.run"}
-
-
-def load(run: Path, model: str | None) -> Any:
-    """A trained model of a saved run, a `jobs.Trained`. Raises: UserError for a run that cannot be sampled."""
-    settings = runs.read_settings(run)
-    if "models" in settings:
-        from experiments import saved
-
-        return saved.load(run, settings, model)
-    if settings["experiment"] not in LOADERS:
-        raise cli.UserError(f"{run} is a run of {settings['experiment']!r}, which cannot be sampled here")
-    module = importlib.import_module(LOADERS[settings["experiment"]])
-    return module.load(run, Namespace(**settings), model)
-
-
 def churn_of(trained: Any, churn: float | None) -> float:
     """The churn to sample with. Raises: UserError for noise where a flow has none."""
     if trained.flow and churn:
         raise cli.UserError(f"{trained.job} follows its velocity without noise: leave --churn out, got {churn:g}")
     return 0.0 if trained.flow else 1.0 if churn is None else churn
-
-
-def sampler(trained: Any, steps: int, churn: float) -> Callable:
-    """draw(params, key, n): n samples in so many steps."""
-    import jax
-
-    from ddjax import flows, paths, samplers, times
-
-    grid = times.grid(steps)
-
-    def draw(params: Any, key: Any, n: Any) -> Any:
-        key_prior, key_steps = jax.random.split(key)
-        bound = trained.denoise(params)
-        step = flows.euler(bound) if trained.flow else samplers.bridge(bound, trained.schedule, churn=churn)
-        return samplers.sample(step, key_steps, paths.prior(trained.schedule, key_prior, (n, *trained.shape)), grid)
-
-    return draw
 
 
 def run(config: Config) -> None:
@@ -101,7 +66,9 @@ def run(config: Config) -> None:
         churn, x_0 = exported.draw(config)
         classes = exported.classes(config.exported)
     else:
-        trained = load(config.run, config.model)
+        from experiments import saved
+
+        trained = saved.load(config.run, config.model)
         churn, x_0 = live(config, trained)
         classes = trained.classes
     drawn = {"x_0": x_0, "steps": config.steps, "churn": churn, "seed": config.seed}
@@ -119,16 +86,15 @@ def run(config: Config) -> None:
     print(f"{config.n} samples in {config.steps} steps: {told} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
 
 
-def live(config: Config, trained: Any = None) -> tuple[float, Any]:
-    """The churn, and samples of the model in the run's newest intact checkpoint, or of `trained`, once it is loaded."""
-    trained = trained or load(config.run, config.model)
-    churn = churn_of(trained, config.churn)
+def live(config: Config, trained: Any) -> tuple[float, Any]:
+    """The churn, and samples of a model of a saved run."""
     import jax
     import numpy as np
 
     from ddjax import samplers
 
-    draw = sampler(trained, config.steps, churn)
+    churn = churn_of(trained, config.churn)
+    draw = partial(trained.sample, steps=config.steps, churn=churn)
 
     def drawn(params: Any, key: Any) -> Any:
         return samplers.in_chunks(lambda key, n: draw(params, key, n), key, config.n, chunk=config.chunk)

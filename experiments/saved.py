@@ -1,42 +1,66 @@
-"""A trained model of a saved run, rebuilt from the recipes that the run keeps with its settings."""
+"""A trained model of a saved run, rebuilt from the recipe that the run keeps with its settings."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
-from ddjax import denoisers, recipes
-from ddjax.types import Denoise, Key, Params
-from experiments import jobs
+from ddjax import recipes, times
+from ddjax.training import checkpoints
+from ddjax.types import Key, Params
+from experiments import jobs, runs
+from experiments.engine import Engine
+from experiments.settings import UserError
 
 
-def load(path: Path, settings: dict[str, Any], name: str | None) -> jobs.Trained:
-    """A trained model, ready to sample, its classes in turns where it has them, at the recipe's guidance.
+class Trained(NamedTuple):
+    """A trained model, its averaged parameters, and the names of its classes."""
 
-    Args:
-        name: of the job, for instance "ddm-beta1-seed0"; None takes the first.
-    Raises: ValueError for a name that the run does not have; FileNotFoundError where no intact checkpoint is left.
+    job: str
+    recipe: recipes.Recipe
+    params: Params
+    classes: tuple[str, ...]
+
+    @property
+    def flow(self) -> bool:
+        """Whether samples follow a velocity, without noise."""
+        return self.recipe.kind == "flow"
+
+    def sample(self, params: Params, key: Key, n: Any, *, steps: int, churn: float) -> Array:
+        """n samples, which may be a symbol, their classes in turns, at the recipe's guidance."""
+        labels = jnp.arange(n, dtype=jnp.int32) % self.recipe.classes if self.recipe.classes else None
+        sampler, guidance = recipes.sampler(self.recipe), self.recipe.guidance
+        noise = None if self.flow else churn
+        return sampler(params, key, n, times.grid(steps), labels, churn=noise, guidance=guidance)
+
+
+def load(path: Path, job: str | None) -> Trained:
+    """A model of a saved run: of the job, for instance "ddm-beta1-seed0"; None takes the first.
+
+    Raises: UserError for a run that cannot be sampled, or a job that it does not have; FileNotFoundError where no intact
+        checkpoint is left.
     """
+    settings = runs.read_settings(path)
+    if not isinstance(settings.get("models"), list):
+        raise UserError(
+            f"{path} keeps no recipes of its models: it was written by another version, which can sample it"
+        )
     found = [recipes.read(values) for values in settings["models"]]
     by_job = {recipes.job(recipe.name, seed): recipe for recipe in found for seed in range(settings["seeds"])}
-    models = {job: recipes.build(recipe) for job, recipe in by_job.items()}
-    networks = {job: model.network for job, model in models.items()}
-    name, params = jobs.trained(path, networks, next(iter(models.values())).optimizer, name)
-    recipe = by_job[name]
-    model = recipes.predictor(recipe)
-    if recipe.guidance != 1:
-        model = denoisers.guided(model, recipe.guidance, null=recipe.classes)
-
-    def denoise(params: Params) -> Denoise:
-        def in_turns(key: Key, x_t: jnp.ndarray, t: jnp.ndarray) -> jnp.ndarray:
-            n = x_t.shape[0]  # a symbol where the sampler is exported
-            labels = jnp.arange(n, dtype=jnp.int32) % recipe.classes if recipe.classes else None
-            return model(params, key, x_t, t, labels)
-
-        return in_turns
-
-    names = tuple(settings.get("classes") or map(str, range(recipe.classes)))
-    return jobs.Trained(name, params, denoise, recipes.SCHEDULE, recipe.event_shape, recipe.kind == "flow", names)
+    job = job or next(iter(by_job))
+    if job not in by_job:
+        raise UserError(f"this run has the models {', '.join(by_job)}; got {job!r}")
+    recipe = by_job[job]
+    if recipe.cond_size:
+        raise UserError(
+            f"{job} needs a condition of {recipe.cond_size} numbers for each sample, which no command gives"
+        )
+    model = recipes.build(recipe)
+    like = jobs.initial_state(model.network, model.optimizer, 0)
+    run = runs.Run(path, settings, Engine())
+    params = checkpoints.restore_newest(run.checkpoints(job), like, job=run.owner(job)).ema
+    return Trained(job, recipe, params, tuple(settings.get("classes") or map(str, range(recipe.classes))))
 
 
 def settings_of(found: list[recipes.Recipe]) -> dict[str, Any]:

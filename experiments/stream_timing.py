@@ -37,11 +37,10 @@ def run(config: Config) -> None:
     settings = config.model()
     import numpy as np
 
-    from ddjax import data
-    from experiments.imaging import models
+    from ddjax import data, recipes
 
     train = data.load(settings.data, "train")
-    model = next(models.models(settings, train))
+    model = recipes.build(images.recipes_of(settings, train.shape, len(train.classes))[0])
     resident = data.batches(train, settings.batch)
     ways = {
         "resident": lambda: resident,
@@ -51,7 +50,7 @@ def run(config: Config) -> None:
     found: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(config.rounds):
         for way, batches in ways.items():
-            found[way].append(seconds(model, settings, batches(), config.steps, scanned=way == "resident"))
+            found[way].append(seconds(model, batches(), config.steps, scanned=way == "resident"))
     print("| batches | ms a step, least | ratio to resident, median and range over rounds |\n|---|---|---|")
     for way, times in found.items():
         ratios = np.array(times) / found["resident"]
@@ -59,17 +58,16 @@ def run(config: Config) -> None:
         print(f"| {way} | {1e3 * min(times):.3g} | {spread} |")
 
 
-def seconds(model: Any, settings: Any, batches: Any, steps: int, *, scanned: bool) -> float:
+def seconds(model: Any, batches: Any, steps: int, *, scanned: bool) -> float:
     """Of a training step in the quickest window but the first, which compiles."""
     from ddjax import training
     from experiments import jobs
-    from experiments.imaging.models import optimizer
 
     stamps: list[float] = []
     window = steps // 8
     training.fit(
-        jobs.initial_state(model.network, optimizer(settings), 0),
-        training.make_train_step(model.loss_fn, optimizer(settings)),
+        jobs.initial_state(model.network, model.optimizer, 0),
+        training.make_train_step(model.loss_fn, model.optimizer),
         batches,
         steps=8 * window,
         chunk=window,

@@ -11,34 +11,25 @@ import jaxtyping
 import numpy as np
 import pytest
 import safetensors.numpy
+from run_folders import a_run
 
-from ddjax import data
-from ddjax.training import checkpoints
-from experiments import cli, export, exported, gaussian_run, images, jobs, runs, sample, settings, two_gaussians
-from experiments.imaging import run as image_run
+from experiments import cli, export, exported, images, sample, settings, two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
 ABSENT = ("flax", "optax", "orbax", "ott", "ddjax")  # a sampler is jax and numpy
 RUNS = {
-    "two_gaussians": (two_gaussians, gaussian_run, "--width 8 --depth 2 --seeds 2"),
-    "images": (images, image_run, "--net dit --width 16 --depth 2 --inject 1 --no-baseline"),
+    "two_gaussians": (two_gaussians, "--width 8 --depth 2 --seeds 2"),
+    "images": (images, "--net dit --width 16 --depth 2 --inject 1 --no-baseline"),
 }
 
 
-def a_run(name, path):
-    """A run folder as training leaves it, its parameters moved off zero."""
-    module, maker, words = RUNS[name]
+def saved_run(name, path):
+    """The averaged parameters of the first model of a run folder as training leaves it."""
+    module, words = RUNS[name]
     config = cli.parse(module.Config, [*words.split(), "--out", str(path)])
-    folder = runs.open_run(name, config, path)
-    data_of = {"two_gaussians": (), "images": (data.load("digits", "train"),)}
-    model = next(iter(maker.models(config, *data_of[name])))
-    job = f"{model.name if name == 'two_gaussians' else image_run.slug(model.name)}-seed0"
-    state = jobs.initial_state(model.network, maker.optimizer(config), 0)
-    draw = np.random.default_rng(1).normal
-    ema = jax.tree.map(lambda leaf: leaf + 0.3 * draw(size=leaf.shape).astype(np.float32), state.ema)
-    with checkpoints.manager(folder.checkpoints(job)) as manager:
-        checkpoints.save(manager, state._replace(ema=ema))
+    found = module.recipes_of(config, *(((8, 8, 1), 10) if name == "images" else ()))
+    (_, ema), *_ = a_run(path, name, config, found[:1]).values()
     return ema
 
 
@@ -46,7 +37,7 @@ def a_run(name, path):
 def made(request, tmp_path_factory):
     """(folder of a run, its export, its averaged parameters)."""
     path = tmp_path_factory.mktemp(request.param)
-    ema = a_run(request.param, path / "run")
+    ema = saved_run(request.param, path / "run")
     jaxtyping.config.update("jaxtyping_disable", True)  # the checker cannot read a symbolic batch
     export.run(export.Config(path / "run", path / "export", steps=(1, 3), churn=0.5))
     jaxtyping.config.update("jaxtyping_disable", False)

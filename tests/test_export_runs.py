@@ -5,31 +5,13 @@ import jaxtyping
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
+from run_folders import a_run
 
-from ddjax import data, times
-from ddjax.training import checkpoints
-from experiments import cli, export, exported, images, jobs, runs, sample, two_moons
-from experiments.imaging import run as image_run
-from experiments.moons import models as moons
-from experiments.moons import run as moons_run
+from ddjax import recipes
+from experiments import cli, export, exported, images, sample, saved, two_moons
 
 MOONS = "--seeds 1 --exp 3 4 ddm --width 8 --depth 2 --guidance 3 1"
 UNET = "--net unet --width 8 --depth 1 --inject 1 --no-baseline --guidance 2"
-
-
-def a_run(path, module, words, models, optimizer, slug):
-    """A run folder as training leaves it, every model's parameters moved off zero: {job: (model, averaged parameters)}."""
-    config = cli.parse(module.Config, [*words.split(), "--out", str(path)])
-    folder = runs.open_run(module.__name__.rpartition(".")[2], config, path)
-    draw, found = np.random.default_rng(1).normal, {}
-    for model in models(config):
-        job = f"{slug(model.name)}-seed0"
-        state = jobs.initial_state(model.network, optimizer(config), 0)
-        ema = jax.tree.map(lambda leaf: leaf + 0.3 * draw(size=leaf.shape).astype(np.float32), state.ema)
-        with checkpoints.manager(folder.checkpoints(job)) as manager:
-            checkpoints.save(manager, state._replace(ema=ema))
-        found[job] = (model, ema)
-    return found
 
 
 @pytest.fixture
@@ -43,27 +25,30 @@ def symbolic():
 @pytest.fixture(scope="module")
 def two_moons_run(tmp_path_factory):
     path = tmp_path_factory.mktemp("moons") / "run"
-    return path, a_run(path, two_moons, MOONS, moons.models, moons.optimizer, moons_run.slug)
+    config = cli.parse(two_moons.Config, [*MOONS.split(), "--out", str(path)])
+    return path, a_run(path, "two_moons", config, two_moons.recipes_of(config))
 
 
 def live(path, model, **settings):
     """8 samples in one chunk, and the key of that chunk."""
     [key] = jax.random.split(jax.random.key(5), 1)
-    return sample.live(sample.Config(run=path, model=model, n=8, steps=3, seed=5, **settings)), key
+    config = sample.Config(run=path, n=8, steps=3, seed=5, **settings)
+    return sample.live(config, saved.load(path, model)), key
 
 
 @pytest.mark.parametrize("job", ["3-ot-coupling-seed0", "4-class-aware-ot-seed0", "ddm-seed0"])
 def test_samples_of_two_moons_are_those_of_the_page_and_of_their_export(two_moons_run, job, tmp_path, symbolic):
-    """`moons.sampler`, which judges the models, with the first guidance weight and classes in turns; and the export, to 1e-5.
+    """The recipe's own draw, which judges the models, at the first guidance weight with classes in turns; and the export.
 
     Mutations: a flow by the bridge; the second guidance weight; labels left out; Euler from another prior.
     """
     path, found = two_moons_run
-    model, ema = found[job]
+    recipe, ema = found[job]
     (churn, x_0), key = live(path, job)
     assert churn == (1.0 if job.startswith("ddm") else 0.0)
-    page = moons.sampler(model, next(iter(model.steps.values())), 8)(ema, key, times.grid(3))
-    close(x_0, page.x_0, atol=1e-5)
+    cond = np.arange(8, dtype=np.int32) % 2 if recipe.classes else None
+    page = recipes.build(recipe).draw(ema, key, 8, steps=3, cond=cond, guidance=3.0 if recipe.classes else 1.0)
+    close(x_0, page, atol=1e-5)
     export.run(export.Config(path, tmp_path / "export", steps=(3,), model=job))
     told, drawn = exported.draw(sample.Config(exported=tmp_path / "export", n=8, steps=3, seed=5))
     assert told == churn
@@ -74,17 +59,17 @@ def test_mistakes_with_two_moons_are_told(two_moons_run, tmp_path):
     """A job that does not exist, with those that do; noise for a flow; a run that cannot be sampled."""
     path, _ = two_moons_run
     with pytest.raises(
-        ValueError, match=r"this run has the models 3-ot-coupling-seed0, 4-independent-seed0, .*got 'nobody'"
+        cli.UserError, match=r"this run has the models 3-ot-coupling-seed0, 4-independent-seed0, .*got 'nobody'"
     ):
-        sample.live(sample.Config(run=path, model="nobody"))
-    with pytest.raises(ValueError, match=r"this run has the models .*got 'nobody'"):
+        sample.run(sample.Config(run=path, model="nobody"))
+    with pytest.raises(cli.UserError, match=r"this run has the models .*got 'nobody'"):
         export.run(export.Config(path, tmp_path / "export", model="nobody"))
     with pytest.raises(cli.UserError, match=r"follows its velocity without noise: leave --churn out, got 0\.5"):
         export.run(export.Config(path, tmp_path / "export", churn=0.5))
     assert not (tmp_path / "export").exists()
     (tmp_path / "config.yaml").write_text("experiment: conditional_ot\n")
-    with pytest.raises(cli.UserError, match="'conditional_ot', which cannot be sampled here"):
-        sample.live(sample.Config(run=tmp_path))
+    with pytest.raises(cli.UserError, match="keeps no recipes of its models"):
+        sample.run(sample.Config(run=tmp_path))
 
 
 @pytest.mark.slow
@@ -95,17 +80,17 @@ def test_an_exported_unet_differs_from_the_live_one_by_rounding_alone(tmp_path, 
     Mutations: steps, churn or guidance of another sampler; the null label for the class.
     """
     path = tmp_path / "run"
-    digits = data.load("digits", "train")
-    a_run(path, images, UNET, lambda config: image_run.models(config, digits), image_run.optimizer, image_run.slug)
+    config = cli.parse(images.Config, [*UNET.split(), "--out", str(path)])
+    a_run(path, "images", config, images.recipes_of(config, (8, 8, 1), 10))
     (_, x_0), key = live(path, None, churn=0.5)
     export.run(export.Config(path, tmp_path / "export", steps=(3,), churn=0.5))
     _, drawn = exported.draw(sample.Config(exported=tmp_path / "export", n=8, steps=3, seed=5))
 
-    trained, signs = sample.load(path, None), np.random.default_rng(3)
+    trained, signs = saved.load(path, None), np.random.default_rng(3)
     moved = jax.tree.map(
         lambda leaf: (leaf * (1 + 6e-8 * signs.choice([-1.0, 1.0], leaf.shape))).astype(np.float32), trained.params
     )
-    draw = jax.jit(lambda params, key: sample.sampler(trained, 3, 0.5)(params, key, 8))
+    draw = jax.jit(lambda params, key: trained.sample(params, key, 8, steps=3, churn=0.5))
     rounding = np.abs(np.asarray(draw(moved, key)) - x_0).max()
     assert 0 < rounding < 2e-4
     close(drawn, x_0, rtol=0, atol=5 * rounding)

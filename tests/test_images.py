@@ -1,6 +1,5 @@
 """Image experiments: samples meet their labels, numbers are against the held-out set, presets build, mistakes cost a line."""
 
-import argparse
 import dataclasses
 import json
 import os
@@ -16,29 +15,16 @@ from numpy.testing import assert_allclose as close
 from PIL import Image
 from test_experiments import CACHED, ROOT, command
 
-from ddjax import data, metrics
+from ddjax import data, metrics, recipes
 from ddjax.types import Batch
 from experiments import cli, images, pictures, stream_timing, train_classifier
-from experiments.imaging import checks, judging, models
-from experiments.imaging import run as image_run
+from experiments.imaging import checks, judging
 
 
 @pytest.fixture(scope="module")
 def digits():
     """Both splits."""
     return tuple(data.load("digits", split) for split in ("train", "test"))
-
-
-def test_chunks_meet_their_own_labels():
-    """A denoiser that paints its label: 1,203 samples in chunks of 500 show 1,203 labels. Fails for labels of another chunk."""
-
-    def painter(params, key, x_t, t, cond):
-        return jnp.broadcast_to(cond.astype(x_t.dtype)[:, None, None, None] / params, x_t.shape)
-
-    labels = np.random.default_rng(0).integers(0, 10, 1203).astype(np.int32)
-    drawn = judging.sampler(painter, (2, 2, 1), 1.0)(jnp.float32(10.0), jax.random.key(0), labels, 1203, 2)
-    close(drawn.x_0, np.broadcast_to(labels[:, None, None, None] / 10, (1203, 2, 2, 1)), atol=1e-6)
-    assert drawn.cond is labels
 
 
 def test_samples_take_the_classes_of_the_training_set(digits):
@@ -82,15 +68,14 @@ def test_presets_build_what_they_name(preset):
     config = cli.parse(images.Config, ["--preset", preset], presets=images.PRESETS)
     assert config.preset == preset
     shape = SHAPES.get(preset, (32, 32, 3))
-    found = list(models.models(config, data.Images(np.zeros((10, *shape), np.uint8), np.arange(10, dtype=np.int32),
-                                                   tuple("0123456789"), "train", preset)))  # fmt: skip
-    assert [model.name for model in found] == [f"DDM beta {config.beta[0]:g}", "regression"]
-    ddm, regression = (models.parameters(model) for model in found)
+    found = images.recipes_of(config, shape, 10)
+    assert [recipe.name for recipe in found] == [f"DDM beta {config.beta[0]:g}", "regression"]
+    ddm, regression = (recipes.parameters(recipes.build(recipe)) for recipe in found)
     assert 1 <= ddm / regression < 1.05
     x, t, labels = jnp.zeros((2, *shape)), jnp.zeros(2), jnp.array([3, 10], jnp.int32)
-    for model in found:
-        params = jax.eval_shape(model.network.init, jax.random.key(0))
-        out = jax.eval_shape(model.denoiser, params, jax.random.key(0), x, t, labels)
+    for recipe in found:
+        params = jax.eval_shape(recipes.build(recipe).network.init, jax.random.key(0))
+        out = jax.eval_shape(recipes.predictor(recipe), params, jax.random.key(0), x, t, labels)
         assert out.shape == x.shape and out.dtype == jnp.float32
         assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
 
@@ -286,12 +271,6 @@ def test_a_classifier_of_one_class_is_refused_in_a_line(tmp_path):
     np.savez(tmp_path / "one.npz", x=np.zeros((60, 8, 8), np.uint8), y=np.zeros(60, int))
     with pytest.raises(cli.UserError, match="has 1 classes, a classifier needs at least 2"):
         train_classifier.run(train_classifier.Config(data=str(tmp_path / "one.npz")))
-
-
-def test_a_run_knows_its_images_without_them():
-    """What config.yaml keeps is enough to build the models again. Mutation: the images are looked for."""
-    settings = argparse.Namespace(data="/gone", event_shape=[4, 6, 3], classes=["ant", "bee"])
-    assert image_run.subject_of(settings) == ((4, 6, 3), ("ant", "bee"))
 
 
 def test_pictures_are_the_samples_in_rows_and_bytes():

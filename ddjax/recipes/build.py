@@ -36,7 +36,7 @@ def predictor(recipe: Recipe) -> Denoiser | Velocity:
 
 def sampler(recipe: Recipe, *, path: bool = False) -> drawing.Sampler:
     """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity; or their paths."""
-    kept: dict = {"null": recipe.classes if recipe.classes and recipe.label_dropout else None, "path": path}
+    kept: dict = {"null": recipe.classes or None, "path": path}
     if recipe.kind == "flow":
         return drawing.by_flow(predictor(recipe), SCHEDULE, recipe.event_shape, prior=_start(recipe), **kept)
     return drawing.by_bridge(predictor(recipe), SCHEDULE, recipe.event_shape, **kept)

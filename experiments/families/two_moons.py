@@ -119,7 +119,7 @@ def recipes_of(settings: Config) -> list[Recipe]:
     names = ("steps", "width", "depth", "learning_rate", "weight_decay", "ema_decay", "population")
     shared = {name: getattr(settings, name) for name in names} | {"event_shape": (2,), "predicts": "velocity"}
     flow = partial(recipes.Recipe, kind="flow", **shared)
-    labelled = partial(flow, classes=CLASSES, label_dropout=settings.dropout)
+    labelled = partial(flow, classes=CLASSES, label_dropout=settings.dropout, guidance=settings.guidance[0])
     of = {
         "1": [flow(name="1 time concatenated", time="raw")],
         "2": [flow(name="2 sinusoidal time")],

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax import denoisers, metrics, paths, samplers, times
+from ddjax import metrics
 from ddjax.data import Folder, Images, to_float, to_uint8
-from ddjax.types import Batch, Denoiser, Key, Params
-from experiments.imaging.models import SCHEDULE
+from ddjax.types import Batch, Key
 
 Features = Callable[[Array], np.ndarray]  # images [n, h, w, c] in [-1, 1] -> [n, d]
 
@@ -49,28 +48,6 @@ def by_chunks(features: Features, x: np.ndarray) -> np.ndarray:
 def pixels(x: Array) -> np.ndarray:
     """The images themselves, as vectors."""
     return np.asarray(x).reshape(len(x), -1)
-
-
-def sampler(
-    denoiser: Denoiser, event_shape: tuple[int, ...], churn: float, *, chunk: int = CHUNK
-) -> Callable[..., Batch]:
-    """`draw(params, key, labels, n, steps) -> Batch` of samples clipped to [-1, 1], `chunk` at a time."""
-
-    @jax.jit
-    def drawn_chunk(params: Params, key: Key, labels: Array | None, grid: Array) -> Array:
-        key_prior, key_steps = jax.random.split(key)
-        step = samplers.bridge(denoisers.bind(denoiser, params, labels), SCHEDULE, churn=churn)
-        x_1 = paths.prior(SCHEDULE, key_prior, (chunk, *event_shape))
-        return samplers.sample(step, key_steps, x_1, grid)
-
-    def draw(params: Params, key: Key, labels: np.ndarray | None, n: int, steps: int) -> Batch:
-        drawn = []
-        for i, key_chunk in enumerate(jax.random.split(key, -(-n // chunk))):
-            part = None if labels is None else jnp.asarray(np.resize(labels[i * chunk : (i + 1) * chunk], chunk))
-            drawn.append(drawn_chunk(params, key_chunk, part, times.grid(steps)))
-        return Batch(jnp.clip(jnp.concatenate(drawn)[:n], -1, 1), labels)
-
-    return draw
 
 
 def labels_like(images: Images | Folder, key: Key, n: int) -> np.ndarray | None:
