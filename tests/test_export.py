@@ -221,7 +221,7 @@ def test_mistakes_are_told(made, tmp_path):
         settings.check(sample.Config(run=run, exported=folder))
     with pytest.raises(cli.UserError, match="already exists"):
         export.run(export.Config(run, folder))
-    with pytest.raises(ValueError, match="this run has the models"):
+    with pytest.raises(cli.UserError, match="this run has the models"):
         export.run(export.Config(run, tmp_path / "other", model="nobody"))
     with pytest.raises(cli.UserError, match=r"--steps must lie in \[1, 10000\], got 0"):
         settings.check(export.Config(run, tmp_path / "other", steps=(0,)))
