@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import pytest
 from numpy.testing import assert_allclose as close
 
-from experiments import cost_analysis, cost_page
+from ddjax import recipes
+from experiments import cost_analysis, cost_page, images
 
 ROOT = Path(__file__).parents[1]
 STORED = json.loads((ROOT / "docs/results/costs.json").read_text())
@@ -72,7 +73,7 @@ def test_operations_of_a_whole_step_are_three_passes_over_the_layers(preset, of_
     rest is element-wise. Mutations: a population of half the size; forward only; bfloat16 counted twice.
     """
     settings = cost_analysis.settings_of(preset)
-    model = next(cost_analysis.models(settings, cost_analysis.shape_of_cifar10()))
+    model = recipes.build(images.recipes_of(settings, (32, 32, 3), 10)[0])
     state, _ = cost_analysis.abstract(settings, model)
     by_hand = sum(of_kernel(*kernel) for kernel in kernels(state.params))
     layers = 4 if preset == "cifar10" else 12  # that attend, on 256 tokens of 256 or 384 channels
