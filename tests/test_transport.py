@@ -228,7 +228,7 @@ def test_blocked_sinkhorn_refuses_a_blur_that_is_not_positive(arguments):
 def test_the_gradient_of_blocked_sinkhorn_is_that_of_its_value(x64):
     """In both samples and in a traced blur, against central differences in float64, of a value solved to 1e-10.
 
-    Mutations: the potentials not held; a self term without its half; only one of the two places of x in a self term.
+    Mutations: the potentials not held; only one of the two places of x in a self term.
     """
     x, y, blur = jnp.asarray(GENERATOR.normal(size=(70, 2))), jnp.asarray(GENERATOR.gamma(2.0, size=(50, 2))), 0.6
 

@@ -133,14 +133,18 @@ def test_distances_of_what_is_not_finite_are_nan(name, bad):
                 assert np.isnan(DISTANCES[name][0](*(jnp.asarray(a, jnp.float32) for a in (x, y)), 1.0))
 
 
-def test_no_solver_converges_on_nan():
-    """Mutation: a tolerance alone, which ott's last finite error may keep."""
-    x, y = jnp.asarray(X, jnp.float32).at[3, 0].set(jnp.nan), jnp.asarray(Y, jnp.float32)
-    assert not transport.sinkhorn(x, y, blur=0.5).converged
-    assert not transport.sinkhorn_blocked(x, y, blur=0.5).converged
-    assert not reference.sinkhorn_cost(x, y).converged
-    for planner in (couplings.annealed, couplings.entropic):
-        assert not planner(couplings.squared(x, y)).converged
+@pytest.mark.parametrize("bad", [np.nan, 1e30])
+def test_no_solver_converges_without_a_finite_value(bad):
+    """NaN, or a number whose square is beyond float32. Mutation: the solver's word alone."""
+    x, y = jnp.asarray(X, jnp.float32).at[3, 0].set(bad), jnp.asarray(Y, jnp.float32)
+    for solved in (
+        transport.sinkhorn(x, y, blur=0.5),
+        transport.sinkhorn_blocked(x, y, blur=0.5),
+        reference.sinkhorn_cost(x, y),
+        *(planner(couplings.squared(x, y)) for planner in (couplings.annealed, couplings.entropic)),
+    ):
+        assert not solved.converged
+        assert not np.isfinite(solved[0]).any()
 
 
 @pytest.mark.parametrize("name", DISTANCES)
@@ -257,12 +261,15 @@ def test_what_is_not_finite_raises_and_is_named(name, spoilt, bad):
     [*((name, "numbers") for name in [*PAIRING, "resampled"]), ("assignment", "classes"), ("sinkhorn", "classes")],
 )
 def test_what_is_not_finite_turns_all_noise_into_nan_under_jit(name, condition):
-    """One bad number of any array. Mutations: NaN as a dear pair, or as the least likely one; infinity as a forbidden pair."""
+    """One bad number of any array, or one whose square is infinite.
+
+    Mutations: NaN as a dear pair, or as the least likely one; infinity as a forbidden pair.
+    """
     jitted = jax.jit(PAIRING.get(name, couplings.resampled))
     good = (jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32), CONDITIONS[condition])
     assert np.isfinite(jitted(jax.random.key(SEED), *good)).all()
     for place in (0, 1, 2) if condition == "numbers" else (0, 1):
-        for bad in (jnp.nan, jnp.inf):
+        for bad in (jnp.nan, jnp.inf, 1e30):
             hostile = [*good]
             hostile[place] = good[place].at[5, 0].set(bad)
             with warnings.catch_warnings():
