@@ -66,7 +66,7 @@ class Batch(NamedTuple):
             raise ValueError(f"a batch is an array x_0 [batch, *event] or a pair (x_0, cond), got {_told(batch)}")
         if not jnp.issubdtype(parts[0].dtype, jnp.floating):
             raise ValueError(f"data are floating, pixels for instance scaled to [-1, 1], got {parts[0].dtype} numbers")
-        return cls(*parts)
+        return cls(*jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, parts))
 
 
 @runtime_checkable

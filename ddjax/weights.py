@@ -13,7 +13,7 @@ Weight = Callable[[Scalar], Float[Array, ""]]
 
 
 def uniform(t: Scalar) -> Float[Array, ""]:
-    """w(t) = 1: the default, and the better one for few steps (README, "What the weight does")."""
+    """w(t) = 1: the default, and the better one for few steps."""
     return jnp.ones_like(precise(t))
 
 

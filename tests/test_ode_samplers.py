@@ -1,6 +1,7 @@
 """Steps along the probability-flow ODE by their orders on a Gaussian, whose flow is known; grids."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +58,23 @@ def test_order_on_a_gaussian_down_to_the_data(x64, name, schedule):
     exact = exact_flow(mixture, schedule, X_1, 1.0, 0.0)
     errors = [np.abs(walk(step, jnp.asarray(X_1), times.grid(n)) - exact).max() for n in (32, 64)]
     np.testing.assert_allclose(slopes(errors)[-1], ORDERS[name], atol=0.25)
+
+
+@pytest.mark.parametrize("name", ["heun", "rk4"])
+def test_the_grid_by_schedule_restores_the_order_on_ornstein_uhlenbeck(x64, name):
+    """sigma grows like sqrt(t): slope 2 and 4 on the matched grid, and clearly less on equal steps, which do not keep it.
+
+    Fails for a matched grid that is uniform there.
+    """
+    mixture, schedule = gaussian(), schedules.OrnsteinUhlenbeck(10.0)
+    step = jax.jit(getattr(samplers, name)(denoisers.bind(mixtures.mean_oracle(mixture, schedule), None), schedule))
+    exact = exact_flow(mixture, schedule, X_1, 1.0, 0.0)
+    found = {}
+    for kind, grid in (("matched", partial(times.matched, schedule)), ("uniform", times.grid)):
+        errors = [np.abs(walk(step, jnp.asarray(X_1), grid(n)) - exact).max() for n in (32, 64)]
+        found[kind] = slopes(errors)[-1]
+    np.testing.assert_allclose(found["matched"], ORDERS[name], atol=0.15)
+    assert found["uniform"] < ORDERS[name] - 0.2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Other people's modules as `Network(init, apply)`."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +15,38 @@ from ddjax.types import Key, Network, known
 
 
 def from_nnx(make: Callable[[Key], Any]) -> Network:
-    """A Network from a Flax NNX module that is called as `module(x_t, t, cond, xi)`.
+    """A Network from a Flax NNX module that is called as `module(x_t, t, cond, xi)`; its params are its `nnx.Param`s.
+
+    For points in the plane, trained as any other network:
+
+        class Net(nnx.Module):
+            def __init__(self, rngs):
+                self.hidden, self.out = nnx.Linear(5, 64, rngs=rngs), nnx.Linear(64, 2, rngs=rngs)
+
+            def __call__(self, x_t, t, cond, xi):  # [batch, 2], [batch], None, [batch, 2]
+                return self.out(nnx.silu(self.hidden(jnp.concatenate([x_t, t[:, None], xi], -1))))
+
+        network = networks.from_nnx(lambda key: Net(nnx.Rngs(key)))
+        loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule)
 
     Args:
-        make: key -> module, for instance `lambda key: MyModule(rngs=nnx.Rngs(key))`. All its variables become params.
+        make: key -> module, a function that makes it anew.
+    Raises: ValueError for anything else, for a module that is not called with these four, or one that keeps state beside its
+        params (batch norm, dropout): a pure function has nowhere to keep it.
     """
     from flax import nnx  # a second to import, which only its users should pay
 
-    graph, _ = nnx.split(nnx.eval_shape(lambda: make(jax.random.key(0))))
+    told = "from_nnx takes a function key -> module, such as `lambda key: MyModule(rngs=nnx.Rngs(key))`"
+    if isinstance(make, type | nnx.Module) or not callable(make):
+        raise ValueError(f"{told}, got {make if isinstance(make, type) else type(make)}")
+    module = nnx.eval_shape(lambda: make(jax.random.key(0)))
+    if not isinstance(module, nnx.Module):
+        raise ValueError(f"{told}; this one returned {type(module)}")
+    _require_four_arguments(module)
+    graph, state = nnx.split(module)
+    kept = [".".join(map(str, path)) for path, leaf in nnx.to_flat_state(state) if not isinstance(leaf, nnx.Param)]
+    if kept:
+        raise ValueError(f"a module of nnx.Param alone can be a pure function; this one keeps state in {kept}")
 
     def init(key: Key) -> Any:
         return nnx.to_pure_dict(nnx.state(make(key)))
@@ -30,6 +55,15 @@ def from_nnx(make: Callable[[Key], Any]) -> Network:
         return nnx.merge(graph, params)(x_t, t, cond, xi)
 
     return Network(init, repeating(apply))
+
+
+def _require_four_arguments(module: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(module.__call__).bind(None, None, None, None)
+    except TypeError as error:
+        raise ValueError(
+            f"a module is called as module(x_t, t, cond, xi), but {type(module).__name__}: {error}"
+        ) from None
 
 
 def labelled(network: Network, classes: int) -> Network:

@@ -9,12 +9,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
-from ddjax.types import Apply
+from ddjax.types import Apply, shaped
 
 
-def repeated(h: Float[Array, "batch ..."], rows: int) -> Float[Array, "{rows} ..."]:
+def repeated(h: Shaped[Array, "batch ..."], rows: int) -> Shaped[Array, "{rows} ..."]:
     """h again for each draw of the population; h itself where there are no more rows than examples.
 
     Written as a stack, whose gradient is a sum of slices: that of a broadcast is a reduction, five times slower
@@ -32,7 +32,8 @@ def folding(apply: Apply) -> Apply:
     def folded(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         if xi is None or xi.ndim == x_t.ndim:
             return apply(params, x_t, t, cond, xi)
-        return apply(params, x_t, t, cond, xi.reshape(-1, *x_t.shape[1:])).reshape(xi.shape)
+        rows = xi.reshape(-1, *x_t.shape[1:])
+        return shaped(apply(params, x_t, t, cond, rows), rows.shape, "a network").reshape(xi.shape)
 
     return folded
 
