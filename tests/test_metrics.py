@@ -1,5 +1,7 @@
 """Distances between samples against double loops, their bias, their floor and their memory."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,6 +76,17 @@ def test_wide_kernels_compare_means_without_cancellation():
     gap = X.mean(0) - Y.mean(0)
     wide = metrics.mmd(x, y, kernel=scoring.rbf(300.0), estimator="v") * 300.0**2
     close(wide, gap @ gap, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_samples_far_from_the_origin(name):
+    """A shift by 2^16 of numbers on a grid of 1/64 is exact in float32, and changes no distance of theirs.
+
+    Mutation: |x|^2 + |y|^2 - 2 x.y for the square of a difference.
+    """
+    x, y = (jnp.asarray(np.round(points * 64) / 64, jnp.float32) for points in (X, Y))
+    for metric in (partial(metrics.mmd, kernel=KERNELS[name][0]), partial(metrics.kde_nll, bandwidth=0.5)):
+        close(metric(x + 2.0**16, y + 2.0**16), metric(x, y), rtol=1e-6)
 
 
 def test_mmd_memory_is_that_of_a_block():
