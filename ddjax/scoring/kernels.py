@@ -43,7 +43,7 @@ def imq(c: Scalar = 1.0) -> Kernel:
 
 
 def _imq(squared: Array, c: Scalar) -> Array:
-    return -2 * c * jnp.expm1(-0.5 * jnp.log1p(squared / c))
+    return -2 * c * jnp.expm1(-0.5 * jnp.log1p(squared * (1 / c)))
 
 
 def rbf(bandwidth: Scalar = 1.0) -> Kernel:
@@ -53,7 +53,7 @@ def rbf(bandwidth: Scalar = 1.0) -> Kernel:
 
 
 def _rbf(squared: Array, bandwidth: Scalar) -> Array:
-    return -2 * bandwidth**2 * jnp.expm1(-squared / (2 * bandwidth**2))
+    return -2 * bandwidth**2 * jnp.expm1(squared * (-0.5 / bandwidth**2))
 
 
 def exponential(bandwidth: Scalar = 1.0) -> Kernel:
@@ -63,7 +63,7 @@ def exponential(bandwidth: Scalar = 1.0) -> Kernel:
 
 
 def _exponential(squared: Array, bandwidth: Scalar) -> Array:
-    return -bandwidth * jnp.expm1(-safe_power(squared, 0.5) / bandwidth)
+    return -bandwidth * jnp.expm1(safe_power(squared, 0.5) * (-1 / bandwidth))
 
 
 def energy(beta: Scalar = 1.0) -> Kernel:
