@@ -217,6 +217,12 @@ def test_any_plan_rounds_to_a_permutation(log):
     np.testing.assert_array_equal(np.sort(permutation), np.arange(9))
 
 
+def test_a_pair_beyond_float32_is_no_forbidden_pair():
+    """Its cost is NaN, not the infinity of a pair across classes. Mutation: squares that overflow to infinity are kept."""
+    far = jnp.asarray([[1e19], [-1e19]])
+    np.testing.assert_array_equal(costs.squared(far, far), [[0, np.nan], [np.nan, 0]])
+
+
 def test_a_plan_with_nan_rounds_to_nothing():
     """It raises, and indexes nothing under jit, in rows without NaN too. Mutations: NaN as the least likely pair; no guard."""
     plan = plans.Plan(jnp.zeros((3, 3)).at[1, 2].set(jnp.nan), jnp.asarray(True))
