@@ -15,10 +15,11 @@ from pathlib import Path
 import optax
 import pytest
 from descent import noise_batch, quadratic, state_of
+from run_folders import a_run
 
-from ddjax import networks, training
+from ddjax import recipes, training
 from ddjax.training import checkpoints
-from experiments import children, cli, engine, jobs, runs
+from experiments import children, cli, engine, runs, saved, two_gaussians
 from experiments.cli import UserError
 
 
@@ -112,17 +113,17 @@ def test_the_owner_is_the_same_from_the_file_as_from_the_command_line(tmp_path):
 
 
 def test_a_trained_model_is_found_again_and_not_in_another_run(tmp_path):
-    """By `jobs.trained`, as `sample` and `export` do. Mutation: it does not say whose checkpoint it wants."""
-    network = networks.mlp(2, width=4, depth=1, inject=None)
-    of, folders = {"job": network}, [opened(tmp_path / "a"), opened(tmp_path / "b", rate=1.0)]
-    for run in folders:
-        with checkpoints.manager(run.checkpoints("job"), job=run.owner("job")) as manager:
-            checkpoints.save(manager, jobs.initial_state(network, optax.sgd(0.1), 0))
-    assert jobs.trained(folders[0].path, of, optax.sgd(0.1), None)[0] == "job"
-    shutil.rmtree(folders[0].checkpoints("job"))
-    shutil.copytree(folders[1].checkpoints("job"), folders[0].checkpoints("job"))
-    with pytest.raises(FileNotFoundError, match="0 belongs to job"):
-        jobs.trained(folders[0].path, of, optax.sgd(0.1), None)
+    """By `saved.load`, as `sample` and `export` do. Mutation: it does not say whose checkpoint it wants."""
+    recipe, folders = recipes.Recipe(name="job", event_shape=(2,), kind="regression", width=4, depth=1), []
+    for name, batch in (("a", 512), ("b", 64)):
+        config = two_gaussians.Config(out=tmp_path / name, batch=batch)
+        [job] = a_run(tmp_path / name, "two_gaussians", config, [recipe])
+        folders.append(tmp_path / name / "checkpoints" / job)
+    assert saved.load(tmp_path / "a", None).job == job
+    shutil.rmtree(folders[0])
+    shutil.copytree(folders[1], folders[0])
+    with pytest.raises(FileNotFoundError, match=f"0 belongs to {job}"):
+        saved.load(tmp_path / "a", None)
 
 
 def test_one_process_has_the_whole_folder(used):
