@@ -82,7 +82,7 @@ def spread(curves: dict[str, Spread]) -> Figure:
 
 
 def training(rows: Sequence[dict[str, Any]], names: Sequence[str] = ("loss",)) -> Figure:
-    """Logged numbers of every job against the step; the loss on a log axis. A job that never has a number is left out."""
+    """Logged numbers of every job against the step; the loss on a log axis. A job whose number is 0 throughout is left out."""
     return curves(rows, {name: name for name in names}, lambda axis, name: axis.set(yscale=_SCALES.get(name, "linear")))
 
 
@@ -96,8 +96,8 @@ def curves(rows: Sequence[dict[str, Any]], titles: dict[str, str], finish: Calla
     jobs = list(dict.fromkeys(row["job"] for row in rows))
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
         for i, job in enumerate(jobs):
-            points = [(row["step"], row[name]) for row in rows if row["job"] == job and row.get(name)]
-            if points:
+            points = [(row["step"], row[name]) for row in rows if row["job"] == job and name in row]
+            if any(value for _, value in points):
                 style = {"linewidth": 1, "color": COLORS[i % len(COLORS)], "marker": "." if len(points) < 30 else None}
                 axis.plot(*zip(*points, strict=True), label=job, **style)
         finish(axis, name)
