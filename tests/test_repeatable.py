@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -58,9 +59,11 @@ def test_sigusr1_saves_exits_138_and_the_run_goes_on_to_the_same_bits(tmp_path):
     process.send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 138, errors
-    last = errors.splitlines()[-1]
-    assert last.startswith("error: stopped by SIGUSR1 at step ") and last.endswith("; --resume goes on from there")
-    [step] = [int(word) for word in last.replace(";", " ").split() if word.isdecimal()]
+    told = re.fullmatch(
+        r"error: stopped by SIGUSR1 at step (\d+): saved at step \1, go on with --resume", errors.splitlines()[-1]
+    )
+    assert told, errors
+    step = int(told[1])
     assert 0 < step < 2000 and (stopped / "checkpoints/ddm-beta1-seed0" / str(step) / "manifest.json").is_file()
     finished(start(stopped, "--steps", "2000", "--resume"))
     assert digests(stopped) == digests(whole)
