@@ -9,7 +9,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from experiments.cli import UserError
+from ddjax.cli import UserError
 
 
 def end_with(parent: int) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ddjax import data, recipes, training
+from ddjax import cli, data, recipes, training
 from ddjax.recipes import Model
+from ddjax.runs import jobs
 from ddjax.training import sharding
 from ddjax.types import Batch
-from experiments import cli, images, jobs
+from experiments import images
 
 _COLLECTIVES = re.compile(r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\(")
 

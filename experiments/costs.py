@@ -9,8 +9,9 @@ import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from experiments import children, cli
-from experiments.settings import FileToWrite, Range
+from ddjax import cli
+from ddjax.cli.settings import FileToWrite, Range
+from experiments import children
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def run(config: Config) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     checked = children.alone(check)  # before there are simulated devices
     os.environ["JAX_NUM_CPU_DEVICES"] = str(max(config.chips))
-    from experiments import cost_analysis, cost_page, runs
+    from ddjax import runs
+    from experiments import cost_analysis, cost_page
 
     numbers = {
         "utilisation": config.utilisation,

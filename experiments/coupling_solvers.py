@@ -6,8 +6,8 @@ Solvers take turns in rounds, so that what else the machine does falls on all of
 from dataclasses import dataclass
 from typing import Annotated
 
-from experiments import cli
-from experiments.settings import Range
+from ddjax import cli
+from ddjax.cli.settings import Range
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Config:
     hungarian_up_to: Annotated[int, Range(0)] = 512
     """The largest batch that optax's Hungarian solver is given: it takes minutes beyond."""
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: a cost matrix."""
         return {("n",): max(self.n) ** 2, ("batch",): self.batch**2}
 

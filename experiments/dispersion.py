@@ -8,8 +8,8 @@ Only lam = 1 gives s = S.
 from dataclasses import dataclass
 from typing import Annotated
 
-from experiments import cli
-from experiments.settings import Count, Range
+from ddjax import cli
+from ddjax.cli.settings import Count, Range
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Config:
     batch: Count = 2048
     """Examples for each step."""
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
         return {("batch",): 2 * self.batch}
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ddjax.cli import UserError
 from experiments import connections
-from experiments.cli import UserError
 
 _CHUNK = 2**18
 _ATTEMPTS = 100  # connections for one file, each of which brings it further

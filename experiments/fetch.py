@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 
 import tyro
 
-from experiments import cli
+from ddjax import cli
+from ddjax.cli.settings import FolderToWrite
 from experiments.downloads import Remote, download
-from experiments.settings import FolderToWrite
 
 
 class Set(NamedTuple):

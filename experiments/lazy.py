@@ -8,7 +8,7 @@ from typing import Any
 
 _ELSEWHERE = {"jax": "jax", "jnp": "jax.numpy", "np": "numpy", "optax": "optax", "toys": "ddjax.data.toys"}
 _ELSEWHERE |= {"figures": "experiments.pages.figures", "flow_figures": "experiments.pages.flows"}
-_ELSEWHERE |= {"jobs": "experiments.jobs", "runs": "experiments.runs", "saved": "experiments.saved"}
+_ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved"}
 _ELSEWHERE |= {"report": "experiments.pages.report"}
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from experiments import cli
+from ddjax import cli
+from ddjax.cli.settings import Fraction, Range, Steps
 from experiments.lazy import jax, judging, metrics, mixtures, recipes, targets, types
-from experiments.settings import Fraction, Range, Steps
 
 if TYPE_CHECKING:
     from ddjax.mixtures import GaussianMixture
@@ -31,7 +31,7 @@ class Config:
     repeats: Annotated[int, Range(2)] = 16
     """Pairs of true samples behind each floor."""
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: two sets of points in three dimensions."""
         return {("n",): 6 * self.n}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experiments import runs
+from ddjax import runs
 from experiments.lazy import jobs, judging, recipes, report, saved
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ddjax.judging import Number
     from ddjax.recipes import Model, Recipe
+    from ddjax.runs import Run
     from ddjax.types import Params
-    from experiments.runs import Run
 
 
 class Findings(NamedTuple):

@@ -5,8 +5,9 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from experiments import cli, images
-from experiments.settings import Count, Range
+from ddjax import cli
+from ddjax.cli.settings import Count, Range
+from experiments import images
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run(config: Config) -> None:
 def seconds(model: Any, batches: Any, steps: int, *, scanned: bool) -> float:
     """Of a training step in the quickest window but the first, which compiles."""
     from ddjax import training
-    from experiments import jobs
+    from ddjax.runs import jobs
 
     stamps: list[float] = []
     window = steps // 8

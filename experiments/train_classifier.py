@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from experiments import cli
-from experiments.settings import Count, FileToRead, FolderToWrite, Range, Seed
+from ddjax import cli
+from ddjax.cli.settings import Count, FileToRead, FolderToWrite, Range, Seed
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Config:
     config: FileToRead | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: a batch of the smallest images, 8 x 8."""
         return {("batch",): 64 * self.batch}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from experiments import cli
+from ddjax import cli
+from ddjax.cli.settings import Range, Steps
 from experiments.lazy import (
     denoisers,
     jax,
@@ -20,7 +21,6 @@ from experiments.lazy import (
     targets,
     times,
 )
-from experiments.settings import Range, Steps
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Config:
     population: Annotated[int, Range(2)] = 8
     """Draws m of the pair factor."""
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: two sets of points in the plane."""
         return {("n",): 4 * self.n}
 

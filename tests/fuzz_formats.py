@@ -21,9 +21,10 @@ from torch_spelling import LEGACY, state, tensor
 
 import ddjax.networks.classifier
 from ddjax import metrics
+from ddjax.cli import documents
 from ddjax.data import cifar, folders, idx, npz, sources
 from ddjax.networks import weights
-from experiments import documents, exported
+from ddjax.runs import exported
 
 
 def saved(write, *arguments, **options):

@@ -17,7 +17,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from experiments import cli
+from ddjax import cli
 
 WORDS = [
     b"\xff\xff\xff\x7f", b"\xff" * 8, b"\x7f\xff\xff\xff", bytes(8), b"(", b")", b"\x85", b"q\x00h\x00", b"]", b"}",

@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 
-from ddjax import recipes
+from ddjax import recipes, runs
+from ddjax.runs import jobs, saved
 from ddjax.training import checkpoints
-from experiments import jobs, runs, saved
 
 
 def a_run(path, name, config, found, **facts):

@@ -7,9 +7,8 @@ import jax
 import numpy as np
 import optax
 
-from ddjax import data, denoisers, networks, objectives, schedules, training
+from ddjax import data, denoisers, networks, objectives, runs, schedules, training
 from ddjax.training import checkpoints
-from experiments import runs
 
 STEPS = 100
 NETWORK = networks.mlp(2, width=16, depth=2, inject=1)

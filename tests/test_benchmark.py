@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import cli
+from ddjax import cli
 from experiments.benchmark import __main__ as command
 from experiments.benchmark import machine, plots, render, results, tables, toy, turns
 

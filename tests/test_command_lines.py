@@ -1,4 +1,4 @@
-"""Every command of experiments/ against bad command lines made from the types of its settings.
+"""Every command against bad command lines made from the types of its settings.
 
 A mistake costs exit code 2 and one line on stderr that names the flag, before anything is computed or written. Commands are
 found, not listed: one that is added later is tested here as it is.
@@ -18,8 +18,9 @@ from typing import Annotated, Literal, get_args, get_origin
 
 import pytest
 
-from experiments import cli, settings
-from experiments.settings import FileToRead, FileToWrite, FolderToRead, FolderToWrite, Multiple
+from ddjax import cli
+from ddjax.cli import settings
+from ddjax.cli.settings import FileToRead, FileToWrite, FolderToRead, FolderToWrite, Multiple
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +36,7 @@ COMMANDS = [
     for path in sorted((ROOT / "experiments").rglob("*.py"))
     if _calls_main(path)
 ]
+INSTALLED = [f"ddjax.commands.{path.stem}" for path in sorted((ROOT / "ddjax/commands").glob("[a-z]*.py"))]
 
 
 @cache
@@ -143,7 +145,7 @@ def positional(make):
     return [n for n, kind in settings.kinds(make).items() if any("Positional" in repr(m) for m in beside(kind))]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS + INSTALLED)
 def test_a_bad_line_costs_one_line_and_nothing_is_left(name, tmp_path, monkeypatch, capsys):
     """Every flag: no number, no such word, empty, missing, twice, not UTF-8, a missing file, a folder for a file.
 
@@ -175,7 +177,7 @@ def test_a_bad_line_costs_one_line_and_nothing_is_left(name, tmp_path, monkeypat
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS + INSTALLED)
 def test_a_value_out_of_its_range_is_refused_by_name(name, tmp_path):
     """Every setting of numbers, at the edges of its range and beyond all numbers. Mutations: `>` for `>=` in Range; nan let
     through; ranges of `tuple[Count, ...]` or `Fraction | None` passed over."""
@@ -190,7 +192,7 @@ def test_a_value_out_of_its_range_is_refused_by_name(name, tmp_path):
                 settings.check(replace(good, **{setting: value}))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS + INSTALLED)
 def test_every_path_says_what_it_is_for(name):
     """Mutation: `out: Path`."""
     for setting, kind in settings.kinds(command(name)[0]).items():
@@ -199,12 +201,12 @@ def test_every_path_says_what_it_is_for(name):
         )
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS + INSTALLED)
 def test_a_good_line_arrives(name, tmp_path, monkeypatch):
     """Or the tests above would pass for a command that refuses everything."""
     make, presets = command(name)
     good = [word for setting, value in required(make, tmp_path).items() for word in written(make, setting, value)]
-    good += ["--run", str(tmp_path)] if name == "experiments.sample" else []
+    good += ["--run", str(tmp_path)] if name.endswith(".sample") else []
     monkeypatch.setattr(sys, "argv", [name, *good])
     arrived = []
     cli.main(make, arrived.append, presets=presets)
@@ -259,7 +261,7 @@ def test_the_list_names_every_command(tmp_path):
 
 def test_lines_are_read_without_jax(tmp_path):
     """Of every command: so that a mistake costs no second. Mutation: `import jax` at the top of a command."""
-    code = f"import sys\nfor name in {COMMANDS}: __import__(name)\nsys.exit(str('jax' in sys.modules))"
+    code = f"import sys\nfor name in {COMMANDS + INSTALLED}: __import__(name)\nsys.exit(str('jax' in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.strip() == "False"
 

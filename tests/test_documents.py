@@ -7,7 +7,9 @@ import time
 import pytest
 import yaml
 
-from experiments import cli, documents, images, two_gaussians
+from ddjax import cli
+from ddjax.cli import documents
+from experiments import images, two_gaussians
 
 LEVELS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)

@@ -16,7 +16,8 @@ import urllib.request
 import numpy as np
 import pytest
 
-from experiments import cli, connections, downloads
+from ddjax import cli
+from experiments import connections, downloads
 from experiments.downloads import Remote, download
 
 CONTENT = bytes(np.random.default_rng(0).integers(0, 256, 700_000, dtype=np.uint8))

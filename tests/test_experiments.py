@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments import cli, two_gaussians
+from ddjax import cli
+from experiments import two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
@@ -85,8 +86,8 @@ def leaves(out, job):
     import jax
 
     from ddjax import recipes
+    from ddjax.runs import jobs
     from ddjax.training import checkpoints
-    from experiments import jobs
 
     config = cli.parse(two_gaussians.Config, SMALL.split())
     model = next(m for m in map(recipes.build, two_gaussians.recipes_of(config)) if job.startswith(m.name))
@@ -210,7 +211,10 @@ def test_help_is_quick_because_it_does_not_import_jax():
     """--help of every command line, and what parsing imports."""
     for module in ("two_gaussians", "sample", "limits", "dispersion"):
         assert "usage:" in call(module, "--help").stdout
-    code = "import sys, experiments.cli, experiments.two_gaussians, experiments.sample; sys.exit('jax' in sys.modules)"
+    code = (
+        "import sys, ddjax.__main__, ddjax.commands.sample, ddjax.commands.export, ddjax.commands.info, "
+        "experiments.two_gaussians; sys.exit('jax' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -13,11 +13,15 @@ import pytest
 import safetensors.numpy
 from run_folders import a_run
 
-from experiments import cli, export, exported, images, sample, settings, two_gaussians
+from ddjax import cli
+from ddjax.cli import settings
+from ddjax.commands import export, sample
+from ddjax.runs import exported
+from experiments import images, two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
-ABSENT = ("flax", "optax", "orbax", "ott", "ddjax")  # a sampler is jax and numpy
+ABSENT = ("flax", "optax", "orbax", "ott")
 RUNS = {
     "two_gaussians": (two_gaussians, "--width 8 --depth 2 --seeds 2"),
     "images": (images, "--net dit --width 16 --depth 2 --inject 1 --no-baseline"),
@@ -54,13 +58,13 @@ def copy(made, tmp_path):
 
 
 def without_flax(tmp_path, *words):
-    """`experiments.sample` in a process where importing flax, or ddjax itself, ends it."""
+    """`ddjax sample` in a process where importing flax, an optimiser or a checkpoint reader ends it."""
     (tmp_path / "absent").mkdir(exist_ok=True)
     for name in ABSENT:
         (tmp_path / "absent" / f"{name}.py").write_text("raise SystemExit(f'{__name__} was imported')")
-    (tmp_path / "absent" / "experiments").unlink(missing_ok=True)
-    (tmp_path / "absent" / "experiments").symlink_to(ROOT / "experiments")
-    command = [sys.executable, "-m", "experiments.sample", *map(str, words)]
+    (tmp_path / "absent" / "ddjax").unlink(missing_ok=True)
+    (tmp_path / "absent" / "ddjax").symlink_to(ROOT / "ddjax")
+    command = [sys.executable, "-m", "ddjax", "sample", *map(str, words)]
     environment = CACHED | {"PYTHONPATH": str(tmp_path / "absent")}
     return subprocess.run(
         command, cwd=tmp_path / "absent", env=environment, capture_output=True, text=True, timeout=200

@@ -7,8 +7,10 @@ import pytest
 from numpy.testing import assert_allclose as close
 from run_folders import a_run
 
-from ddjax import recipes
-from experiments import cli, export, exported, images, sample, saved, two_moons
+from ddjax import cli, recipes
+from ddjax.commands import export, sample
+from ddjax.runs import exported, saved
+from experiments import images, two_moons
 
 MOONS = "--seeds 1 --exp 3 4 ddm --width 8 --depth 2 --guidance 3 1"
 UNET = "--net unet --width 8 --depth 1 --inject 1 --no-baseline --guidance 2"

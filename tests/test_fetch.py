@@ -9,7 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from experiments import cli, downloads, fetch
+from ddjax import cli
+from experiments import downloads, fetch
 from experiments.downloads import Remote, download
 
 CONTENT = bytes(np.random.default_rng(0).integers(0, 256, 700_000, dtype=np.uint8))

@@ -15,9 +15,10 @@ from numpy.testing import assert_allclose as close
 from PIL import Image
 from test_experiments import CACHED, ROOT, command
 
-from ddjax import data, metrics, recipes
+from ddjax import cli, data, metrics, recipes
+from ddjax.runs import pictures
 from ddjax.types import Batch
-from experiments import cli, images, pictures, stream_timing, train_classifier
+from experiments import images, stream_timing, train_classifier
 from experiments.imaging import checks, judging
 
 

@@ -11,11 +11,11 @@ from numpy.testing import assert_allclose as close
 from scipy.optimize import linear_sum_assignment
 from test_experiments import CACHED, ROOT, command
 
-from ddjax import judging, recipes
+from ddjax import cli, judging, recipes
 from ddjax.data import toys
 from ddjax.recipes import build
 from ddjax.types import Batch
-from experiments import cli, conditional_ot, moon_judges, two_moons
+from experiments import conditional_ot, moon_judges, two_moons
 
 
 @pytest.fixture(scope="module")

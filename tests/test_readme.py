@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import ddjax
-from ddjax import judging
-from experiments import cli, conditional_ot
+from ddjax import cli, judging
+from experiments import conditional_ot
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

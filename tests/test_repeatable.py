@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from test_experiments import CACHED, ROOT, command
 
-from ddjax import recipes
+from ddjax import cli, recipes, runs
+from ddjax.runs import engine, jobs
 from ddjax.training import checkpoints
-from experiments import cli, engine, jobs, runs, two_gaussians
+from experiments import two_gaussians
 
 SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --population 2 --samples 200 --nfe 1 --repeats 1"
 

@@ -17,10 +17,11 @@ import pytest
 from descent import noise_batch, quadratic, state_of
 from run_folders import a_run
 
-from ddjax import recipes, training
+from ddjax import cli, recipes, runs, training
+from ddjax.cli import UserError
+from ddjax.runs import engine, saved
 from ddjax.training import checkpoints
-from experiments import children, cli, engine, runs, saved, two_gaussians
-from experiments.cli import UserError
+from experiments import children, two_gaussians
 
 
 @dataclasses.dataclass(frozen=True)

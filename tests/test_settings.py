@@ -8,8 +8,10 @@ from typing import Annotated
 
 import pytest
 
-from experiments import cli, images, settings, two_gaussians
-from experiments.settings import Count, Fraction, Multiple, Range
+from ddjax import cli
+from ddjax.cli import settings
+from ddjax.cli.settings import Count, Fraction, Multiple, Range
+from experiments import images, two_gaussians
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_checkpoint_moves_between_layouts():
 LAID = """
 import json, jax, jax.numpy as jnp, optax
 from ddjax import networks, training
-from experiments import engine
+from ddjax.runs import engine
 network, optimizer = networks.mlp(2, width=16, depth=2), optax.adam(1e-3)
 
 def laid(**settings):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments import cli
+from ddjax import cli
+from ddjax.cli.settings import Count
 from experiments.benchmark import machine, results
 from experiments.benchmark.suites import Plan
-from experiments.settings import Count
 
 SUITES = ("toy", "quality", "scaling", "sampler", "unet", "dit", "ot", "metrics")
 SHORT_ROUNDS = 2

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ddjax import runs
 from ddjax.types import Network
-from experiments import runs
 
 
 def device() -> str:

@@ -7,8 +7,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-from experiments import cli
-from experiments.settings import Count
+from ddjax import cli
+from ddjax.cli.settings import Count
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ def run(config: Config) -> None:
     import numpy as np
 
     from ddjax import recipes, targets, training
+    from ddjax.runs import jobs
     from ddjax.training import checkpoints
-    from experiments import jobs, two_gaussians
+    from experiments import two_gaussians
 
     cache = tempfile.TemporaryDirectory()  # each turn builds its loop anew; only the first may compile it
     jax.config.update("jax_compilation_cache_dir", cache.name)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from ddjax.cli import UserError
+from ddjax.runs import write_atomically
 from experiments.benchmark import tables
-from experiments.cli import UserError
-from experiments.runs import write_atomically
 
 START = "<!-- speed: made from benchmarks/results, not by hand -->"
 END = "<!-- speed: end -->"

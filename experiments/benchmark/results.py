@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments import documents
-from experiments.cli import UserError
-from experiments.runs import write_atomically
+from ddjax.cli import UserError, documents
+from ddjax.runs import write_atomically
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks" / "results"

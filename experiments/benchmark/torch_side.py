@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from experiments import runs
+from ddjax import runs
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 if DEVICE.type == "cuda":

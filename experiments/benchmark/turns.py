@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.cli import UserError
+from ddjax.cli import UserError
 
 PAUSE = 0.3  # seconds in which a side's threads stop spinning before the next one starts
 Sides = dict[str, tuple[str, dict[str, Any]]]  # name -> (module, settings of its `make`)

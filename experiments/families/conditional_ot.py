@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from experiments import cli, engine
+from ddjax import cli
+from ddjax.cli.settings import Count, FileToRead, Fraction, Multiple, NonNegative, Positive, Range, Seeds
+from ddjax.runs import engine
 from experiments import run as runner
 from experiments.lazy import denoisers, figures, flows, jax, jnp, metrics, np, recipes, report, times, toys, types
 from experiments.run import Experiment, Findings, Trained
-from experiments.settings import Count, FileToRead, Fraction, Multiple, NonNegative, Positive, Range, Seeds
 
 if TYPE_CHECKING:
     from jaxtyping import Array
@@ -56,7 +57,7 @@ class Config(engine.Engine):
     config: FileToRead | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: a cost matrix."""
         return {("batch",): self.batch**2, ("samples",): self.samples**2}
 

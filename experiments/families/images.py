@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from experiments import cli, engine, runs
-from experiments import run as runner
-from experiments.lazy import data, denoisers, figures, jax, jnp, np, paths, recipes, types
-from experiments.run import Experiment, Findings, Trained
-from experiments.settings import (
+from ddjax import cli, runs
+from ddjax.cli.settings import (
     MAY_BE_EMPTY,
     Count,
     Decay,
@@ -30,13 +27,17 @@ from experiments.settings import (
     Seeds,
     Steps,
 )
+from ddjax.runs import engine
+from experiments import run as runner
+from experiments.lazy import data, denoisers, figures, jax, jnp, np, paths, recipes, types
+from experiments.run import Experiment, Findings, Trained
 
 if TYPE_CHECKING:
     from ddjax.data import Folder, Images
     from ddjax.judging import Number
     from ddjax.recipes import Model, Recipe
+    from ddjax.runs import Run
     from ddjax.types import Batch, Key, Params
-    from experiments.runs import Run
 
 Preset = Literal["digits", "glyphs", "photos", "cifar10", "cifar10-dit"]
 
@@ -141,7 +142,7 @@ class Config(engine.Engine):
         if not (self.beta or self.baseline):
             raise cli.UserError("nothing to train: give --beta a value or leave --baseline on")
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
         sides = {("image_size",): 3 * (self.image_size or 0) ** 2, ("samples",): 64 * self.samples}
         return engine.floats(self) | sides

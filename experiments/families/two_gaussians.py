@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from experiments import cli, engine
-from experiments import run as runner
-from experiments.lazy import figures, jax, judging, metrics, mixtures, np, recipes, runs, targets, types
-from experiments.run import Experiment, Findings, Trained
-from experiments.settings import (
+from ddjax import cli
+from ddjax.cli.settings import (
     Count,
     Decay,
     Depth,
@@ -28,6 +25,10 @@ from experiments.settings import (
     Seeds,
     Steps,
 )
+from ddjax.runs import engine
+from experiments import run as runner
+from experiments.lazy import figures, jax, judging, metrics, mixtures, np, recipes, runs, targets, types
+from experiments.run import Experiment, Findings, Trained
 
 if TYPE_CHECKING:
     from ddjax.judging import Metric, Spread
@@ -92,7 +93,7 @@ class Config(engine.Engine):
         if self.inject >= self.depth:
             raise cli.UserError(f"--inject must name a hidden layer, 0 to {self.depth - 1}, got {self.inject}")
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
         return engine.floats(self) | {("samples",): 4 * self.samples}
 

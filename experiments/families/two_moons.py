@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from experiments import cli, engine, runs
+from ddjax import cli, runs
+from ddjax.cli.settings import (
+    Count,
+    Decay,
+    FileToRead,
+    Fraction,
+    Multiple,
+    NonNegative,
+    Positive,
+    Range,
+    Seeds,
+    Steps,
+)
+from ddjax.runs import engine
 from experiments import run as runner
 from experiments.lazy import (
     figures,
@@ -38,24 +51,12 @@ from experiments.moon_judges import (
     watched,
 )
 from experiments.run import Experiment, Findings, Trained
-from experiments.settings import (
-    Count,
-    Decay,
-    FileToRead,
-    Fraction,
-    Multiple,
-    NonNegative,
-    Positive,
-    Range,
-    Seeds,
-    Steps,
-)
 
 if TYPE_CHECKING:
     from ddjax.judging import Metric, Number
     from ddjax.recipes import Model, Recipe
+    from ddjax.runs import Run
     from ddjax.types import Batch, Key, Params
-    from experiments.runs import Run
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Config(engine.Engine):
     config: FileToRead | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
 
-    def floats(self) -> dict[tuple[str, ...], float]:
+    def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
         return engine.floats(self) | {("samples",): 4 * self.samples, ("blocks",): 2000 * self.blocks}
 

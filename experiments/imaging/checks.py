@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from ddjax.cli import UserError
 from ddjax.data import Folder, Images
-from experiments.cli import UserError
 from experiments.imaging import feeds, judging
 
 

@@ -14,12 +14,12 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from ddjax import training
+from ddjax.cli import documents
 from ddjax.data import Images, to_float
 from ddjax.networks import classifier as networks
 from ddjax.networks import weights
+from ddjax.runs import provenance, write_atomically
 from ddjax.types import Batch, Key, Params
-from experiments import documents
-from experiments.runs import provenance, write_atomically
 
 FOLDER = Path("runs/classifier")
 CHUNK = 500  # images looked at together

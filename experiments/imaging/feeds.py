@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ddjax import data
+from ddjax.cli import UserError
 from ddjax.data import Folder, Images, bounds
 from ddjax.types import Batch, Key
-from experiments.cli import UserError
 
 JUDGED = 10_000  # images of a streamed set that samples are compared with
 

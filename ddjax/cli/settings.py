@@ -31,8 +31,8 @@ class UserError(Exception):
 class Range:
     """The numbers from `low` to `high`; `ends` says which of the two belong to it."""
 
-    low: float
-    high: float = float("inf")
+    low: int | float
+    high: int | float = float("inf")
     ends: Literal["[]", "[)", "(]", "()"] = "[]"
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Range:
             return f"in {self.ends[0]}{self.low:g}, {self.high:g}{self.ends[1]}"
         return f"{'at least' if self.ends[0] == '[' else 'above'} {self.low:g}"
 
-    def refusal(self, flag: str, value: float) -> str | None:
+    def refusal(self, flag: str, value: int | float) -> str | None:
         """Why a number is none of them: in single precision, as programs will see it."""
         seen = value if isinstance(value, int) else _single(value)
         above = seen >= self.low if self.ends[0] == "[" else seen > self.low
@@ -60,7 +60,7 @@ class Multiple:
     def __str__(self) -> str:
         return f"a multiple of {self.of}"
 
-    def refusal(self, flag: str, value: int) -> str | None:
+    def refusal(self, flag: str, value: int | float) -> str | None:
         """Why a number is none of them."""
         return None if value > 0 and value % self.of == 0 else f"{flag} must be {self}, got {_shown(value)}"
 
@@ -185,7 +185,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _require_memory(settings: Any, floats: dict[tuple[str, ...], float]) -> None:
+def _require_memory(settings: Any, floats: dict[tuple[str, ...], int | float]) -> None:
     here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for names, numbers in floats.items():
         if 4 * numbers > here:

@@ -1,25 +1,21 @@
 """The folder of a run: config.yaml, metrics.jsonl, checkpoints/, figures, summary.json, report.html."""
 
-import contextlib
 import dataclasses
-import datetime
 import hashlib
 import json
 import os
-import platform
-import resource
 import sys
-import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from experiments.cli import UserError
-from experiments.documents import yaml_settings
-from experiments.engine import Engine, keep_compiled
+from ddjax.cli import UserError
+from ddjax.cli.documents import yaml_settings
+from ddjax.runs.engine import Engine, keep_compiled
+from ddjax.runs.files import naming, read_metrics, write_atomically
 
 # where and how to run, not what
 _NOT_SETTINGS = {"config", "full", *(field.name for field in dataclasses.fields(Engine))}
@@ -56,7 +52,7 @@ class Run:
         write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows))
 
         def log(step: int, metrics: dict[str, float]) -> None:
-            with _naming(file), file.open("a") as lines:
+            with naming(file), file.open("a") as lines:
                 lines.write(json.dumps({"job": job, "step": step, **metrics}) + "\n")
 
         return log
@@ -167,71 +163,3 @@ def read_settings(path: Path) -> dict[str, Any]:
     if settings is None:
         raise UserError(f"{path} is not the folder of a run: it has no config.yaml")
     return settings
-
-
-def read_metrics(path: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
-    """The rows of a JSON-lines file of the run, without damaged ones, which a warning names; a last line cut short by a kill
-    is no damage."""
-    file = path / name
-    *lines, last = file.read_bytes().split(b"\n") if file.is_file() else [b""]
-    rows = [_row(line) for line in lines]
-    damaged = [number for number, row in enumerate(rows, 1) if row is None]
-    if damaged:
-        warnings.warn(f"{file}: damaged and left out: line {', '.join(map(str, damaged))}", stacklevel=2)
-    return [row for row in [*rows, _row(last)] if row is not None]
-
-
-def _row(line: bytes) -> dict[str, Any] | None:
-    """A row as `Run.logger` writes it: a job, a step and numbers; None for anything else."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(row, dict) or not isinstance(row.get("job"), str) or type(row.get("step")) is not int:
-        return None
-    numbers = all(type(value) in (int, float) for key, value in row.items() if key != "job")
-    return row if numbers else None
-
-
-@contextlib.contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Errors of writing a file name it: those of a full disk do not by themselves."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(file)) from None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one move, so that a reader or a kill sees the old or the new, never half."""
-    draft = path.with_name(path.name + ".draft")
-    with _naming(path):
-        try:
-            draft.write_text(text)
-            os.replace(draft, path)
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
-
-
-def provenance() -> dict[str, Any]:
-    """What a number needs beside it: command, date, hardware, versions."""
-    import jax
-
-    return {
-        "command": " ".join(["python -m", sys.modules["__main__"].__spec__.name, *sys.argv[1:]])
-        if getattr(sys.modules["__main__"], "__spec__", None)
-        else " ".join(sys.argv),
-        "date": datetime.date.today().isoformat(),
-        "device": f"{jax.devices()[0].device_kind} x {jax.device_count()}",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "platform": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-    }
-
-
-def peak_memory_gb() -> float:
-    """Peak resident memory of this process so far, in GB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ddjax import recipes, times
+from ddjax.cli import UserError
+from ddjax.runs import folders, jobs
+from ddjax.runs.engine import Engine
 from ddjax.training import checkpoints
 from ddjax.types import Key, Params
-from experiments import jobs, runs
-from experiments.engine import Engine
-from experiments.settings import UserError
 
 
 class Trained(NamedTuple):
@@ -41,7 +41,7 @@ def load(path: Path, job: str | None) -> Trained:
     Raises: UserError for a run that cannot be sampled, or a job that it does not have; FileNotFoundError where no intact
         checkpoint is left.
     """
-    settings = runs.read_settings(path)
+    settings = folders.read_settings(path)
     if not isinstance(settings.get("models"), list):
         raise UserError(
             f"{path} keeps no recipes of its models: it was written by another version, which can sample it"
@@ -58,7 +58,7 @@ def load(path: Path, job: str | None) -> Trained:
         )
     model = recipes.build(recipe)
     like = jobs.initial_state(model.network, model.optimizer, 0)
-    run = runs.Run(path, settings, Engine())
+    run = folders.Run(path, settings, Engine())
     params = checkpoints.restore_newest(run.checkpoints(job), like, job=run.owner(job)).ema
     return Trained(job, recipe, params, tuple(settings.get("classes") or map(str, range(recipe.classes))))
 

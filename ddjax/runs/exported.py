@@ -1,4 +1,4 @@
-"""What `experiments.export` writes, and drawing from it with jax alone.
+"""What `ddjax export` writes, and drawing from it with jax alone.
 
     export.json           model, event shape, names of the classes, steps, churn, versions, and the settings of the run
     weights.safetensors   the averaged parameters by name: the archive, which any version of anything can read
@@ -14,8 +14,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from experiments import documents
-from experiments.cli import UserError
+from ddjax.cli import UserError, documents
 
 SUMS, ABOUT, WEIGHTS = "SHA256SUMS", "export.json", "weights.safetensors"
 

@@ -8,10 +8,10 @@ import jax
 import optax
 
 from ddjax import training
+from ddjax.runs.engine import layout
+from ddjax.runs.folders import Run, first_process
 from ddjax.training import checkpoints, sharding
 from ddjax.types import Key, LossFn, Network, Params, Resumable
-from experiments.engine import layout
-from experiments.runs import Run, first_process
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs pages about a failed save, which we tell in one line
 

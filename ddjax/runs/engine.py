@@ -1,7 +1,7 @@
 """How a run is carried out, whatever it computes: devices, processes, determinism, memory, resuming.
 
 An experiment's Config inherits from `Engine`, calls `start` before it imports anything that imports jax, and lays its
-training over `layout` (`experiments.jobs` does). None of these settings changes a result beyond rounding, so a run may go
+training over `layout` (`runs.jobs` does). None of these settings changes a result beyond rounding, so a run may go
 on under others.
 """
 
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments import cli
-from experiments.settings import Count, FolderToWrite, Fraction
+from ddjax import cli
+from ddjax.cli.settings import Count, FolderToWrite, Fraction
 
 HEARTBEAT = 20  # seconds without a sign of life after which a process counts as lost
 REPORT = 3600  # seconds that the others wait at the end for the process that judges and reports
@@ -42,7 +42,7 @@ class Engine:
     """Share of GPU memory taken at start; 0 takes it as needed (default: JAX's own, .75)."""
 
 
-def floats(config: Any) -> dict[tuple[str, ...], float]:
+def floats(config: Any) -> dict[tuple[str, ...], int | float]:
     """A lower bound on what training a net of some width and depth keeps in memory.
 
     Of every hidden layer the parameters, their average and Adam's two moments; of one layer what the batch leaves there.

@@ -20,8 +20,8 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from experiments import documents, settings
-from experiments.settings import UserError
+from ddjax.cli import documents, settings
+from ddjax.cli.settings import UserError
 
 Config = TypeVar("Config")
 Presets = dict[str, dict[str, Any]]
@@ -44,8 +44,19 @@ class Stopped(BaseException):
         self.signum = signum
 
 
-def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets | None = None) -> None:
+def main(
+    make: type[Config],
+    run: Callable[[Config], None],
+    *,
+    presets: Presets | None = None,
+    program: str | None = None,
+    words: Sequence[str] | None = None,
+) -> None:
     """Parse the command line into `make` and run it.
+
+    Args:
+        program: its name in the help (default: `python -m` and the module of `make`). words: default: those after the
+            program's name.
 
     Exit codes: 2 after a user's mistake or a full disk (one line on stderr), 3 when training diverged, 4 when another
     process of the run was lost; 130 when Ctrl-C stopped it and its state was saved, 143 when SIGTERM did, 138 when SIGUSR1
@@ -54,7 +65,7 @@ def main(make: type[Config], run: Callable[[Config], None], *, presets: Presets 
     resumes = any(field.name == "resume" for field in dataclasses.fields(make))
     try:
         with _stoppable():
-            run(parse(make, sys.argv[1:], presets=presets))
+            run(parse(make, sys.argv[1:] if words is None else words, presets=presets, program=program))
     except Stopped as stop:
         told = ": all that was trained is saved, go on with --resume" if resumes else ""
         _fail(f"{stop}{told}", 128 + stop.signum)
@@ -102,7 +113,9 @@ def _fail(error: Any, code: int) -> None:
     raise SystemExit(code)
 
 
-def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = None) -> Config:
+def parse(
+    make: type[Config], argv: Sequence[str], *, presets: Presets | None = None, program: str | None = None
+) -> Config:
     """Defaults, then presets, then `--config FILE.yaml`, then the command line: the later one wins.
 
     Args:
@@ -123,7 +136,7 @@ def parse(make: type[Config], argv: Sequence[str], *, presets: Presets | None = 
         name, _, value = flag.partition(" ")
         if name in given and value in ("", given[name]):
             words = [*_words(preset), *words]
-    parsed = _constructed(make, kinds, defaults, _spelled_out(words, defaults))
+    parsed = _constructed(make, kinds, defaults, _spelled_out(words, defaults), program)
     settings.check(parsed)
     return parsed
 
@@ -162,7 +175,9 @@ def _given(words: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def _constructed(make: type[Config], kinds: dict[str, Any], defaults: dict[str, Any], words: Sequence[str]) -> Config:
+def _constructed(
+    make: type[Config], kinds: dict[str, Any], defaults: dict[str, Any], words: Sequence[str], program: str | None
+) -> Config:
     """`make` of the words, by tyro: its framed errors in one line, and in its help the range beside each default."""
 
     def ranged(kind: Any) -> Any:
@@ -171,10 +186,11 @@ def _constructed(make: type[Config], kinds: dict[str, Any], defaults: dict[str, 
 
     fields = [(name, ranged(kinds[name]), dataclasses.field(default=default)) for name, default in defaults.items()]
     twin = dataclasses.make_dataclass(make.__name__, fields, bases=(make,), frozen=True)
-    program, framed = sys.modules[make.__module__].__spec__.name, io.StringIO()
+    program = program or f"python -m {sys.modules[make.__module__].__spec__.name}"
+    framed = io.StringIO()
     try:
         with contextlib.redirect_stderr(framed):
-            parsed = tyro.cli(twin, args=words, prog=f"python -m {program}", description=inspect.getdoc(make))
+            parsed = tyro.cli(twin, args=words, prog=program, description=inspect.getdoc(make))
     except SystemExit as stop:
         if not stop.code:
             raise

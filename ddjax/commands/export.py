@@ -1,0 +1,100 @@
+"""Export a trained model: weights as safetensors, settings as JSON, and samplers that run without flax or the run."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ddjax import cli, runs
+from ddjax.cli.settings import FolderToRead, FolderToWrite, Fraction, Steps
+from ddjax.commands import sample
+from ddjax.runs import exported
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Export a model that an experiment trained: weights.safetensors, export.json, one sampler for each number of steps and
+    SHA256SUMS. Samplers take any batch, on CPU, NVIDIA GPU or TPU; `ddjax sample --exported` runs them. Of a
+    model with classes, sample i of a batch has class i modulo their number, and guidance is the run's (the first of several).
+    """
+
+    run: FolderToRead
+    """Folder of the run, with its config.yaml and checkpoints."""
+    out: FolderToWrite | None = None
+    """Folder to write, new (default: export/MODEL in the run)."""
+    steps: tuple[Steps, ...] = (1, 4)
+    """Numbers of sampling steps, a sampler for each."""
+    churn: Fraction | None = None
+    """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM (default: 1); flows have none."""
+    model: str | None = None
+    """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
+
+
+def run(config: Config) -> None:
+    """Load, lower, write all or nothing."""
+    from ddjax.runs import saved
+
+    trained = saved.load(config.run, config.model)
+    config = replace(config, churn=sample.churn_of(trained, config.churn))
+    out = config.out or config.run / "export" / trained.job
+    if out.exists():
+        raise cli.UserError(f"{out} already exists: take another --out, or remove it")
+    draft = out.with_name(out.name + ".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    write(draft, config, trained)
+    exported.seal(draft)
+    draft.rename(out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(
+        f"{trained.job} in {', '.join(map(str, config.steps))} steps for {', '.join(PLATFORMS)}: {out} ({size:,} bytes)"
+    )
+
+
+def write(folder: Path, config: Config, trained: Any) -> None:
+    """Every file but the checksums."""
+    import jax
+
+    from ddjax.networks import weights
+
+    weights.save(folder / exported.WEIGHTS, trained.params)
+    programs = [lowered(trained, steps, config.churn, folder) for steps in config.steps]
+    for steps, program in zip(config.steps, programs, strict=True):
+        (folder / exported.sampler_file(steps)).write_bytes(program.serialize())
+    about = {
+        "model": trained.job,
+        "shape": list(trained.recipe.event_shape),
+        "classes": list(trained.classes),
+        "steps": list(config.steps),
+        "churn": config.churn,
+        "platforms": list(PLATFORMS),
+        "jax": jax.__version__,
+        "calling_convention": programs[0].calling_convention_version,
+        "run": runs.read_settings(config.run),
+    }
+    (folder / exported.ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+
+
+def lowered(trained: Any, steps: int, churn: float, folder: Path) -> Any:
+    """sampler(weights by name, uint32 data of a key, int32[b]) -> [b, *event], for any b >= 1, as a `jax.export.Exported`."""
+    import jax
+    import jax.numpy as jnp
+    from jax import export
+
+    from ddjax.networks import weights
+
+    arrays = weights.read(folder / exported.WEIGHTS)
+    draw = partial(trained.sample, steps=steps, churn=churn)
+
+    def sampler(arrays: dict[str, jax.Array], data: jax.Array, index: jax.Array) -> jax.Array:
+        params = weights.restored(arrays, trained.params)
+        return draw(params, jax.random.wrap_key_data(data), index.shape[0])
+
+    data = jax.random.key_data(jax.random.key(0))
+    wanted = [jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree) for tree in (arrays, data)]
+    index = jax.ShapeDtypeStruct(export.symbolic_shape("b"), jnp.int32)
+    return export.export(jax.jit(sampler), platforms=PLATFORMS)(*wanted, index)

@@ -1,0 +1,103 @@
+"""Draw samples from a saved run, or from what was exported of it."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ddjax import cli
+from ddjax.cli.settings import Count, FileToWrite, FolderToRead, Fraction, Seed, Steps
+from ddjax.runs import exported, pictures
+
+
+@dataclass(frozen=True)
+class Config:
+    """Draw samples from a model that an experiment trained, into a .npz file: x_0, and how it was drawn.
+
+    Models with classes draw them in turns: sample i of each chunk has class i modulo their number, which the file keeps as
+    labels, with the classes' names. Images are kept as pixels (bytes) too, and shown in a PNG file beside --out. Flows follow
+    their velocity by Euler's method, distributional and regression models the bridge.
+    """
+
+    run: FolderToRead | None = None
+    """Folder of the run, with its config.yaml and checkpoints."""
+    exported: FolderToRead | None = None
+    """Folder written by `ddjax export`, instead of --run: needs neither the run nor flax."""
+    out: FileToWrite = Path("samples.npz")
+    """File to write."""
+    n: Count = 10_000
+    """Number of samples."""
+    steps: Steps = 4
+    """Sampling steps: each is one call of the denoiser."""
+    churn: Fraction | None = None
+    """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM (default: 1, or what was exported); flows have none."""
+    model: str | None = None
+    """Which trained model of the run, for instance ddm-beta1-seed0 (default: the first)."""
+    seed: Seed = 0
+    """Seed of the draw."""
+    chunk: Count = 65_536
+    """Samples drawn at a time: the bound on memory."""
+
+    def check(self) -> None:
+        """Raises: UserError for settings that nothing can be drawn with."""
+        if (self.run is None) == (self.exported is None):
+            raise cli.UserError("give either --run or --exported")
+        if self.exported is not None and self.model is not None:
+            raise cli.UserError("--model belongs to --run: an export holds one model")
+        if self.out.suffix == ".png":
+            raise cli.UserError(f"--out {self.out} is a .npz file; the picture of images is written beside it")
+
+    def floats(self) -> dict[tuple[str, ...], int | float]:
+        """Numbers that must be in memory at once: samples of two numbers, the smallest that are drawn."""
+        return {("n",): 2 * self.n}
+
+
+def churn_of(trained: Any, churn: float | None) -> float:
+    """The churn to sample with. Raises: UserError for noise where a flow has none."""
+    if trained.flow and churn:
+        raise cli.UserError(f"{trained.job} follows its velocity without noise: leave --churn out, got {churn:g}")
+    return 0.0 if trained.flow else 1.0 if churn is None else churn
+
+
+def run(config: Config) -> None:
+    """Load, draw, write."""
+    import numpy as np
+
+    if config.exported is not None:
+        churn, x_0 = exported.draw(config)
+        classes = exported.classes(config.exported)
+    else:
+        from ddjax.runs import saved
+
+        trained = saved.load(config.run, config.model)
+        churn, x_0 = live(config, trained)
+        classes = trained.classes
+    drawn = {"x_0": x_0, "steps": config.steps, "churn": churn, "seed": config.seed}
+    if classes:
+        turns = np.arange(config.n, dtype=np.int32) % min(config.chunk, config.n) % len(classes)
+        drawn |= {"labels": turns, "classes": np.array(classes)}
+    told = str(config.out)
+    if pictures.are_images(x_0):
+        drawn["pixels"] = pictures.pixels(x_0)
+        pictures.write(config.out.with_suffix(".png"), drawn["pixels"], len(classes))
+        told += f" and {config.out.with_suffix('.png')}"
+    drafted = config.out.with_name(config.out.name + ".draft.npz")
+    np.savez(drafted, **drawn)
+    drafted.replace(config.out)
+    print(f"{config.n} samples in {config.steps} steps: {told} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
+
+
+def live(config: Config, trained: Any) -> tuple[float, Any]:
+    """The churn, and samples of a model of a saved run."""
+    import jax
+    import numpy as np
+
+    from ddjax import samplers
+
+    churn = churn_of(trained, config.churn)
+    draw = partial(trained.sample, steps=config.steps, churn=churn)
+
+    def drawn(params: Any, key: Any) -> Any:
+        return samplers.in_chunks(lambda key, n: draw(params, key, n), key, config.n, chunk=config.chunk)
+
+    return churn, np.asarray(jax.jit(drawn)(trained.params, jax.random.key(config.seed)))
