@@ -20,7 +20,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from ddjax.metrics.neighbours import nearest
 from ddjax.metrics.points import Points, on_host
@@ -43,6 +42,8 @@ def memorisation(samples: Points, train: Points, held_out: Points) -> Memorisati
     """
     samples, train, held_out = on_host(samples=samples, train=train, held_out=held_out)
     own, fresh = nearest(samples, train)[1], nearest(held_out, train)[1]
+    from scipy.stats import mannwhitneyu  # two seconds, which every other use of metrics is spared
+
     rank = 1 - mannwhitneyu(own, fresh).statistic / (len(own) * len(fresh))
     with np.errstate(divide="ignore", invalid="ignore"):  # held-out data that are all in the training data: 0 / 0
         ratio = np.median(own) / np.median(fresh)
