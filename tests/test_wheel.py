@@ -77,9 +77,10 @@ import importlib, importlib.util, pkgutil, ddjax
 for found in pkgutil.walk_packages(ddjax.__path__, "ddjax."):
     importlib.import_module(found.name)
 print(ddjax.__file__, *(importlib.util.find_spec(name) for name in ("experiments", "tests")), sep="\\n")
+print("commit" in ddjax.runs.provenance())
 """
     place, *others = call("python", "-c", tell).stdout.splitlines()
-    assert Path(place).is_relative_to(call.folder) and others == ["None", "None"]
+    assert Path(place).is_relative_to(call.folder) and others == ["None", "None", "False"]
 
 
 def test_the_example_of_the_readme_runs(call):
