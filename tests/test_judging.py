@@ -1,5 +1,7 @@
 """From draws to numbers: hand cases for every aggregation, and sweeps whose answer is known."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,6 +80,36 @@ def test_a_sweep_hands_seed_steps_and_churn_to_the_draw_and_fresh_keys_to_all():
     assert told["steps", 1, 0.0][0] == 11.0 and told["steps", 3, 0.5][0] == 33.0
     assert told["churn", 3, 0.5][0] == 0.5 and told["churn", 3, 0.0][0] == 0.0
     assert len(np.unique(np.array(keys), axis=0)) == len(keys) == 3 * 3 * 2 * 2
+
+
+@pytest.mark.parametrize("churn", [(None,), (0.5, 1.0)])
+def test_a_sweep_tells_how_far_it_is(churn, monkeypatch, capsys):
+    """Draws done of all, at how many steps, and what is left at the pace after the first: 7 s each, 40 s for the first.
+
+    Mutations: cells counted instead of draws; the draws of 1 step counted for every churn; told when all is over only.
+    """
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def draw(params, key, steps, e):
+        now[0] += 7.0 if now[0] else 40.0
+        return Batch(jnp.zeros((1, 1)))
+
+    def swept(**how):
+        now[0] = 0.0
+        judging.sweep("a", draw, [0, 0], lambda *_: {"d": 0.0}, {"d": Floor(0.0, 1.0)}, jax.random.key(0), nfe=(1, 4),
+                      churn=churn, repeats=2, **how)  # fmt: skip
+        return capsys.readouterr().err.splitlines()
+
+    total = 4 + 4 * len(churn)
+    told = swept()
+    first, other = ("", "") if churn[0] is None else ("  churn 0.5", "  churn 1")
+    assert told[0].startswith(f"judging a 1/{total}  ") and f"  steps 1{first}  " in told[0]
+    last = f"judging a {total}/{total}  0.14 draws/s  steps 4{other}  0 s left"
+    assert told[-1] == last and len(told) == 2 + (total - 2) // 2
+    assert told[1].startswith(f"judging a 3/{total}  0.14 draws/s") and told[1].endswith(f"  {7 * (total - 3)} s left")
+    assert swept(label="exact")[-1] == last.replace("judging", "exact")
+    assert swept(label=None) == []
 
 
 def test_the_spread_of_exact_draws_is_the_closed_form(skewed):
