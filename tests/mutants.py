@@ -34,6 +34,7 @@ OTHER = [
     (ast.In, ast.NotIn), ("mean", "median"),
 ]  # fmt: skip
 OTHER = dict(OTHER) | {after: before for before, after in OTHER}
+PYTEST = "-m pytest -x -q -p no:cacheprovider -m"
 NOT_COPIED = {".git", ".venv", ".jax_cache", "__pycache__"}
 NOT_RUN = {"annotation", "returns", "decorator_list"}
 
@@ -87,28 +88,15 @@ def mutants(path: Path) -> list[tuple[int, str, str]]:
 
 def passes(tree: Path, room: str, seconds: float | None = None) -> bool:
     """Whether the tests of a room pass in a copy of the tree, in time."""
-    files = [f"tests/test_{name}.py" for name in TESTS[room]]
     words = [
         sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-m",
+        *PYTEST.split(),
         "not slow and not bench",
-        *files,
+        *(f"tests/test_{name}.py" for name in TESTS[room]),
     ]
+    environment = os.environ | {"PYTHONPATH": str(tree)}
     try:
-        done = subprocess.run(
-            words,
-            cwd=tree,
-            env=os.environ | {"PYTHONPATH": str(tree)},
-            timeout=seconds,
-            capture_output=True,
-            check=False,
-        )
+        done = subprocess.run(words, cwd=tree, env=environment, timeout=seconds, capture_output=True, check=False)
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
@@ -146,6 +134,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         shutil.copytree(ROOT, tree, ignore=lambda at, _: NOT_COPIED | ({"runs"} if Path(at) == ROOT else set()))
+        (ROOT / ".jax_cache").mkdir(exist_ok=True)
         (tree / ".jax_cache").symlink_to(ROOT / ".jax_cache")
         found = [line for room in told.rooms for line in survivors(tree, room, told.n, told.seed)]
     gaps = [line for line in found if (line.partition(":")[0], line.partition(" | ")[2]) not in reasons]
