@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 WORKERS ?= 2
 
-.PHONY: demo test bench test-bench lint lock clean help
+.PHONY: demo test bench test-bench mutants lint lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -26,6 +26,9 @@ bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes
 
 test-bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
 	$(BIN)/python -m pytest -m bench --junitxml=runs/test-bench-report.xml
+
+mutants: $(READY)  ## break the library in 12 places of each room, and list what its tests let through: about an hour
+	$(BIN)/python tests/mutants.py --n 12
 
 lint: $(READY)  ## ruff, style and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

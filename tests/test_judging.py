@@ -1,5 +1,7 @@
 """From draws to numbers: hand cases for every aggregation, and sweeps whose answer is known."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,6 +43,66 @@ def test_the_gap_is_measured_to_the_floor_at_equal_steps_and_the_largest_churn()
     assert shares["a"][1] == pytest.approx(0.9) and shares["a"][4] == pytest.approx(0.8)
 
 
+def test_there_is_a_gap_where_the_limit_is_more_than_ten_floor_deviations_off():
+    """Floor .1 with deviation .01: a limit of .195 leaves none, one of .205 does. Mutations: 9 or 11 deviations."""
+    limit = "exact mean (oracle)"
+    numbers = [number(nfe=nfe, value=value, model=limit) for nfe, value in ((2, 0.195), (4, 0.205))]
+    shares = judging.gap_closed([*numbers, number(nfe=2, value=0.1), number(nfe=4, value=0.1)], "d", limit)
+    assert shares == {"a": {4: pytest.approx(1.0)}}
+
+
+def shift(real, fake):
+    """A distance that can be taken by hand: between the means."""
+    return jnp.abs(real.mean(0) - fake.mean(0)).sum()
+
+
+def test_a_class_distance_is_the_mean_over_classes_in_units_of_the_real_set():
+    """Real points 0, 2 | 4, 10 and 0, 1 | 2, 5; fake ones 1 off in x and 3 in y, in class 1 alone.
+
+    Mutations: each set in units of its own; the distance of the union; the sum over classes.
+    """
+    x_0, labels = jnp.asarray([[0.0, 0.0], [2.0, 1.0], [4.0, 2.0], [10.0, 5.0]]), jnp.asarray([0, 0, 1, 1])
+    real = Batch(x_0, labels)
+    fake = Batch(x_0 + jnp.where(labels == 1, 1.0, 0.0)[:, None] * jnp.asarray([[1.0, 3.0]]), labels)
+    scale = np.asarray(x_0).std(0)
+    assert judging.class_mean(shift, 2)(real, fake) == pytest.approx((0 + 1 / scale[0] + 3 / scale[1]) / 2, rel=1e-5)
+
+
+def test_a_judge_compares_with_as_many_fresh_points_whole_or_in_blocks():
+    """Truth i^2 for i < n, samples 0: the mean square of all, and of at most two blocks of 3.
+
+    Mutations: blocks of another size or number; the first block twice; true points of a fixed number or key.
+    """
+    asked = []
+
+    def truth(key, n):
+        asked.append((int(jax.random.key_data(key)[1]), n))
+        return Batch(jnp.arange(n, dtype=float)[:, None] ** 2)
+
+    distance = judging.on_points(shift)
+    judge = judging.against(
+        truth, {"all": judging.Metric("", distance), "blocks": judging.Metric("", distance, 3)}, blocks=2
+    )
+    squares = np.arange(8.0) ** 2
+    found = judge(Batch(jnp.zeros((8, 1))), jax.random.key(5), 1)
+    assert found == {"all": pytest.approx(squares.mean()), "blocks": pytest.approx(squares[:6].mean())}
+    assert judge(Batch(jnp.zeros((4, 1))), jax.random.key(6), 1)["all"] == pytest.approx(squares[:4].mean())
+    assert asked == [(5, 8), (6, 4)]
+
+
+def test_floors_are_those_of_each_metric_at_its_own_number_of_points():
+    """The truth is 1 / n everywhere but for its key's sign. Mutation: n where a metric has blocks of its own."""
+
+    def truth(key, n):
+        return Batch(jnp.full((n, 1), 1.0 / n) * jax.random.normal(key, (1, 1)))
+
+    distance = judging.on_points(shift)
+    chosen = {"all": judging.Metric("", distance), "blocks": judging.Metric("", distance, 5)}
+    found = judging.floors(truth, chosen, jax.random.key(0), n=50, repeats=3)
+    assert found["blocks"].mean == pytest.approx(10 * found["all"].mean, rel=1e-5) and found["all"].mean > 0
+    assert found["blocks"].std == pytest.approx(10 * found["all"].std, rel=1e-5)
+
+
 def test_a_table_has_every_number_once_and_the_one_step_number_in_every_row():
     """Columns are steps, rows models by churn; at one step churn does nothing."""
     numbers = [number(churn=0.0, value=7.0)]
@@ -78,6 +140,36 @@ def test_a_sweep_hands_seed_steps_and_churn_to_the_draw_and_fresh_keys_to_all():
     assert told["steps", 1, 0.0][0] == 11.0 and told["steps", 3, 0.5][0] == 33.0
     assert told["churn", 3, 0.5][0] == 0.5 and told["churn", 3, 0.0][0] == 0.0
     assert len(np.unique(np.array(keys), axis=0)) == len(keys) == 3 * 3 * 2 * 2
+
+
+@pytest.mark.parametrize("churn", [(None,), (0.5, 1.0)])
+def test_a_sweep_tells_how_far_it_is(churn, monkeypatch, capsys):
+    """Draws done of all, at how many steps, and what is left at the pace after the first: 7 s each, 40 s for the first.
+
+    Mutations: cells counted instead of draws; the draws of 1 step counted for every churn; told when all is over only.
+    """
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def draw(params, key, steps, e):
+        now[0] += 7.0 if now[0] else 40.0
+        return Batch(jnp.zeros((1, 1)))
+
+    def swept(**how):
+        now[0] = 0.0
+        judging.sweep("a", draw, [0, 0], lambda *_: {"d": 0.0}, {"d": Floor(0.0, 1.0)}, jax.random.key(0), nfe=(1, 4),
+                      churn=churn, repeats=2, **how)  # fmt: skip
+        return capsys.readouterr().err.splitlines()
+
+    total = 4 + 4 * len(churn)
+    told = swept()
+    first, other = ("", "") if churn[0] is None else ("  churn 0.5", "  churn 1")
+    assert told[0].startswith(f"judging a 1/{total}  ") and f"  steps 1{first}  " in told[0]
+    last = f"judging a {total}/{total}  0.14 draws/s  steps 4{other}  0 s left"
+    assert told[-1] == last and len(told) == 2 + (total - 2) // 2
+    assert told[1].startswith(f"judging a 3/{total}  0.14 draws/s") and told[1].endswith(f"  {7 * (total - 3)} s left")
+    assert swept(label="exact")[-1] == last.replace("judging", "exact")
+    assert swept(label=None) == []
 
 
 def test_the_spread_of_exact_draws_is_the_closed_form(skewed):

@@ -192,6 +192,16 @@ def test_what_a_recipe_says_is_what_is_trained(changed):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
 
+def test_a_flow_is_drawn_from_the_prior_it_is_trained_from():
+    """A network of zeros leaves x_1 where it is. Mutation: N(0, I) for every flow."""
+    recipe = recipes.Recipe(name="a", **SMALL | {"kind": "flow", "prior": "eight_gaussians"})
+    model = recipes.build(recipe)
+    still = jax.tree.map(jnp.zeros_like, model.network.init(key()))
+    key_prior, _ = jax.random.split(key(5))
+    drawn = model.draw(still, key(5), 20, steps=2)
+    np.testing.assert_allclose(drawn, toys.eight_gaussians(key_prior, 20).x_0, rtol=1e-5, atol=1e-6)
+
+
 def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
     """An entry that is added must come with what it changes."""
     elsewhere = {"name", "event_shape", "net", "score_patch", "patch", "attention", "dropout", "bfloat16", "remat"}

@@ -135,8 +135,8 @@ def gaussian_draw(key, n):
 
 
 def test_chunks_are_fresh_draws_of_the_law():
-    """n that chunks do not divide; fails for one key in all chunks or a chunk left out."""
-    for n, chunk in ((1001, 100), (7, 100), (300, 1)):
+    """n that chunks do not divide, and the least of both; fails for one key in all chunks or a chunk left out."""
+    for n, chunk in ((1001, 100), (7, 100), (300, 1), (1, 1)):
         draws = np.asarray(samplers.in_chunks(gaussian_draw, jax.random.key(4), n, chunk=chunk))
         assert draws.shape == (n, 1)
         assert len(np.unique(draws)) > 0.99 * n

@@ -20,28 +20,33 @@ class Config:
 
 
 def run(config: Config) -> None:
-    """Read and print; nothing is loaded or drawn."""
+    """Read all of it, then print; nothing is loaded or drawn."""
     from ddjax import judging
 
     settings = runs.read_settings(config.run)
     plain = [[name, _shown(value)] for name, value in settings.items() if name not in ("experiment", "models")]
-    print(f"{settings['experiment']}, in {config.run}\n\n{judging.markdown(['setting', 'value'], plain)}")
+    told = [f"{settings['experiment']}, in {config.run}", judging.markdown(["setting", "value"], plain)]
     if rows := trained(config.run):
-        print(f"\n{judging.markdown(['model', 'checkpoints at step'], rows)}")
+        told.append(judging.markdown(["model", "checkpoints at step"], rows))
     summary = config.run / "summary.json"
-    if not summary.is_file():
-        print("\nno summary.json: not judged yet")
-        return
+    told += judged(summary) if summary.is_file() else ["no summary.json: not judged yet"]
+    print("\n\n".join(told))
+
+
+def judged(summary: Path) -> list[str]:
+    """A table of every metric, and where the numbers come from. Raises: UserError for a file that no run writes."""
+    from ddjax import judging
+
+    told = []
     try:
-        told = documents.json_settings(summary)
-        numbers = [judging.Number(**row) for row in told["numbers"]]
-        tables = [judging.table(numbers, metric) for metric in dict.fromkeys(number.metric for number in numbers)]
-        origin = [[name, _shown(value)] for name, value in told["provenance"].items()]
+        found = documents.json_settings(summary)
+        numbers = [judging.Number(**row) for row in found["numbers"]]
+        for metric in dict.fromkeys(number.metric for number in numbers):
+            told += [metric, judging.table(numbers, metric)]
+        origin = [[name, _shown(value)] for name, value in found["provenance"].items()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise cli.UserError(f"{summary} is not what a run writes: {error!r}") from None
-    for metric, table in zip(dict.fromkeys(number.metric for number in numbers), tables, strict=True):
-        print(f"\n{metric}\n\n{table}")
-    print(f"\n{judging.markdown(['provenance', ''], origin)}")
+    return [*told, judging.markdown(["provenance", ""], origin)]
 
 
 def trained(folder: Path) -> list[list[str]]:

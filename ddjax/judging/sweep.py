@@ -1,6 +1,7 @@
 """Judging samplers by number of steps: draw once, measure all, tell each number with its floor and its range."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 
 from ddjax.judging.numbers import Number, measured
 from ddjax.metrics import Floor
+from ddjax.training.progress import progress
 from ddjax.types import Batch, Key, Params
 
 # (params, key, steps, churn) -> samples and their condition
@@ -27,21 +29,30 @@ def sweep(
     nfe: Sequence[int],
     churn: Sequence[float | None] = (None,),
     repeats: int = 1,
+    label: str | None = "judging",
 ) -> list[Number]:
     """Each metric at each number of steps and churn: median over seeds of the mean over fresh draws, with the full range.
 
     Args:
         params: one for each seed. floors: by name of the metric. churn: (None,) where no bridge is sampled.
         repeats: draws for each seed, each with fresh noise and fresh data to compare with.
+        label: of the progress display, before the model's name; None for silence.
     """
-    numbers = []
-    for steps in nfe:
-        for e in churn[:1] if steps == 1 else churn:  # at one step the bridge ends in x_0 whatever the churn
+    # at one step the bridge ends in x_0 whatever the churn
+    cells = [(steps, e) for steps in nfe for e in (churn[:1] if steps == 1 else churn)]
+    total, numbers, done = len(cells) * len(params) * repeats, [], 0
+    display = (
+        progress(total, label=f"{label} {model}", unit="draws") if label else nullcontext(lambda step, metrics: None)
+    )
+    with display as update:
+        for steps, e in cells:
             key, *keys = jax.random.split(key, 1 + len(params) * repeats)
             found = []
             for i, key_draw in enumerate(keys):
                 key_model, key_truth = jax.random.split(key_draw)
                 found.append(judge(draw(params[i // repeats], key_model, steps, e), key_truth, steps))
+                done += 1
+                update(done, {"steps": float(steps)} | ({} if e is None else {"churn": float(e)}))
             for name in found[0]:
                 draws = np.reshape([values[name] for values in found], (len(params), repeats))
                 numbers.append(measured(model, name, steps, draws, floors[name], churn=e))

@@ -40,6 +40,8 @@ class Engine:
     """Refuse kernels that add in a varying order (GPU): the same seed gives the same bits, more slowly."""
     memory_fraction: Fraction | None = None
     """Share of GPU memory taken at start; 0 takes it as needed (default: JAX's own, .75)."""
+    tensorboard: bool = False
+    """Keep training metrics and watched numbers as TensorBoard events too, under tensorboard/ in the run."""
 
 
 def floats(config: Any) -> dict[tuple[str, ...], int | float]:
@@ -56,8 +58,13 @@ def floats(config: Any) -> dict[tuple[str, ...], int | float]:
 def start(config: Engine) -> None:
     """Set what must be set before jax is imported, then join the other processes.
 
-    Raises: ValueError where no cluster is found, or the devices do not suit the settings.
+    Raises: ValueError where no cluster is found, or the devices do not suit the settings; UserError where a library of
+        `--tensorboard` is not installed.
     """
+    if config.tensorboard:
+        from ddjax.runs import events
+
+        events.require()
     _quiet()
     if config.memory_fraction is not None:
         name = "XLA_PYTHON_CLIENT_MEM_FRACTION" if config.memory_fraction else "XLA_PYTHON_CLIENT_PREALLOCATE"

@@ -38,6 +38,10 @@ class Run:
         """The checkpoint folder of one trained model."""
         return self.path / "checkpoints" / job
 
+    def events(self, job: str) -> Path | None:
+        """The folder of a job's TensorBoard events; None where none are asked for, and in every process but the first."""
+        return self.path / "tensorboard" / job if self.engine.tensorboard and first_process() else None
+
     def logger(
         self, job: str, from_step: int, name: str = "metrics.jsonl"
     ) -> Callable[[int, dict[str, float]], None] | None:

@@ -8,6 +8,7 @@ import jax
 import optax
 
 from ddjax import training
+from ddjax.runs import events
 from ddjax.runs.engine import layout
 from ddjax.runs.folders import Run, first_process
 from ddjax.training import checkpoints, sharding
@@ -50,23 +51,24 @@ def train(
         stream = batch if isinstance(batch, Resumable) else None
         state = checkpoints.restore(manager, state, stream) or state
         start = int(state.step)
-        told = folder.logger(job, start, "watched.jsonl") if watch else None
+        with events.beside(folder.events(job), start) as also:
+            told = also(folder.logger(job, start, "watched.jsonl"), "watched/") if watch else None
 
-        def visit(state: training.TrainState) -> None:
-            params = sharding.on_host(state.ema)  # by all processes together
-            if told:
-                told(int(state.step), watch(params))
+            def visit(state: training.TrainState) -> None:
+                params = sharding.on_host(state.ema)  # by all processes together
+                if told:
+                    told(int(state.step), watch(params))
 
-        state = training.fit(
-            state,
-            train_step,
-            batch,
-            steps=steps,
-            checkpoints=manager,
-            save_every=save_every,
-            log=folder.logger(job, start),
-            visit=visit if watch else None,
-            label=job if first_process() else None,
-            scanned=training.may_scan(network),
-        )
+            state = training.fit(
+                state,
+                train_step,
+                batch,
+                steps=steps,
+                checkpoints=manager,
+                save_every=save_every,
+                log=also(folder.logger(job, start)),
+                visit=visit if watch else None,
+                label=job if first_process() else None,
+                scanned=training.may_scan(network),
+            )
     return sharding.on_host(state.ema)

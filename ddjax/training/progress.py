@@ -1,4 +1,4 @@
-"""A live view of training: a bar on a terminal, plain lines elsewhere."""
+"""A live view of training and judging: a bar on a terminal, plain lines elsewhere."""
 
 import math
 import time
@@ -13,19 +13,25 @@ Update = Callable[[int, dict[str, float]], None]
 
 _LINE_EVERY = 10.0  # seconds between plain lines
 _WIDE = 120  # columns of a terminal that has room for all metrics
+_NARROW = ("loss", "steps")  # what others show
 _TICK = 1e-3  # seconds that have passed at least, whatever a coarse clock says
 
 
 @contextmanager
-def progress(total: int, *, start: int = 0, label: str = "training") -> Iterator[Update]:
-    """Yield `update(step, metrics)`, to be called from the host as steps complete; it writes to stderr."""
+def progress(total: int, *, start: int = 0, label: str = "training", unit: str = "steps") -> Iterator[Update]:
+    """Yield `update(step, metrics)`, to be called from the host as steps complete; it writes to stderr.
+
+    Args:
+        unit: what is counted, for the rate: "steps" a second.
+    """
     console = Console(stderr=True)
-    with _bar(console, total, start, label) if console.is_terminal else _lines(console, total, start, label) as update:
+    display = _bar if console.is_terminal else _lines
+    with display(console, total, start, label, unit) as update:
         yield update
 
 
 @contextmanager
-def _bar(console: Console, total: int, start: int, label: str) -> Iterator[Update]:
+def _bar(console: Console, total: int, start: int, label: str, unit: str) -> Iterator[Update]:
     one_line = {"no_wrap": True, "overflow": "ellipsis"}
     columns = (  # 80 characters hold all of them; the name gives way first
         TextColumn("{task.description}", table_column=Column(max_width=24, ratio=1, **one_line)),
@@ -41,16 +47,15 @@ def _bar(console: Console, total: int, start: int, label: str) -> Iterator[Updat
         bars.refresh()
 
         def update(step: int, metrics: dict[str, float]) -> None:
-            shown = (
-                metrics if console.width >= _WIDE else {name: metrics[name] for name in ("loss",) if name in metrics}
-            )
-            bars.update(task, completed=step, report=_report(clock(step), shown), refresh=True)
+            names = metrics if console.width >= _WIDE else [name for name in _NARROW if name in metrics]
+            told = _report(clock(step), unit, {name: metrics[name] for name in names})
+            bars.update(task, completed=step, report=told, refresh=True)
 
         yield update
 
 
 @contextmanager
-def _lines(console: Console, total: int, start: int, label: str) -> Iterator[Update]:
+def _lines(console: Console, total: int, start: int, label: str, unit: str) -> Iterator[Update]:
     last, clock = time.monotonic(), _clock(start)
 
     def update(step: int, metrics: dict[str, float]) -> None:
@@ -60,9 +65,8 @@ def _lines(console: Console, total: int, start: int, label: str) -> Iterator[Upd
             return
         last = now
         left = (total - step) / rate if rate > 0 else math.inf
-        console.print(
-            f"{label} {step}/{total}  {_report(rate, metrics)}  {left:.0f} s left", highlight=False, soft_wrap=True
-        )
+        told = _report(rate, unit, metrics)
+        console.print(f"{label} {step}/{total}  {told}  {left:.0f} s left", highlight=False, soft_wrap=True)
 
     yield update
 
@@ -81,5 +85,6 @@ def _clock(start: int) -> Callable[[int], float]:
     return rate
 
 
-def _report(rate: float, metrics: dict[str, float]) -> str:
-    return "  ".join([f"{rate:.0f} steps/s", *(f"{name} {value:.4g}" for name, value in metrics.items())])
+def _report(rate: float, unit: str, metrics: dict[str, float]) -> str:
+    speed = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+    return "  ".join([f"{speed} {unit}/s", *(f"{name} {value:.4g}" for name, value in metrics.items())])

@@ -1,0 +1,29 @@
+"""Image networks of recipes: exactly those that the library makes of the same entries."""
+
+import jax
+import pytest
+
+from ddjax import networks, recipes
+
+SMALL = {"event_shape": (8, 8, 1), "width": 8, "depth": 1, "inject": 0, "population": 2, "steps": 40}
+IMAGES = [
+    {"net": "unet"}, {"net": "unet", "width": 16}, {"net": "unet", "depth": 2}, {"net": "unet", "attention": (4,)},
+    {"net": "unet", "inject": 1}, {"net": "unet", "classes": 3}, {"net": "unet", "kind": "regression"},
+    {"net": "dit", "patch": 2}, {"net": "dit", "patch": 4, "width": 16}, {"net": "dit", "patch": 2, "depth": 2},
+    {"net": "dit", "patch": 2, "classes": 3},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", IMAGES, ids=lambda changed: "-".join(map(str, changed.values())))
+def test_an_image_network_is_the_one_composed_by_hand(changed):
+    """Names and shapes of all parameters. Mutations: an entry ignored; widths of another pyramid; labels where there are none."""
+    recipe = recipes.Recipe(name="a", **SMALL | changed)
+    shared = {"classes": recipe.classes, "inject": recipe.inject if recipe.kind == "distributional" else None}
+    if recipe.net == "dit":
+        net = networks.dit((8, 8, 1), patch=recipe.patch, width=recipe.width, depth=recipe.depth, **shared)
+    else:
+        widths = tuple(recipe.width * times for times in (1, 2, 2))
+        net = networks.unet((8, 8, 1), widths=widths, blocks=recipe.depth, attention=recipe.attention, **shared)
+    got, want = (jax.eval_shape(of.init, jax.random.key(0)) for of in (recipes.build(recipe).network, net))
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    assert [leaf.shape for leaf in jax.tree.leaves(got)] == [leaf.shape for leaf in jax.tree.leaves(want)]
