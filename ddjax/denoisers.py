@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.predictions import Kind, convert
-from ddjax.types import Denoise, Denoiser, Key, Keys, Network, Params, Scalar, Schedule, known, shaped
+from ddjax.types import Denoise, Denoiser, Key, Keys, Network, Params, Scalar, Schedule, known, shaped, standard_normal
 
 
 def mean(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
@@ -62,7 +62,7 @@ def _draw(
 
 
 def _xi(key: Key, x_t: Array) -> Array:
-    return jax.random.normal(key, x_t.shape, x_t.dtype)
+    return standard_normal(key, x_t.shape, x_t.dtype)
 
 
 def _to_x_0(schedule: Schedule, x_t: Array, t: Array, value: Array, predicts: Kind) -> Array:

@@ -10,13 +10,12 @@ The ratio in (2) is LINEAR in sigma; with squared ratios neither identity holds.
 References: De Bortoli et al., arXiv 2502.02483, eq. (4) and section 2; Song et al. (DDIM), arXiv 2010.02502, eq. (7).
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax.schedules import snr_loss
-from ddjax.types import Key, Scalar, Schedule, known
+from ddjax.types import Key, Scalar, Schedule, known, standard_normal
 
 
 def interpolate(
@@ -29,7 +28,7 @@ def interpolate(
 
 def prior(schedule: Schedule, key: Key, shape: tuple[int, ...]) -> Float[Array, "*batch_event"]:
     """Where sampling starts: x_1 = sigma(1) noise, of the given shape [batch, *event]."""
-    return schedule(1.0).sigma * jax.random.normal(key, shape)
+    return schedule(1.0).sigma * standard_normal(key, shape)
 
 
 def bridge(

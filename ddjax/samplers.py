@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from ddjax import flows, paths
 from ddjax.compiled import compiled
-from ddjax.types import Denoise, Key, Scalar, Schedule, Step, known, shaped
+from ddjax.types import Denoise, Key, Scalar, Schedule, Step, known, shaped, standard_normal
 
 Times = Float[Array | np.ndarray, " steps_plus_1"]
 
@@ -45,7 +45,7 @@ def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step
 def _bridge(denoise: Denoise, schedule: Schedule, churn: Array, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
     key_xi, key_z = jax.random.split(key)
     x_0 = shaped(denoise(key_xi, x_t, jnp.full(x_t.shape[:1], t, float)), x_t.shape, "a denoiser")
-    z = jax.random.normal(key_z, x_t.shape, np.promote_types(x_t.dtype, np.float32))
+    z = standard_normal(key_z, x_t.shape, np.promote_types(x_t.dtype, np.float32))
 
     def draw(x_0: Array, x_t: Array, z: Array) -> Array:
         mean, std = paths.bridge(schedule, x_0, x_t, t, s, churn=churn)

@@ -1,5 +1,6 @@
 """The words that every room shares: array aliases, and the two values that cross rooms, `Network` and `Batch`."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -100,6 +101,14 @@ def precise(array: Shaped[Array | np.ndarray, "*shape"] | Scalar) -> Float[Array
     if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool) or jnp.iscomplexobj(array):
         raise ValueError(f"need real numbers, got {array.dtype=}")
     return array if array.dtype == jnp.float64 else array.astype(jnp.float32)
+
+
+def standard_normal(key: Key, shape: tuple[int, ...], dtype: Any = float) -> Float[Array, "*shape"]:
+    """N(0, I) numbers, those of `jax.random.normal` bit for bit, drawn in a row and then folded.
+
+    XLA's CPU backend unrolls a draw over several short axes, and takes up to 8 s to compile it (docs/performance.md).
+    """
+    return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
 def nan_unless_finite(array: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from ddjax import denoisers, paths
 from ddjax.mixtures import GaussianMixture
-from ddjax.types import Denoiser, Key, Params, Schedule
+from ddjax.types import Denoiser, Key, Params, Schedule, standard_normal
 
 
 class Spread(NamedTuple):
@@ -42,7 +42,7 @@ def spread_curve(
     def spreads(params: Params, key: Key, t: Array) -> tuple[Array, Array]:
         key_data, key_noise, key_xi = jax.random.split(key, 3)
         x_0 = mixture.sample(key_data, n)
-        noise = jax.random.normal(key_noise, x_0.shape)
+        noise = standard_normal(key_noise, x_0.shape)
         x_t = jax.vmap(lambda x_0, noise: paths.interpolate(schedule, x_0, noise, t))(x_0, noise)
         draws = denoisers.population(denoiser, params, key_xi, x_t, jnp.full(n, t), size=size)
         learned = jnp.var(draws, axis=1, ddof=1).sum(-1)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks import weights
+from ddjax.networks.initial import in_rows
 from ddjax.types import Key, Params
 
 FEATURES = 2048
@@ -50,7 +51,15 @@ class Convolution(nn.Module):
         """The next image."""
         padding = "VALID" if self.narrows or self.stride > 1 else "SAME"
         strides = (self.stride, self.stride)
-        h = nn.Conv(self.features, self.kernel, strides, padding, use_bias=False, name="conv")(h)
+        h = nn.Conv(
+            self.features,
+            self.kernel,
+            strides,
+            padding,
+            use_bias=False,
+            kernel_init=in_rows(nn.initializers.lecun_normal()),
+            name="conv",
+        )(h)
         return nn.relu(Norm(name="bn")(h))
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.images import image_network
+from ddjax.networks.initial import in_rows
 from ddjax.networks.populations import repeated, repeating
 from ddjax.types import Key, Network
 
@@ -95,7 +96,14 @@ class Transformer(nn.Module):
         """One draw of x_0 for each row of xi."""
         x_t, t = repeated(x_t, xi.shape[0]), repeated(t, xi.shape[0])
         square = (self.patch, self.patch)
-        h = nn.Conv(self.width, square, square, "VALID", name="patch_embed.proj")(jnp.concatenate([x_t, xi], -1))
+        h = nn.Conv(
+            self.width,
+            square,
+            square,
+            "VALID",
+            kernel_init=in_rows(nn.initializers.lecun_normal()),
+            name="patch_embed.proj",
+        )(jnp.concatenate([x_t, xi], -1))
         batch, rows, columns, _ = h.shape
         half = self.time_size // 2
         angles = t[:, None] * jnp.exp(-math.log(10_000) * jnp.arange(half, dtype=t.dtype) / max(half - 1, 1))[None]

@@ -20,7 +20,7 @@ from ddjax import couplings, paths, weights
 from ddjax import times as time_laws
 from ddjax.objectives.noising import drawn_times
 from ddjax.schedules import with_rates
-from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, shaped
+from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, shaped, standard_normal
 
 Prior = Callable[[Key, tuple[int, ...]], Array]
 
@@ -32,7 +32,7 @@ def flow_matching(
     times: time_laws.Law = time_laws.uniform,
     weight: weights.Weight = weights.uniform,
     coupling: couplings.Coupling = couplings.independent,
-    prior: Prior = jax.random.normal,
+    prior: Prior = standard_normal,
 ) -> LossFn:
     """The flow-matching loss, eq. (2).
 

@@ -19,7 +19,7 @@ from jaxtyping import Array
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
 from ddjax.objectives.noising import drawn_times
-from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule, shaped
+from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule, shaped, standard_normal
 
 
 def distributional(
@@ -52,7 +52,7 @@ def distributional(
         x_0, cond = Batch.of(batch)
         key_time, key_noise, key_xi = jax.random.split(key, 3)
         t = drawn_times(times, key_time, x_0)
-        noise = jax.random.normal(key_noise, x_0.shape, x_0.dtype)
+        noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
         draws = population(denoiser, params, key_xi, x_t, t, cond, size=size)
         draws = shaped(draws, (x_0.shape[0], size, *x_0.shape[1:]), "a population of draws")

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import jax
 import optax
 from jaxtyping import Array
 
@@ -12,7 +11,7 @@ from ddjax.recipes import drawing
 from ddjax.recipes.model import Model
 from ddjax.recipes.nets import network
 from ddjax.recipes.recipe import Recipe
-from ddjax.types import Denoiser, Key, LossFn, Network, Velocity
+from ddjax.types import Denoiser, Key, LossFn, Network, Velocity, standard_normal
 
 SCHEDULE = schedules.Rectified()
 
@@ -55,7 +54,7 @@ def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
     weight = weights.uniform if recipe.weight == "uniform" else weights.sigmoid(SCHEDULE, bias=recipe.bias)
     if recipe.kind == "flow":
         return objectives.flow_matching(
-            model, SCHEDULE, weight=weight, coupling=coupling(recipe), prior=_start(recipe) or jax.random.normal
+            model, SCHEDULE, weight=weight, coupling=coupling(recipe), prior=_start(recipe) or standard_normal
         )
     sampled = {"times": times.power(recipe.time_exponent, base=times.stratified), "weight": weight}
     if recipe.kind == "regression":
