@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ddjax.recipes import Model, Recipe
     from ddjax.runs import Run
     from ddjax.types import Params
+    from experiments.training import Training
 
 
 class Findings(NamedTuple):
@@ -42,11 +43,16 @@ class Findings(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The models of a run, and of each the averaged parameters of every seed."""
+    """The models of a run in the order of their recipes, and of each, by name, the averaged parameters of every seed."""
 
     folder: Run
+    recipes: Sequence[Recipe]
     models: Sequence[Model]
     params: dict[str, list[Params]]
+
+    def pairs(self) -> list[tuple[Recipe, Model]]:
+        """Each recipe with its model."""
+        return list(zip(self.recipes, self.models, strict=True))
 
 
 class Experiment(NamedTuple):
@@ -73,7 +79,7 @@ class Experiment(NamedTuple):
     facts: dict[str, Any] = {}  # noqa: RUF012
 
 
-def run(experiment: Experiment, settings: Any) -> None:
+def run(experiment: Experiment, settings: Training) -> None:
     """Everything between the settings and the results."""
     began = time.monotonic()
     models = [recipes.build(recipe, chunk=experiment.chunk) for recipe in experiment.recipes]
@@ -103,7 +109,7 @@ def run(experiment: Experiment, settings: Any) -> None:
     trained = time.monotonic()
     if not runs.first_process():
         return
-    found = experiment.judge(Trained(folder, models, params))
+    found = experiment.judge(Trained(folder, experiment.recipes, models, params))
     seconds = {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)}
     write(folder, experiment, found, seconds)
 

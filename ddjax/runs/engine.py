@@ -42,17 +42,6 @@ class Engine:
     """Share of GPU memory taken at start; 0 takes it as needed (default: JAX's own, .75)."""
 
 
-def floats(config: Any) -> dict[tuple[str, ...], int | float]:
-    """A lower bound on what training a net of some width and depth keeps in memory.
-
-    Of every hidden layer the parameters, their average and Adam's two moments; of one layer what the batch leaves there.
-    """
-    return {
-        ("width", "depth"): 4 * (config.depth - 1) * config.width**2,
-        ("batch", "population", "width"): config.batch * config.population * config.width,
-    }
-
-
 def start(config: Engine) -> None:
     """Set what must be set before jax is imported, then join the other processes.
 
