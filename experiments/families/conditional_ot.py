@@ -111,9 +111,8 @@ def judge(settings: Config, trained: Trained) -> Findings:
 def run(settings: Config) -> None:
     """Train, judge, write the report, print the table."""
     engine.start(settings)
-    parts = {"batches": partial(batches, settings), "judge": partial(judge, settings)}
     preset = "full" if settings.full else "default"
-    runner.run(Experiment("conditional_ot", recipes_of(settings), **parts, preset=preset), settings)
+    runner.run(Experiment("conditional_ot", recipes_of(settings), batches, judge, preset=preset), settings)
 
 
 if __name__ == "__main__":

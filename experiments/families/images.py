@@ -87,7 +87,7 @@ def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> l
 
 
 def judge(
-    settings: Config, train: Images | Folder, held_out: Images | Folder, copies: str, trained: Trained
+    settings: Config, trained: Trained, *, train: Images | Folder, held_out: Images | Folder, copies: str
 ) -> Findings:
     """Every model at every number of steps, in pixels and in features."""
     seen, test = feeds.judged(train, settings), feeds.judged(held_out, settings)
@@ -135,9 +135,9 @@ def run(settings: Config) -> None:
         family = Experiment(
             "images",
             recipes_of(settings, train.shape, len(train.classes)),
-            lambda recipe, seed: feeds.batches(train, settings, seed),
-            partial(judge, settings, train, held_out, copies),
-            partial(image_pages.while_training, settings.churn),
+            lambda settings, recipe, seed: feeds.batches(train, settings, seed),
+            partial(judge, train=train, held_out=held_out, copies=copies),
+            lambda settings, *of: image_pages.while_training(settings.churn, *of),
             chunk=image_judges.CHUNK,
             preset=settings.preset,
             notes=[line for line in notes if line],

@@ -7,7 +7,6 @@ Expected with the defaults: MMD^2 (RBF, bandwidth 1, U-statistic, n = 10,000) be
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ddjax import cli
@@ -102,9 +101,8 @@ def judge(settings: Config, trained: Trained) -> Findings:
 def run(settings: Config) -> None:
     """Train, judge, write the report, print the table."""
     engine.start(settings)
-    parts = {"batches": partial(batches, settings), "judge": partial(judge, settings)}
     preset = "full" if settings.full else "default"
-    runner.run(Experiment("two_gaussians", recipes_of(settings), **parts, preset=preset), settings)
+    runner.run(Experiment("two_gaussians", recipes_of(settings), batches, judge, preset=preset), settings)
 
 
 if __name__ == "__main__":

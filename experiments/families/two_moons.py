@@ -140,9 +140,8 @@ def judge(settings: Config, trained: Trained) -> Findings:
 def run(settings: Config) -> None:
     """Train, judge, write the report, print the tables."""
     engine.start(settings)
-    of = {"batches": batches, "watch": watch, "judge": judge}
-    parts = {name: partial(part, settings) for name, part in of.items()}
-    runner.run(Experiment("two_moons", recipes_of(settings), **parts, preset="-".join(settings.exp)), settings)
+    family = Experiment("two_moons", recipes_of(settings), batches, judge, watch, preset="-".join(settings.exp))
+    runner.run(family, settings)
 
 
 if __name__ == "__main__":
