@@ -73,7 +73,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
     key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)
     floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=8)
     entries = [(model.name, model.draw, trained.params[model.name]) for model in trained.models]
-    entries += [(name, draw, [None]) for name, draw in gaussian_judges.oracles(mixture)]
+    entries += gaussian_judges.oracles(mixture)
     numbers, clouds = [], {}
     for (name, draw, params), key in zip(entries, jax.random.split(key_sweep, len(entries)), strict=True):
 

@@ -26,11 +26,11 @@ def distances() -> dict[str, Metric]:
     }
 
 
-def oracles(mixture: GaussianMixture) -> list[tuple[str, Any]]:
-    """(name, draw) of the exact posterior and of its mean, the best that a classical model can learn."""
+def oracles(mixture: GaussianMixture) -> list[tuple[str, Any, list[None]]]:
+    """(name, draw, no parameters) of the exact posterior and of its mean, the best that a classical model can learn."""
     shape = mixture.means.shape[1:]
     return [
-        (name, recipes.drawing(recipes.by_bridge(oracle(mixture, recipes.SCHEDULE), recipes.SCHEDULE, shape)))
+        (name, recipes.drawing(recipes.by_bridge(oracle(mixture, recipes.SCHEDULE), recipes.SCHEDULE, shape)), [None])
         for name, oracle in ((EXACT, mixtures.oracle), (MEAN, mixtures.mean_oracle))
     ]
 
