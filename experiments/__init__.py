@@ -1,8 +1,9 @@
 """Experiments, run from a checkout: `python -m experiments` lists them.
 
-Families of models lie in families/: each is a command of its own name, `python -m experiments.two_gaussians`.
+Families of models lie in families/, measurements without one in studies/: each is a command of its own name,
+`python -m experiments.two_gaussians`, `python -m experiments.limits`.
 """
 
 from pathlib import Path
 
-__path__.append(str(Path(__file__).parent / "families"))
+__path__ += [str(Path(__file__).parent / room) for room in ("families", "studies")]

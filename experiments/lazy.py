@@ -7,9 +7,13 @@ import importlib
 from typing import Any
 
 _ELSEWHERE = {"jax": "jax", "jnp": "jax.numpy", "np": "numpy", "optax": "optax", "toys": "ddjax.data.toys"}
-_ELSEWHERE |= {"figures": "experiments.pages.figures", "flow_figures": "experiments.pages.flows"}
-_ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved"}
-_ELSEWHERE |= {"report": "experiments.pages.report"}
+_ELSEWHERE |= {"figures": "experiments.pages.figures", "moon_shapes": "experiments.judges.shapes"}
+_ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved", "report": "experiments.pages.report"}
+_ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
+_ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
+_ELSEWHERE |= {"image_pages": "experiments.pages.images"}
+for _data in ("gaussian", "moon", "condition"):
+    _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}
 
 
 class _Lazy:

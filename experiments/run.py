@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ddjax import runs
 from experiments.lazy import jobs, judging, recipes, report, saved
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ddjax.recipes import Model, Recipe
     from ddjax.runs import Run
     from ddjax.types import Params
+    from experiments.training import Training
+
+Settings = TypeVar("Settings", bound="Training")
 
 
 class Findings(NamedTuple):
@@ -42,21 +45,26 @@ class Findings(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The models of a run, and of each the averaged parameters of every seed."""
+    """The models of a run in the order of their recipes, and of each, by name, the averaged parameters of every seed."""
 
     folder: Run
+    recipes: Sequence[Recipe]
     models: Sequence[Model]
     params: dict[str, list[Params]]
 
+    def pairs(self) -> list[tuple[Recipe, Model]]:
+        """Each recipe with its model."""
+        return list(zip(self.recipes, self.models, strict=True))
 
-class Experiment(NamedTuple):
+
+class Experiment(NamedTuple, Generic[Settings]):
     """A family of models on some data.
 
     Args:
         name: of the experiment, and of its folder under runs/. recipes: its models.
-        batches: (recipe, seed) -> the batches to train on, as `training.fit` takes them.
-        judge: trained models -> findings.
-        watch: (recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint of the first seed.
+        batches: (settings, recipe, seed) -> the batches to train on, as `training.fit` takes them.
+        judge: (settings, trained models) -> findings.
+        watch: (settings, recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint of the first seed.
         chunk: samples that are drawn together.
         preset: names the folder where no --out is given. notes: told before training.
         facts: what the run found beside its settings and must find again, kept with them.
@@ -64,16 +72,16 @@ class Experiment(NamedTuple):
 
     name: str
     recipes: Sequence[Recipe]
-    batches: Callable[[Recipe, int], Any]
-    judge: Callable[[Trained], Findings]
-    watch: Callable[[Recipe, Model, Run], Callable[[Params], dict[str, float]]] | None = None
+    batches: Callable[[Settings, Recipe, int], Any]
+    judge: Callable[[Settings, Trained], Findings]
+    watch: Callable[[Settings, Recipe, Model, Run], Callable[[Params], dict[str, float]]] | None = None
     chunk: int = 65_536
     preset: str = "default"
     notes: Sequence[str] = ()
     facts: dict[str, Any] = {}  # noqa: RUF012
 
 
-def run(experiment: Experiment, settings: Any) -> None:
+def run(experiment: Experiment[Settings], settings: Settings) -> None:
     """Everything between the settings and the results."""
     began = time.monotonic()
     models = [recipes.build(recipe, chunk=experiment.chunk) for recipe in experiment.recipes]
@@ -83,7 +91,7 @@ def run(experiment: Experiment, settings: Any) -> None:
         print(note, flush=True)
     params = {}
     for recipe, model in zip(experiment.recipes, models, strict=True):
-        watch = experiment.watch and experiment.watch(recipe, model, folder)
+        watch = experiment.watch and experiment.watch(settings, recipe, model, folder)
         params[model.name] = [
             jobs.train(
                 folder,
@@ -91,7 +99,7 @@ def run(experiment: Experiment, settings: Any) -> None:
                 model.network,
                 model.loss_fn,
                 model.optimizer,
-                experiment.batches(recipe, seed),
+                experiment.batches(settings, recipe, seed),
                 seed=seed,
                 steps=recipe.steps,
                 save_every=settings.save_every,
@@ -103,7 +111,7 @@ def run(experiment: Experiment, settings: Any) -> None:
     trained = time.monotonic()
     if not runs.first_process():
         return
-    found = experiment.judge(Trained(folder, models, params))
+    found = experiment.judge(settings, Trained(folder, experiment.recipes, models, params))
     seconds = {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)}
     write(folder, experiment, found, seconds)
 

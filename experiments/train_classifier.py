@@ -1,27 +1,19 @@
 """Train the small classifier in whose features image models are measured: digits 98 %, glyphs 98.5 % on the test split."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from ddjax import cli
-from ddjax.cli.settings import Count, FileToRead, FolderToWrite, Range, Seed
+from ddjax.cli.settings import Count, FileToRead, FolderToWrite, Seed
+from experiments.imaging.settings import Source
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Source):
     """Train a classifier on labelled images, shifted by up to a pixel or two, and save its weights.
 
     `experiments.images` does the same by itself for the data that it is given.
     """
 
-    data: str = "digits"
-    """Image set: a name (digits, glyphs, mnist, ...) or a path, read as `experiments.images` does."""
-    image_size: Count | None = None
-    """Side of the square that the images of a folder are cropped and scaled to; needed where they differ in size."""
-    hold_out: Annotated[int, Range(2)] = 10
-    """Of --data PATH without splits of its own, one image in so many is held out for the test, in all classes alike."""
-    skip_unreadable: bool = False
-    """Leave out image files that cannot be decoded, in place of an error that names them all."""
     out: FolderToWrite | None = None
     """Folder of the weights (default: runs/classifier/NAME-DIGEST, where `experiments.images` looks)."""
     steps: Count = 2000

@@ -32,7 +32,7 @@ def _calls_main(path):
 
 
 COMMANDS = [
-    ".".join(part for part in path.relative_to(ROOT).with_suffix("").parts if part != "families")
+    ".".join(part for part in path.relative_to(ROOT).with_suffix("").parts if part not in ("families", "studies"))
     for path in sorted((ROOT / "experiments").rglob("*.py"))
     if _calls_main(path)
 ]

@@ -160,7 +160,7 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
     """Each way its row, and resident batches at ratio 1 to themselves. Fails for rounds divided by another's."""
     stream_timing.run(stream_timing.Config(width=16, steps=16, rounds=1))
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
-    assert [row[0].removeprefix("| ") for row in rows] == [
+    assert [row[0].removeprefix("| ").strip() for row in rows] == [
         "resident",
         "resident, steps dispatched one by one",
         "streamed",

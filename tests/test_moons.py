@@ -15,7 +15,9 @@ from ddjax import cli, judging, recipes
 from ddjax.data import toys
 from ddjax.recipes import build
 from ddjax.types import Batch
-from experiments import conditional_ot, moon_judges, two_moons
+from experiments import conditional_ot, two_moons
+from experiments.judges import conditions
+from experiments.judges import moons as moon_judges
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +85,9 @@ def test_the_couplings_of_experiment_4_differ_as_they_say():
 def test_x_conditions_are_judged_jointly():
     """Right points under exchanged conditions are far from the truth. Fails for the distance of the points alone."""
     recipe = next(r for r in conditional_ot.recipes_of(conditional_ot.Config()) if r.name.startswith("x coordinate"))
-    told = conditional_ot.data(jax.random.key(0), 400, noise=0.2)
-    assert conditional_ot.distance(recipe, told, told, told.x_0) == 0
-    assert conditional_ot.distance(recipe, told, told, told.x_0[::-1]) > 1
+    told = conditions.data(jax.random.key(0), 400, noise=0.2)
+    assert conditions.distance(recipe, told, told, told.x_0) == 0
+    assert conditions.distance(recipe, told, told, told.x_0[::-1]) > 1
 
 
 def test_the_curse_of_conditions_is_a_wrong_start():
@@ -94,7 +96,7 @@ def test_the_curse_of_conditions_is_a_wrong_start():
     Fails for couplings exchanged, or a condition that a coupling does not get to see.
     """
     gaps = {}
-    x_0, labels = conditional_ot.data(jax.random.key(0), 1024, noise=0.2)
+    x_0, labels = conditions.data(jax.random.key(0), 1024, noise=0.2)
     x_1 = toys.eight_gaussians(jax.random.key(1), 1024).x_0
     for recipe in conditional_ot.recipes_of(conditional_ot.Config()):
         if recipe.classes:
@@ -109,11 +111,11 @@ def test_the_curse_of_conditions_is_a_wrong_start():
 
 def test_orders_count_seeds():
     """Hand case of three seeds, one in each order. Fails for medians compared instead of seeds."""
-    ways = dict.fromkeys(conditional_ot.WAYS)
+    ways = dict.fromkeys(conditions.WAYS)
     values = {"condition-aware OT": [1.0, 1.0, 3.0], "independent": [2.0, 3.0, 1.0], "OT": [3.0, 2.0, 2.0]}
     names = [(condition, coupling) for condition in ("class", "x coordinate") for coupling in values]
     cells = {f"{condition}, {coupling}": {way: values[coupling] for way in ways} for condition, coupling in names}
-    told = conditional_ot.orders(cells)["class, adaptive"]
+    told = conditions.orders(cells)["class, adaptive"]
     assert told == "condition-aware < independent < OT in 1 of 3 seeds, condition-aware < OT in 2"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import ddjax
 from ddjax import cli, judging
-from experiments import conditional_ot
+from experiments.pages import conditions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -63,7 +63,7 @@ def test_result_tables_are_the_stored_runs(name):
 
 def test_the_table_of_conditional_couplings_is_the_stored_run():
     summary = json.loads((ROOT / "docs/results/conditional_ot_5_seeds.json").read_text())
-    assert judging.markdown(conditional_ot.HEADS, conditional_ot.rows_of(summary)) in README
+    assert judging.markdown(conditions.HEADS, conditions.rows_of(summary)) in README
     assert summary["provenance"]["command"].startswith("python -m experiments.conditional_ot --seeds 5")
 
 

@@ -44,17 +44,6 @@ class Engine:
     """Keep training metrics and watched numbers as TensorBoard events too, under tensorboard/ in the run."""
 
 
-def floats(config: Any) -> dict[tuple[str, ...], int | float]:
-    """A lower bound on what training a net of some width and depth keeps in memory.
-
-    Of every hidden layer the parameters, their average and Adam's two moments; of one layer what the batch leaves there.
-    """
-    return {
-        ("width", "depth"): 4 * (config.depth - 1) * config.width**2,
-        ("batch", "population", "width"): config.batch * config.population * config.width,
-    }
-
-
 def start(config: Engine) -> None:
     """Set what must be set before jax is imported, then join the other processes.
 

@@ -2,13 +2,9 @@
 
 from typing import Any
 
+from ddjax.judging import markdown
+
 Part = dict[str, Any]
-
-
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """A table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def ms(row: Part) -> str:

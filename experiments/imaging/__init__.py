@@ -1,1 +1,1 @@
-"""What stands behind `experiments.images`: models, judging, figures, report."""
+"""What stands behind `experiments.images`: its settings, its images, what they are judged in and by."""

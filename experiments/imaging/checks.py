@@ -1,7 +1,6 @@
 """What can be known of a run's images before anything is trained, so that no run trains and then cannot be judged."""
 
 import hashlib
-from typing import Any
 
 import jax
 import numpy as np
@@ -9,9 +8,10 @@ import numpy as np
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images
 from experiments.imaging import feeds, judging
+from experiments.imaging.settings import Fed
 
 
-def require_judgeable(train: Images | Folder, test: Images | Folder, settings: Any) -> None:
+def require_judgeable(train: Images | Folder, test: Images | Folder, settings: Fed) -> None:
     """Raises: UserError for images that cannot be trained on and judged as the settings say, naming what would help."""
     if train.shape != test.shape:
         raise UserError(f"training images are {train.shape} and held-out images {test.shape} (height, width, channels)")
@@ -41,7 +41,7 @@ def require_judgeable(train: Images | Folder, test: Images | Folder, settings: A
         jax.block_until_ready(inception.load(settings.inception))
 
 
-def copies(train: Images | Folder, test: Images | Folder, settings: Any) -> str:
+def copies(train: Images | Folder, test: Images | Folder, settings: Fed) -> str:
     """A line on held-out images that are training images too, empty if there are none or a set is streamed."""
     if any(feeds.streamed(images, settings) for images in (train, test)):
         return ""

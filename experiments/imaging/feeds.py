@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from ddjax import data
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images, bounds
 from ddjax.types import Batch, Key
+from experiments.imaging.settings import Fed, Source
 
 JUDGED = 10_000  # images of a streamed set that samples are compared with
 
@@ -33,12 +33,12 @@ def in_flags() -> Iterator[None]:
         raise UserError(told) from None
 
 
-def load(settings: Any) -> tuple[Images | Folder, Images | Folder]:
+def load(settings: Fed) -> tuple[Images | Folder, Images | Folder]:
     """Training and held-out images; folders that are larger than what may be resident stay on disk."""
     return splits(settings, min(settings.resident * 2**20, bounds.LARGEST))
 
 
-def splits(settings: Any, largest: int = bounds.LARGEST) -> tuple[Images | Folder, Images | Folder]:
+def splits(settings: Source, largest: int = bounds.LARGEST) -> tuple[Images | Folder, Images | Folder]:
     """Both splits of --data, read as the settings say, folders of up to so many bytes at once."""
     of = {"size": settings.image_size, "every": settings.hold_out, "skip_unreadable": settings.skip_unreadable}
     with in_flags():
@@ -46,25 +46,25 @@ def splits(settings: Any, largest: int = bounds.LARGEST) -> tuple[Images | Folde
     return train, test
 
 
-def streamed(images: Images | Folder, settings: Any) -> bool:
+def streamed(images: Images | Folder, settings: Fed) -> bool:
     """Whether a set is larger than what may be resident, or a folder that is larger than what may be read at once."""
     return isinstance(images, Folder) or images.nbytes > settings.resident * 2**20
 
 
-def told(train: Images | Folder, settings: Any) -> str:
+def told(train: Images | Folder, settings: Fed) -> str:
     """One line: which way the batches go."""
     way = "streamed through Grain" if streamed(train, settings) else "kept on the device"
     return f"{train.nbytes / 2**20:,.1f} MiB of training pixels are {way} (--resident {settings.resident})"
 
 
-def batches(train: Images | Folder, settings: Any, seed: int) -> Callable[[Key], Batch] | data.Stream:
+def batches(train: Images | Folder, settings: Fed, seed: int) -> Callable[[Key], Batch] | data.Stream:
     """The batches of one model, for `jobs.train`."""
     if streamed(train, settings):
         return data.Stream(train, settings.batch, seed=seed)
     return data.batches(train, settings.batch)
 
 
-def judged(images: Images | Folder, settings: Any) -> Images:
+def judged(images: Images | Folder, settings: Fed) -> Images:
     """What samples are compared with: the set, or as much of a streamed one as can be judged, evenly spaced."""
     if not streamed(images, settings):
         return images

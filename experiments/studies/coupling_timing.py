@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array
 from scipy.optimize import linear_sum_assignment
 
-from ddjax import couplings, flows, networks, objectives, schedules, training, transport
+from ddjax import couplings, flows, judging, networks, objectives, schedules, training, transport
 from ddjax.data import toys
 
 Solver = Callable[[Array], Array]
@@ -63,12 +63,12 @@ def solver_table(n: int, rounds: int, *, hungarian: bool) -> str:
             permutation = np.asarray(jax.block_until_ready(solve(x_0, x_1)))
             seconds[name].append(time.perf_counter() - began)
             excess[name].append((cost[np.arange(n), permutation].sum() - best) / (np.trace(cost) - best))
-    lines = [f"| n = {n} | ms | least ms | gain lost |", "|---|---|---|---|"]
+    lines = []
     for name in timed:
         milliseconds = 1e3 * np.array(seconds[name][1:])
         lost = "" if name.startswith("identity") else f"{100 * np.mean(excess[name]):.2f} %"
-        lines.append(f"| {name} | {np.median(milliseconds):.2f} | {milliseconds.min():.2f} | {lost} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, f"{np.median(milliseconds):.2f}", f"{milliseconds.min():.2f}", lost])
+    return judging.markdown([f"n = {n}", "ms", "least ms", "gain lost"], lines) + "\n"
 
 
 def _scipy(cost: np.ndarray) -> np.ndarray:
@@ -90,12 +90,12 @@ def step_table(batch: int, steps: int, rounds: int) -> str:
             began = time.perf_counter()
             advance()
             seconds[name].append((time.perf_counter() - began) / steps)
-    lines = [f"| step at batch {batch} | ms | least ms | ratio |", "|---|---|---|---|"]
+    lines = []
     for name in runs:
         milliseconds = 1e3 * np.array(seconds[name][1:])
         ratio = np.median(milliseconds / (1e3 * np.array(seconds["independent"][1:])))
-        lines.append(f"| {name} | {np.median(milliseconds):.2f} | {milliseconds.min():.2f} | {ratio:.2f} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, f"{np.median(milliseconds):.2f}", f"{milliseconds.min():.2f}", f"{ratio:.2f}"])
+    return judging.markdown([f"step at batch {batch}", "ms", "least ms", "ratio"], lines) + "\n"
 
 
 def _training(coupling: couplings.Coupling, batch: int, steps: int, labelled: bool) -> Callable[[], None]:

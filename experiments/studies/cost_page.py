@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from ddjax.judging import markdown
+
 
 class Chip(NamedTuple):
     """Published figures of a chip, for each second or in bytes; `link` is one direction of its interconnect."""
@@ -78,18 +80,13 @@ def page(numbers: dict[str, Any]) -> str:
     return "\n".join([*_head(numbers), *_counts(numbers), *_predictions(numbers), *_check(numbers["check"])]) + "\n"
 
 
-def table(head: list[str], lines: list[list[str]]) -> list[str]:
-    """A table in markdown, with an empty line after it."""
-    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines)] + [""]
-
-
 def _head(numbers: dict[str, Any]) -> list[str]:
     lines = [
         [c.name, f"{c.peak / 1e12:g}", f"{c.memory / 1e9:g}", f"{c.bandwidth / 1e9:,.0f}", _link(c), c.source]
         for c in CHIPS
     ]
     head = ["chip", "bf16, TFLOP/s", "memory, GB", "bandwidth, GB/s", "link, one direction, GB/s", "source"]
-    return [_METHOD.format(share=f"{100 * numbers['utilisation']:g} %"), *table(head, lines)]
+    return [_METHOD.format(share=f"{100 * numbers['utilisation']:g} %"), markdown(head, lines), ""]
 
 
 def _link(chip: Chip) -> str:
@@ -118,7 +115,8 @@ def _counts(numbers: dict[str, Any]) -> list[str]:
     return [
         f"## A step on one of the chips, at a batch of {numbers['steps'][0]['batch']} in all",
         "",
-        *table(head, lines),
+        markdown(head, lines),
+        "",
     ]
 
 
@@ -134,7 +132,8 @@ def _predictions(numbers: dict[str, Any]) -> list[str]:
     return [
         "## Steps a second, predicted",
         "",
-        *table(["preset", "model", "chips", *(chip.name for chip in CHIPS)], lines),
+        markdown(["preset", "model", "chips", *(chip.name for chip in CHIPS)], lines),
+        "",
         "(memory?): the counted memory exceeds the chip; more chips, `--remat` or parts of a batch (`accumulate`) make it fit.",
         "",
     ]

@@ -4,16 +4,16 @@ The real set is balanced, half of its points on each moon, as scikit-learn draws
 exact sampler puts a binomial number of points on each moon.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from experiments.lazy import jax, jnp, judging, metrics, toys, transport, types
+import jax
+import jax.numpy as jnp
 
-if TYPE_CHECKING:
-    from ddjax.judging import Metric
-    from ddjax.types import Batch, Key
+from ddjax import judging, metrics, transport
+from ddjax.data import toys
+from ddjax.judging import Judge, Metric, Truth
+from ddjax.types import Batch, Key
 
 CLASSES, BLOCK = 2, 1000  # BLOCK: points of the distances whose floor the page quotes
 
@@ -21,16 +21,16 @@ CLASSES, BLOCK = 2, 1000  # BLOCK: points of the distances whose floor the page 
 def few_step() -> dict[str, Metric]:
     """The distances at every number of steps."""
     return {
-        "w1": judging.Metric(
+        "w1": Metric(
             "W₁, coordinates standardised by the real set, n = 1,000",
             judging.on_points(metrics.reference.wasserstein_1),
             BLOCK,
         ),
-        "mmd2": judging.Metric(
+        "mmd2": Metric(
             "MMD², Gaussian kernel of bandwidth 1, U-statistic (may be negative)", judging.on_points(metrics.mmd)
         ),
-        "coverage": judging.Metric("coverage, k = 5 (truth: about .97)", judging.on_points(metrics.reference.coverage)),
-        "density": judging.Metric("density, k = 5 (truth: 1)", judging.on_points(metrics.reference.density)),
+        "coverage": Metric("coverage, k = 5 (truth: about .97)", judging.on_points(metrics.reference.coverage)),
+        "density": Metric("density, k = 5 (truth: 1)", judging.on_points(metrics.reference.density)),
     }
 
 
@@ -39,9 +39,9 @@ def per_class() -> dict[str, Metric]:
     within = partial(judging.class_mean, classes=CLASSES)
     w1 = within(lambda real, fake: metrics.wasserstein(real, fake, p=1.0))
     return {
-        "class_w1": judging.Metric("W₁ within each class, mean over classes, n = 500 for each", w1, BLOCK),
-        "class_mmd2": judging.Metric("MMD² within each class, U-statistic, mean over classes", within(metrics.mmd)),
-        "class_coverage": judging.Metric(
+        "class_w1": Metric("W₁ within each class, mean over classes, n = 500 for each", w1, BLOCK),
+        "class_mmd2": Metric("MMD² within each class, U-statistic, mean over classes", within(metrics.mmd)),
+        "class_coverage": Metric(
             "coverage within each class, k = 5, mean over classes", within(metrics.reference.coverage)
         ),
     }
@@ -68,7 +68,7 @@ def at_the_end() -> dict[str, Metric]:
             BLOCK,
         ),
     }
-    return {name: judging.Metric(title, judging.on_points(how), points) for name, (title, how, points) in of.items()}
+    return {name: Metric(title, judging.on_points(how), points) for name, (title, how, points) in of.items()}
 
 
 def watched() -> dict[str, Metric]:
@@ -79,11 +79,32 @@ def watched() -> dict[str, Metric]:
     return {name: metric._replace(points=BLOCK) for name, metric in chosen.items()}
 
 
+def judge(real: Truth, *, labelled: bool, last: int, blocks: int) -> Judge:
+    """The distances at every number of steps, within classes too where there are labels, and at `last` those of the end."""
+    always = few_step() | (per_class() if labelled else {})
+    usual = judging.against(real, always, blocks=blocks)
+    full = judging.against(real, always | at_the_end(), blocks=blocks)
+    return lambda fake, key, steps: (full if steps == last else usual)(fake, key, steps)
+
+
+def floors(real: Truth, key: Key, *, labelled: bool, n: int, repeats: int) -> dict[str, metrics.Floor]:
+    """Of all distances; those of the checkpoints begin with `watched_`."""
+    chosen = few_step() | at_the_end() | {f"watched_{name}": metric for name, metric in watched().items()}
+    return judging.floors(real, chosen | (per_class() if labelled else {}), key, n=n, repeats=repeats)
+
+
+def at_a_checkpoint(draw: Callable[[Key], Batch], noise: float) -> dict[str, float]:
+    """The watched distances of one block, always on the same draw and the same real set."""
+    key_truth, key_draw = jax.random.split(jax.random.key(77))
+    real, fake = truth(key_truth, BLOCK, noise=noise), draw(key_draw)
+    return {name: metric.distance(real, fake) for name, metric in watched().items()}
+
+
 def truth(key: Key, n: int, *, noise: float) -> Batch:
     """The real set: iid angles, half of the points on each moon, in turns (so that every block is balanced)."""
     points, labels = toys.two_moons(key, n - n % CLASSES, noise=noise)
     turns = jnp.argsort(labels).reshape(CLASSES, -1).T.reshape(-1)
-    return types.Batch(points[turns], labels[turns])
+    return Batch(points[turns], labels[turns])
 
 
 def exact_sampler(key: Key, n: int, *, noise: float) -> Batch:
@@ -92,4 +113,4 @@ def exact_sampler(key: Key, n: int, *, noise: float) -> Batch:
     pool, labels = toys.two_moons(key_pool, 2 * n, noise=noise)
     by_class = pool[jnp.argsort(labels)].reshape(CLASSES, n, 2)
     tossed = jax.random.randint(key_coin, (n,), 0, CLASSES)
-    return types.Batch(by_class[tossed, jnp.arange(n)], tossed)
+    return Batch(by_class[tossed, jnp.arange(n)], tossed)

@@ -38,7 +38,7 @@ def run(config: Config) -> None:
     settings = config.model()
     import numpy as np
 
-    from ddjax import data, recipes
+    from ddjax import data, judging, recipes
 
     train = data.load(settings.data, "train")
     model = recipes.build(images.recipes_of(settings, train.shape, len(train.classes))[0])
@@ -52,11 +52,12 @@ def run(config: Config) -> None:
     for _ in range(config.rounds):
         for way, batches in ways.items():
             found[way].append(seconds(model, batches(), config.steps, scanned=way == "resident"))
-    print("| batches | ms a step, least | ratio to resident, median and range over rounds |\n|---|---|---|")
+    lines = []
     for way, times in found.items():
         ratios = np.array(times) / found["resident"]
         spread = f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
-        print(f"| {way} | {1e3 * min(times):.3g} | {spread} |")
+        lines.append([way, f"{1e3 * min(times):.3g}", spread])
+    print(judging.markdown(["batches", "ms a step, least", "ratio to resident, median and range over rounds"], lines))
 
 
 def seconds(model: Any, batches: Any, steps: int, *, scanned: bool) -> float:

@@ -1,0 +1,100 @@
+"""Settings of image families: where images come from, how they are kept and judged, on which nets, and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from ddjax.cli.settings import MAY_BE_EMPTY, Count, FileToRead, Fraction, NonNegative, Positive, Range
+from experiments.training import Scored
+
+Preset = Literal["digits", "glyphs", "photos", "cifar10", "cifar10-dit"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images come from."""
+
+    data: str = "digits"
+    """digits, glyphs, photos, or a path: MNIST or CIFAR-10 files, a folder of images, a .npz, or .npy files.
+
+    Arrays: x (images, data, arr_0, x_train, ...) [n, h, w], [n, h, w, c] or [n, c, h, w] with 1 or 3 channels, as bytes,
+    uint16, booleans, or floats in [0, 1], [-1, 1] or [0, 255]; y (labels, arr_1, y_train, ...) [n], numbers or words. Folders:
+    files, or a folder for each class, perhaps inside train and test (or val, valid, ...); transparency is shown on white."""
+    image_size: Count | None = None
+    """Side of the square that the images of a folder are cropped and scaled to; needed where they differ in size."""
+    hold_out: Annotated[int, Range(2)] = 10
+    """Of --data PATH without splits of its own, one image in so many is held out for the judges, in all classes alike."""
+    skip_unreadable: bool = False
+    """Leave out image files that cannot be decoded, in place of an error that names them all."""
+
+
+@dataclass(frozen=True)
+class Fed(Source, Scored):
+    """How the images of a run are kept and judged."""
+
+    resident: Annotated[int, Range(0)] = 1024
+    """Largest training set, in MiB of pixels, that is kept on the device; a larger one streams through Grain."""
+    samples: Annotated[int, Range(100)] = 2000
+    """Samples for each judged number."""
+    inception: FileToRead | None = None
+    """Weights of the FID network (pt_inception-2015-12-05.pth, or a safetensors copy): adds FID to the numbers."""
+
+    def floats(self) -> dict[tuple[str, ...], int | float]:
+        """Numbers that must be in memory at once."""
+        sides = {("image_size",): 3 * (self.image_size or 0) ** 2, ("samples",): 64 * self.samples}
+        return super().floats() | sides
+
+
+@dataclass(frozen=True)
+class Nets(Scored):
+    """Nets for images, and their optimiser."""
+
+    net: Literal["mlp", "unet", "dit"] = "mlp"
+    """mlp sees an image as a vector; unet and dit as an image."""
+    width: Count = 512
+    """Width of the hidden layers (mlp, dit); the UNet has width, 2 width, 2 width at its resolutions."""
+    depth: Annotated[int, Range(1, 1000)] = 5
+    """Hidden layers (mlp), blocks (dit), or residual blocks at each resolution (unet)."""
+    patch: Count = 4
+    """Pixels along the side of a token (dit)."""
+    attention: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
+    """Heights in pixels at which the UNet attends."""
+    dropout: Fraction = 0.0
+    """Rate inside the blocks of unet and dit while training."""
+    bfloat16: bool = False
+    """Compute of unet and dit in bfloat16; parameters and loss stay float32."""
+    remat: bool = False
+    """Recompute blocks of unet and dit in the backward pass: less memory, more time."""
+    learning_rate: Positive = 3e-3
+    weight_decay: NonNegative = 0.01
+    """Decoupled weight decay."""
+    warmup: Annotated[int, Range(0)] = 200
+    """Steps of warm-up."""
+    clip: Positive = 1.0
+    """Largest norm of the gradient."""
+
+    def recipe(self) -> dict[str, Any]:
+        """What a `recipes.Recipe` takes of them."""
+        return super().recipe() | {
+            "net": self.net, "patch": self.patch, "attention": self.attention, "dropout": self.dropout,
+            "bfloat16": self.bfloat16, "remat": self.remat, "warmup": self.warmup, "clip": self.clip,
+            "weight_decay": self.weight_decay, "residual": self.net == "mlp",
+        }  # fmt: skip
+
+
+_LARGER = {  # what differs from the digits
+    "beta": (1.0,), "score_patch": 0, "inject": 2, "time_exponent": 0.7, "learning_rate": 1e-3
+}  # fmt: skip
+_PAPER = _LARGER | {
+    "data": "cifar10", "steps": 200_000, "batch": 256, "weight": "sigmoid", "learning_rate": 2e-4, "warmup": 5000,
+    "ema_decay": 0.9999, "bfloat16": True, "samples": 10_000, "save_every": 10_000, "inject": 0, "dropout": 0.1,
+}  # fmt: skip
+_DIT = _LARGER | {"net": "dit", "width": 128, "steps": 4000}
+
+PRESETS = {
+    "preset glyphs": _DIT | {"data": "glyphs", "depth": 4, "batch": 128},
+    "preset photos": _DIT | {"data": "photos", "depth": 6, "batch": 64, "inject": 3},
+    "preset cifar10": _PAPER | {"net": "unet", "width": 128, "depth": 2, "attention": (16,)},
+    "preset cifar10-dit": _PAPER | {"net": "dit", "width": 384, "depth": 12, "patch": 2},
+}

@@ -1,0 +1,115 @@
+"""Settings that families of models share; a family adds its own, and states another default where it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from ddjax.cli import UserError
+from ddjax.cli.settings import (
+    Count,
+    Decay,
+    Depth,
+    Exponent,
+    FileToRead,
+    Multiple,
+    NonNegative,
+    Positive,
+    Range,
+    Seeds,
+    Steps,
+)
+from ddjax.runs.engine import Engine
+
+
+@dataclass(frozen=True)
+class Training(Engine):
+    """Of every family: how much is trained, on which net, and how often it is saved."""
+
+    seeds: Seeds = 1
+    """Number of seeds, 0 to seeds - 1; tables give medians and ranges over them."""
+    steps: Count = 3000
+    """Training steps of each model."""
+    batch: Count = 512
+    """Examples for each training step."""
+    width: Count = 128
+    """Width of the hidden layers."""
+    depth: Depth = 4
+    """Number of hidden layers."""
+    learning_rate: Positive = 1e-3
+    """Rate of the optimiser."""
+    ema_decay: Decay = 0.999
+    """Decay of the averaged parameters that are sampled from."""
+    save_every: Annotated[int, Multiple(100)] = 1000
+    """Training steps between checkpoints."""
+    config: FileToRead | None = None
+    """A YAML file of settings named as the flags; the command line wins over it."""
+
+    def recipe(self) -> dict[str, Any]:
+        """What a `recipes.Recipe` takes of them."""
+        return {
+            "width": self.width, "depth": self.depth, "steps": self.steps, "learning_rate": self.learning_rate,
+            "ema_decay": self.ema_decay,
+        }  # fmt: skip
+
+    def check(self) -> None:
+        """Raises: UserError for settings that do not go together."""
+
+    def floats(self) -> dict[tuple[str, ...], int | float]:
+        """Numbers that must be in memory at once, by the settings that ask for them: a lower bound.
+
+        Of every hidden layer the parameters, their average and Adam's two moments; of one layer what the batch leaves there.
+        """
+        return {("width", "depth"): 4 * (self.depth - 1) * self.width**2, ("batch", "width"): self.batch * self.width}
+
+
+@dataclass(frozen=True)
+class Distributional(Training):
+    """Of a family with distributional diffusion in it: draws while training, and numbers of steps to sample in."""
+
+    population: Annotated[int, Range(2)] = 4
+    """Draws m of DDM for each example."""
+    nfe: tuple[Steps, ...] = (1, 2, 4, 8, 16, 32)
+    """Numbers of sampling steps to judge."""
+
+    def recipe(self) -> dict[str, Any]:
+        """What a `recipes.Recipe` takes of them."""
+        return super().recipe() | {"population": self.population}
+
+    def floats(self) -> dict[tuple[str, ...], int | float]:
+        """And what the population of a batch leaves in one layer."""
+        return super().floats() | {("batch", "population", "width"): self.batch * self.population * self.width}
+
+
+@dataclass(frozen=True)
+class Scored(Distributional):
+    """Of a family that is about the scoring rule itself: the rule, its weights over time, and where xi joins."""
+
+    population: Count = 8
+    """Draws m for each example in the loss; at least 2 when lam > 0."""
+    beta: tuple[Exponent, ...] = (1.0,)
+    """Exponents of the energy score; one model for each."""
+    lam: NonNegative = 1.0
+    """Weight of the interaction: 1 is the proper rule, below 1 the spread shrinks."""
+    inject: Annotated[int, Range(0)] = 1
+    """The hidden layer or block that xi joins: 0 is the input (the paper's), later ones share more over the population."""
+    predicts: Literal["x0", "velocity"] = "velocity"
+    """What the networks output; the score is taken of x_0 either way."""
+    weight: Literal["uniform", "sigmoid"] = "uniform"
+    """w(t) of the loss: sigmoid, of logsnr, is the paper's for images; it starves the noise end and so the first steps."""
+    time_exponent: Positive = 0.7
+    """Training times are u^exponent: below 1 favours the noise end, where few-step sampling lives."""
+    learning_rate: Positive = 5e-3
+    """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
+
+    def recipe(self) -> dict[str, Any]:
+        """What a `recipes.Recipe` takes of them, all but the one beta of a model."""
+        return super().recipe() | {
+            "lam": self.lam, "inject": self.inject, "predicts": self.predicts, "weight": self.weight,
+            "time_exponent": self.time_exponent, "cosine": True,
+        }  # fmt: skip
+
+    def check(self) -> None:
+        """Raises: UserError for an interaction of one draw."""
+        if self.population < 2 and self.lam > 0:
+            raise UserError(f"--population must be at least 2 when lam > 0, got {self.population}")

@@ -1,0 +1,73 @@
+"""Distributional diffusion on one Gaussian, beside the exact posterior and its mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ddjax import cli
+from ddjax.cli.settings import Range
+from ddjax.runs import engine
+from experiments import run as runner
+from experiments.lazy import figures, gaussian_judges, jax, judging, mixtures, np, recipes, types
+from experiments.run import Experiment, Findings, Trained
+from experiments.training import Scored
+
+if TYPE_CHECKING:
+    from ddjax.recipes import Recipe
+    from ddjax.types import Batch, Key
+
+
+@dataclass(frozen=True)
+class Config(Scored):
+    """Train distributional diffusion (DDM) on N((1, -1), I/4), and judge it beside both oracles."""
+
+    samples: Annotated[int, Range(2)] = 2000
+    """Points for each measured distance."""
+
+
+def recipes_of(settings: Config) -> list[Recipe]:
+    """One model for each beta."""
+    shared = settings.recipe() | {"event_shape": (2,)}
+    return [recipes.Recipe(name=f"ddm-beta{beta:g}", beta=beta, **shared) for beta in settings.beta]
+
+
+def target() -> Any:
+    """The data."""
+    return mixtures.GaussianMixture(np.ones(1), np.array([[1.0, -1.0]]), 0.25 * np.eye(2)[None])
+
+
+def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
+    """Fresh points for every step."""
+    mixture = target()
+    return lambda key: mixture.sample(key, settings.batch)
+
+
+def judge(settings: Config, trained: Trained) -> Findings:
+    """Distances to fresh points of the target at every number of steps, with their floors, and a figure."""
+    mixture, chosen = target(), gaussian_judges.distances()
+    truth = lambda key, n: types.Batch(mixture.sample(key, n))  # noqa: E731
+    key_floor, key_sweep = jax.random.split(jax.random.key(0))
+    floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=16)
+    numbers, against = [], judging.against(truth, chosen)
+    models = [(model.name, model.draw, trained.params[model.name]) for model in trained.models]
+    for name, draw, params in [*models, *gaussian_judges.oracles(mixture)]:
+
+        def drawn(params: Any, key: Key, steps: int, churn: None, draw: Any = draw) -> Batch:
+            return types.Batch(draw(params, key, settings.samples, steps=steps))
+
+        key = jax.random.clone(key_sweep)
+        numbers += judging.sweep(name, drawn, params, against, floors, key, nfe=settings.nfe)
+    titles = {name: metric.title for name, metric in chosen.items()}
+    pictures = {"mmd2.png": (figures.by_steps(numbers, "mmd2", "MMD$^2$"), "Distance to the truth against steps.")}
+    return Findings(numbers, titles, "low and high are the smallest and largest seed", figures=pictures)
+
+
+def run(settings: Config) -> None:
+    """Train, judge, write the report, print the tables."""
+    engine.start(settings)
+    runner.run(Experiment("one_gaussian", recipes_of(settings), batches, judge), settings)
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)
