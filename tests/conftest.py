@@ -54,6 +54,14 @@ def x64():
         yield
 
 
+@pytest.fixture(scope="module")
+def compiled_quickly():
+    """Without XLA's optimisations, for the tests of one file: half the time to compile, a slower program."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def unchecked():
     """No type checker, as for users: wrong shapes and words reach the library's own errors."""

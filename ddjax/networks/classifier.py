@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from ddjax.data import bounds
 from ddjax.networks import weights
-from ddjax.networks.initial import in_rows
+from ddjax.networks.initial import lecun_normal
 from ddjax.types import Key, Params
 
 FEATURES = 128
@@ -38,15 +38,7 @@ class Module(nn.Module):
         """Features and logits."""
         outer = 1 if min(x.shape[1:3]) < 16 else 2
         for i, (width, stride) in enumerate(((32, outer), (64, 2), (64, outer))):
-            x = nn.relu(
-                nn.Conv(
-                    width,
-                    (3, 3),
-                    (stride, stride),
-                    kernel_init=in_rows(nn.initializers.lecun_normal()),
-                    name=f"conv_{i}",
-                )(x)
-            )
+            x = nn.relu(nn.Conv(width, (3, 3), (stride, stride), kernel_init=lecun_normal, name=f"conv_{i}")(x))
         features = nn.relu(nn.Dense(FEATURES, name="features")(x.reshape(x.shape[0], -1)))
         return features, nn.Dense(self.classes, name="logits")(features)
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks import weights
-from ddjax.networks.initial import in_rows
+from ddjax.networks.initial import lecun_normal
 from ddjax.types import Key, Params
 
 FEATURES = 2048
@@ -57,7 +57,7 @@ class Convolution(nn.Module):
             strides,
             padding,
             use_bias=False,
-            kernel_init=in_rows(nn.initializers.lecun_normal()),
+            kernel_init=lecun_normal,
             name="conv",
         )(h)
         return nn.relu(Norm(name="bn")(h))

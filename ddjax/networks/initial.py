@@ -1,13 +1,18 @@
 """Initial kernels of convolutions."""
 
 import math
+from typing import Any
 
 import flax.linen as nn
+from jaxtyping import Array
+
+from ddjax.types import Key
 
 
-def in_rows(init: nn.initializers.Initializer) -> nn.initializers.Initializer:
-    """An initialiser of kernels [*window, in, out], drawn as [rows, out]: the same numbers, since the fan-in is the same.
+def lecun_normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Array:
+    """flax's numbers for a kernel [*window, in, out], drawn as [rows, out], whose fan-in is the same.
 
     XLA's CPU backend takes up to 8 s to compile a draw over four axes, and half a second for one over two.
     """
-    return lambda key, shape, dtype: init(key, (math.prod(shape[:-1]), shape[-1]), dtype).reshape(shape)
+    rows = math.prod(shape[:-1]), shape[-1]
+    return nn.initializers.lecun_normal()(key, rows, dtype).reshape(shape)

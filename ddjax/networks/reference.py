@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.images import image_network
-from ddjax.networks.initial import in_rows
+from ddjax.networks.initial import lecun_normal
 from ddjax.networks.populations import repeated, repeating
 from ddjax.types import Key, Network
 
@@ -101,7 +101,7 @@ class Transformer(nn.Module):
             square,
             square,
             "VALID",
-            kernel_init=in_rows(nn.initializers.lecun_normal()),
+            kernel_init=lecun_normal,
             name="patch_embed.proj",
         )(jnp.concatenate([x_t, xi], -1))
         batch, rows, columns, _ = h.shape

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.images import Embedding, Injection, SelfAttention, block_of, by_rows, image_network, patches
-from ddjax.networks.initial import in_rows
+from ddjax.networks.initial import lecun_normal
 from ddjax.networks.populations import Dropout, repeated
 from ddjax.types import Network
 
@@ -56,7 +56,7 @@ def _norm(h: Array) -> Array:
 
 
 def _conv(channels: int, dtype: Any, *, name: str, zero: bool = False) -> nn.Module:
-    init = nn.initializers.zeros if zero else in_rows(nn.initializers.lecun_normal())
+    init = nn.initializers.zeros if zero else lecun_normal
     return nn.Conv(channels, (3, 3), kernel_init=init, dtype=dtype, name=name)
 
 
