@@ -13,9 +13,12 @@ from ddjax import mixtures, schedules
 
 # read when the backend starts, which is after this file; a value set by the caller wins
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+# programs here are compiled more often than run: without LLVM's optimisations the suite takes half the time; children inherit
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each worker
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
+jax.config.update("jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
@@ -52,14 +55,6 @@ def x64():
     """Double precision, for one test."""
     with jax.enable_x64(True):
         yield
-
-
-@pytest.fixture(scope="module")
-def compiled_quickly():
-    """Without XLA's optimisations, for the tests of one file: half the time to compile, a slower program."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture

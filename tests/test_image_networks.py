@@ -27,11 +27,6 @@ XIS = jnp.asarray(GENERATOR.normal(size=(4, 2, *SHAPE)), jnp.float32)
 LABELS = jnp.array([0, 2])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly_compiled(compiled_quickly):
-    """Nothing here computes for long."""
-
-
 @pytest.fixture(params=SMALL)
 def small(request):
     """A factory of each small network in turn."""
