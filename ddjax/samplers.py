@@ -94,7 +94,7 @@ def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times
     Raises: ValueError for a grid that is not a strictly decreasing vector, where it is concrete, an x_1 that is not
         floating, or a step that returns another shape.
     """
-    return _walk(step, key, _state(x_1), _grid(times), False)[0]
+    return _walk(step, key, _state(x_1), decreasing(times), False)[0]
 
 
 def sample_path(
@@ -102,7 +102,20 @@ def sample_path(
 ) -> Float[Array, "steps_plus_1 batch *event"]:
     """As `sample`, with every state kept: index 0 is x_1, the last is x_0."""
     x_1 = _state(x_1)
-    return jnp.concatenate([x_1[None], _walk(step, key, x_1, _grid(times), True)[1]])
+    return jnp.concatenate([x_1[None], _walk(step, key, x_1, decreasing(times), True)[1]])
+
+
+def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:
+    """As `sample`, along a grid that may repeat its last time: one program for every number of steps up to its length.
+
+    The keys of its steps are those of the shorter grid: the first of more keys are those of fewer.
+    """
+
+    return _walk(Partial(_until, step), key, _state(x_1), jnp.asarray(times, float), False)[0]
+
+
+def _until(step: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
+    return jax.lax.cond(s < t, step, lambda key, x_t, t, s: x_t, key, x_t, t, s)
 
 
 def _state(x_1: Array) -> Array:
@@ -111,7 +124,8 @@ def _state(x_1: Array) -> Array:
     return jnp.asarray(x_1)
 
 
-def _grid(times: Times) -> Array:
+def decreasing(times: Times) -> Times:
+    """The grid. Raises: ValueError where it is concrete and no strictly decreasing vector."""
     if times.ndim != 1 or times.shape[0] < 2:
         raise ValueError(f"a grid is a vector of at least 2 times, got {times.shape=}")
     if known(times) and not (np.diff(times) < 0).all():

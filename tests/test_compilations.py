@@ -100,6 +100,8 @@ ROWS = {
     "samplers.heun": lambda v: v.sampled(samplers.heun(v.denoise(), SCHEDULE)),
     "samplers.rk4": lambda v: v.sampled(samplers.rk4(v.denoise(), SCHEDULE)),
     "samplers.sample": lambda v: v.sampled(CLOSURE),
+    "samplers.sample_until": lambda v: samplers.sample_until(CLOSURE, v.key, v.x, GRID),
+    "samplers.decreasing": lambda v: samplers.decreasing(GRID),
     "samplers.sample_path": lambda v: samplers.sample_path(CLOSURE, v.key, v.x, GRID),
     "samplers.in_chunks": lambda v: samplers.in_chunks(draw, v.key, 10, chunk=4),
     "flows.euler": lambda v: v.sampled(flows.euler(v.field())),

@@ -80,8 +80,11 @@ def test_a_flow_follows_its_velocity_from_its_prior():
         draw(jnp.asarray(5.0), key(), 4, steps=3, churn=1.0)
 
 
-def test_a_draw_compiles_once_for_each_number_of_steps():
-    """New parameters, keys, churn and guidance are values: 3 traces for 3 grids or branches, however often they are used."""
+def test_a_draw_compiles_once_for_all_numbers_of_steps():
+    """New parameters, keys, steps, churn and guidance are values: a trace for each branch, however often it is used.
+
+    Mutation: a grid that is not padded.
+    """
     traces = []
 
     def counted(params, key, x_t, t, cond=None):
@@ -93,7 +96,7 @@ def test_a_draw_compiles_once_for_each_number_of_steps():
         draw(jnp.asarray(float(i)), jax.random.key(i), 3, steps=2, churn=0.1 * i)
     once = len(traces)
     for i in range(4):
-        draw(jnp.asarray(float(i)), jax.random.key(i), 3, steps=2, churn=0.2 * i)
+        draw(jnp.asarray(float(i)), jax.random.key(i), 3, steps=1 + 9 * i, churn=0.2 * i)
     assert len(traces) == once
     for i in range(2, 5):
         draw(jnp.asarray(0.0), jax.random.key(i), 3, steps=2, churn=0.5, cond=jnp.full(3, i), guidance=1.5 * i)
@@ -106,6 +109,7 @@ def test_impossible_draws_are_refused():
     for words, said in (
         ({"n": 0, "steps": 1}, "at least 1 sample"),
         ({"n": 2, "steps": 1, "churn": 1.5}, "churn must lie"),
+        ({"n": 2, "steps": jnp.array([0.0, 1.0])}, "strictly decreasing"),
         ({"n": 2, "steps": 1, "cond": jnp.zeros(3)}, "a condition for each"),
         ({"n": 2, "steps": 1, "cond": jnp.zeros(2), "guidance": 2.0}, "guidance needs"),
     ):

@@ -174,3 +174,23 @@ def test_grids_that_do_not_decrease_are_refused(unchecked, grid):
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ValueError, match="got "):
         make()
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+def test_a_grid_may_repeat_its_last_time(steps):
+    """Bit for bit the samples of the grid itself, and one trace for all of them.
+
+    Mutations: keys split for the padded grid in another order; a step more or less; a loop over the padding too.
+    """
+    traces = []
+
+    def step(key, x_t, t, s):
+        traces.append(t)
+        return x_t * s + jax.random.normal(key, x_t.shape) * t
+
+    grid, x_1 = times.grid(steps), jnp.ones((5, 2))
+    until = jax.jit(lambda grid: samplers.sample_until(step, jax.random.key(4), x_1, grid))
+    same(until(jnp.pad(grid, (0, 20 - steps), mode="edge")), samplers.sample(step, jax.random.key(4), x_1, grid))
+    once = len(traces)
+    until(jnp.pad(times.grid(5), (0, 15), mode="edge"))
+    assert len(traces) == once

@@ -105,16 +105,22 @@ def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:
             raise ValueError(f"churn must lie in [0, 1], got {churn=}")
         if sizes := {np.shape(c)[:1] for c in jax.tree.leaves(cond)} - {(n,)}:
             raise ValueError(f"need a condition for each of {n=} samples, got {sizes.pop()}")
-        grid = grids.grid(steps) if isinstance(steps, int) else steps
+        grid = _padded(samplers.decreasing(grids.grid(steps) if isinstance(steps, int) else steps))
         plain = known(guidance) and guidance == 1  # what guidance by 1 returns, without the second branch
         return drawn(params, key, grid, cond, churn, guidance, n=n, plain=bool(plain))
 
     return draw
 
 
+def _padded(grid: Array) -> Array:
+    """The grid with its last time repeated, to a power of 2 of steps and at least 64: their programs are few."""
+    steps = len(grid) - 1
+    return jnp.pad(grid, (0, max(64, 1 << (steps - 1).bit_length()) - steps), mode="edge")
+
+
 def _sampler(make_step: MakeStep, prior: Prior, event_shape: tuple[int, ...], path: bool) -> Sampler:
     """Eq. (1)."""
-    sample = samplers.sample_path if path else samplers.sample
+    sample = samplers.sample_path if path else samplers.sample_until
 
     def sampler(params, key, n, grid, cond=None, *, churn=None, guidance=1.0) -> Array:
         key_prior, key_steps = jax.random.split(key)
