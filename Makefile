@@ -7,7 +7,9 @@ READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 WORKERS ?= 2
 
-.PHONY: demo test bench test-bench mutants lint lock clean help
+QUICK := layers protocols schedules times predictions paths weights types samplers costs judging metrics networks bad_input
+
+.PHONY: demo test test-quick bench test-bench mutants lint lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -21,10 +23,18 @@ test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --junitxml=runs/test-report.xml
 	@echo "results: runs/test-report.xml"
 
+test-quick: $(READY)  ## the mathematics alone, for the developer's loop: under 2 minutes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not bench" \
+		$(QUICK:%=tests/test_%.py)
+
 bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes on 2 cores (adds torch to .venv)
 	$(BIN)/python -m experiments.benchmark --suite all --short
 
-test-bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
+test-test-quick: $(READY)  ## the mathematics alone, for the developer's loop: under 2 minutes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not bench" \
+		$(QUICK:%=tests/test_%.py)
+
+bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
 	$(BIN)/python -m pytest -m bench --junitxml=runs/test-bench-report.xml
 
 mutants: $(READY)  ## break the library in 12 places of each room, and list what its tests let through: about an hour

@@ -250,3 +250,18 @@ def test_the_gradient_of_blocked_sinkhorn_fits_into_memory():
     points = jax.ShapeDtypeStruct((20_000, 2), jnp.float32)
     gradient = jax.grad(lambda x, y: blocked._sinkhorn_blocked(x, y, 0.1, 1e-3, 10).divergence)
     assert jax.jit(gradient).lower(points, points).compile().memory_analysis().temp_size_in_bytes < 100e6
+
+
+def test_one_name_for_solvers_and_conventions(unchecked):
+    """Both solvers find one value; ott's own convention is twice it, as ott says. Mutations: solver or factor ignored."""
+    generator = np.random.default_rng(3)
+    x, y = (jnp.asarray(generator.normal(i, 1.0, (40, 2)), jnp.float32) for i in range(2))
+    dense = transport.sinkhorn_divergence(x, y, blur=0.5)
+    blocked = transport.sinkhorn_divergence(x, y, blur=0.5, solver="blocked")
+    assert blocked != dense
+    close(blocked, dense, rtol=1e-3)
+    assert blocked == transport.sinkhorn_blocked(x, y, blur=0.5).divergence
+    assert transport.sinkhorn_divergence(x, y, blur=0.5, convention="ott") == 2 * dense
+    for wrong in ({"solver": "sparse"}, {"convention": "POT"}):
+        with pytest.raises(ValueError, match="need solver in"):
+            transport.sinkhorn_divergence(x, y, blur=0.5, **wrong)

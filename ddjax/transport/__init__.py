@@ -9,7 +9,8 @@ an infinity in a sample makes every distance NaN, and no solver that met one say
 """
 
 from ddjax.transport.blocked import sinkhorn_blocked
-from ddjax.transport.divergence import Sinkhorn, sinkhorn, sinkhorn_divergence
+from ddjax.transport.dense import Sinkhorn, sinkhorn
+from ddjax.transport.divergence import sinkhorn_divergence
 from ddjax.transport.permutations import assignment
 from ddjax.transport.wasserstein import wasserstein
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddjax.transport.divergence import Sinkhorn, check_blur
+from ddjax.transport.dense import Sinkhorn, check_blur
 from ddjax.transport.samples import Sample, centred, samples, squared_shift
 from ddjax.types import Scalar
 

@@ -1,64 +1,42 @@
-"""The Sinkhorn divergence by ott-jax, with dense costs."""
+"""One name for the debiased entropic divergence, whichever solver finds it and whichever convention tells it."""
 
 import warnings
-from functools import partial
-from typing import NamedTuple
+from typing import Literal
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from ddjax.transport.samples import Sample, centred, samples, squared_shift
+from ddjax.transport.blocked import sinkhorn_blocked
+from ddjax.transport.dense import sinkhorn
+from ddjax.transport.samples import Sample
 from ddjax.types import Scalar, known
 
-_LARGEST = 2**32  # bytes of the three cost matrices
+Solver = Literal["dense", "blocked"]
+Convention = Literal["geomloss", "ott"]
+
+_SOLVERS = {"dense": sinkhorn, "blocked": sinkhorn_blocked}
+_FACTORS = {"geomloss": 1, "ott": 2}
 
 
-class Sinkhorn(NamedTuple):
-    """A Sinkhorn divergence, and whether it is finite and its solver reached the tolerance."""
-
-    divergence: Float[Array, ""]
-    converged: Bool[Array, ""]
-
-
-def sinkhorn(x: Sample, y: Sample, *, blur: Scalar, tolerance: float = 1e-4, max_iterations: int = 5000) -> Sinkhorn:
-    """The debiased divergence of `sinkhorn_divergence` with the solver's own word on convergence; usable under jit."""
-    x, y = samples(x, y)
-    check_blur(blur)
-    needed = 12 * max(len(x), len(y)) ** 2
-    if needed > _LARGEST:
-        raise ValueError(f"{len(x)} and {len(y)} points need {needed / 2**30:.1f} GiB of cost matrices; compare fewer")
-    return _sinkhorn(x, y, blur, tolerance, max_iterations)
-
-
-def check_blur(blur: Scalar) -> None:
-    """Raises: ValueError for a blur that is known and not a positive number."""
-    if known(blur) and not 0 < blur < float("inf"):
-        raise ValueError(f"need a positive blur, for blur must be positive and finite, got {blur=}")
-
-
-@partial(jax.jit, static_argnames=("tolerance", "max_iterations"))
-def _sinkhorn(x: Array, y: Array, blur: Scalar, tolerance: float, max_iterations: int) -> Sinkhorn:
-    from ott.tools.sinkhorn_divergence import sinkdiv  # four seconds to import, which only its users should pay
-
-    dtype, widest = x.dtype, jnp.result_type(float)  # ott makes its own arrays in the widest precision there is
-    x, y, apart = centred(x.astype(widest), y.astype(widest))
-    epsilon = 2 * jnp.asarray(blur).astype(widest) ** 2
-    solve = {"threshold": tolerance, "max_iterations": max_iterations}
-    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        value, out = sinkdiv(x, y, epsilon=epsilon, solve_kwargs=solve)
-    divergence = ((value + squared_shift(x, y, apart)) / 2).astype(dtype)
-    return Sinkhorn(divergence, jnp.all(jnp.asarray(out.converged)) & jnp.isfinite(divergence))
-
-
-def sinkhorn_divergence(x: Sample, y: Sample, *, blur: Scalar) -> Float[Array, ""]:
+def sinkhorn_divergence(
+    x: Sample, y: Sample, *, blur: Scalar, solver: Solver = "dense", convention: Convention = "geomloss"
+) -> Float[Array, ""]:
     """Debiased entropic divergence S(x, y) in the geomloss convention (p = 2, blur): S(x, x) = 0, tends to W_2^2 / 2 as blur -> 0.
 
-    Warns when the solver did not converge (outside jit; inside, use `sinkhorn`, which returns the flag).
-    Raises: ValueError for samples of different dimension, a blur that is not positive, or too many points for memory.
+    Args:
+        blur: the square root of the temperature, in units of the data, positive.
+        solver: dense is ott-jax's, with three matrices of costs; blocked is for samples too large for them. Both also
+            stand alone, `sinkhorn` and `sinkhorn_blocked`, and then say whether they converged.
+        convention: geomloss has the ground cost ||x - y||^2 / 2 at temperature blur^2; ott ||x - y||^2 at
+            epsilon = 2 blur^2, the same plan at twice the value.
+    Warns when the solver did not converge (outside jit; inside, use the solver, which returns the flag).
+    Raises: ValueError for samples of different dimension, a blur that is not positive, too many points for memory, or
+        another solver or convention.
     References: Feydy et al., arXiv 1810.08278.
     """
-    result = sinkhorn(x, y, blur=blur)
+    if solver not in _SOLVERS or convention not in _FACTORS:
+        allowed = f"solver in {[*_SOLVERS]} and convention in {[*_FACTORS]}"
+        raise ValueError(f"need {allowed}, got {solver=}, {convention=}")
+    result = _SOLVERS[solver](x, y, blur=blur)
     if known(result.converged) and not result.converged:
         warnings.warn(f"Sinkhorn did not converge at {blur=}: the divergence is approximate", stacklevel=2)
-    return result.divergence
+    return _FACTORS[convention] * result.divergence
