@@ -30,11 +30,7 @@ test-quick: $(READY)  ## the mathematics alone, for the developer's loop: under 
 bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes on 2 cores (adds torch to .venv)
 	$(BIN)/python -m experiments.benchmark --suite all --short
 
-test-test-quick: $(READY)  ## the mathematics alone, for the developer's loop: under 2 minutes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not bench" \
-		$(QUICK:%=tests/test_%.py)
-
-bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
+test-bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
 	$(BIN)/python -m pytest -m bench --junitxml=runs/test-bench-report.xml
 
 mutants: $(READY)  ## break the library in 12 places of each room, and list what its tests let through: about an hour
