@@ -39,13 +39,16 @@ def written_out(denoise, key, n, steps, churn):
     return x
 
 
-@pytest.mark.parametrize("churn", [None, 0.0, 0.4])
-def test_a_draw_is_the_algorithm_written_out(churn):
-    """Mutations: churn dropped or fixed at 1, the key of the prior used for the steps, the grid reversed."""
+@pytest.mark.parametrize(("churn", "steps"), [(None, 3), (0.0, 3), (0.4, 3), (1.0, 65)])
+def test_a_draw_is_the_algorithm_written_out(churn, steps):
+    """Also with more steps than the shortest padded grid holds.
+
+    Mutations: churn dropped or fixed at 1, the key of the prior used for the steps, the grid reversed, or cut to 64 steps.
+    """
     draw = recipes.drawing(recipes.by_bridge(painter, S, (2,)))
-    drawn = draw(jnp.asarray(3.0), key(), 5, steps=3, churn=churn)
+    drawn = draw(jnp.asarray(3.0), key(), 5, steps=steps, churn=churn)
     right = written_out(
-        lambda k, x, t: painter(jnp.asarray(3.0), k, x, t), key(), 5, 3, 1.0 if churn is None else churn
+        lambda k, x, t: painter(jnp.asarray(3.0), k, x, t), key(), 5, steps, 1.0 if churn is None else churn
     )
     np.testing.assert_allclose(drawn, right, rtol=1e-5, atol=1e-5)
 
