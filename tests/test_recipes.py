@@ -293,3 +293,18 @@ def test_names_of_jobs_are_folders():
     assert recipes.job("DDM beta 0.1", 1) == "ddm-beta-0.1-seed1"
     network = Network(lambda key: {"w": jnp.zeros((3, 4))}, None)
     assert recipes.parameters(recipes.Model("a", network, None, optax.sgd(1), None)) == 12
+
+
+def test_a_flow_of_classes_keeps_its_path_and_its_null():
+    """The path ends in the samples, guided too.
+
+    Mutations: `path` or `null` not handed on to the flow.
+    """
+    recipe = recipes.Recipe(name="f", kind="flow", event_shape=(2,), width=8, depth=2, classes=3, label_dropout=0.1)
+    params = recipes.build(recipe).network.init(key(1))
+    grid, cond = times.grid(3), jnp.arange(4, dtype=jnp.int32) % 3
+    for guidance in (1.0, 2.0):
+        drawn = recipes.sampler(recipe)(params, key(), 4, grid, cond, guidance=guidance)
+        path = recipes.sampler(recipe, path=True)(params, key(), 4, grid, cond, guidance=guidance)
+        assert path.shape == (4, 4, 2)
+        np.testing.assert_allclose(path[-1], drawn, rtol=1e-6)
