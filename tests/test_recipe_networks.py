@@ -27,3 +27,13 @@ def test_an_image_network_is_the_one_composed_by_hand(changed):
     got, want = (jax.eval_shape(of.init, jax.random.key(0)) for of in (recipes.build(recipe).network, net))
     assert jax.tree.structure(got) == jax.tree.structure(want)
     assert [leaf.shape for leaf in jax.tree.leaves(got)] == [leaf.shape for leaf in jax.tree.leaves(want)]
+
+
+def test_a_vector_network_sees_any_event_as_one_vector():
+    """Also a matrix. Mutation: flattened only from three axes on."""
+    recipe = recipes.Recipe(name="a", event_shape=(3, 2), width=8, depth=2)
+    model = recipes.build(recipe)
+    params = model.network.init(jax.random.key(0))
+    wanted = networks.mlp(6, width=8, depth=2, inject=recipe.inject).init(jax.random.key(0))
+    assert jax.tree.map(jax.numpy.shape, params) == jax.tree.map(jax.numpy.shape, wanted)
+    assert model.draw(params, jax.random.key(1), 4, steps=2).shape == (4, 3, 2)
