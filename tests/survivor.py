@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from ddjax import data, denoisers, networks, objectives, runs, schedules, training
+from ddjax.runs import engine
 from ddjax.training import checkpoints
 
 STEPS = 100
@@ -44,7 +45,7 @@ def train(folder, streamed=False):
             training.make_train_step(flat, OPTIMIZER),
             batch,
             steps=STEPS, chunk=5, save_every=5, checkpoints=manager, label=None,
-            log=runs.Run(folder, {}, None).logger("job", int(state.step)),
+            log=runs.Run(folder, {}, engine.Engine()).logger("job", int(state.step)),
         )  # fmt: skip
     leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
     told = b"".join(np.asarray(leaf).tobytes() for leaf in leaves) + json.dumps(runs.read_metrics(folder)).encode()
