@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 WORKERS ?= 2
 
-QUICK := layers protocols schedules times predictions paths weights types samplers costs judging metrics networks bad_input
+QUICK := layers protocols schedules times predictions paths weights types costs judging metrics objectives denoisers
 
 .PHONY: demo test test-quick bench test-bench mutants lint lock clean help
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --junitxml=runs/test-report.xml
 	@echo "results: runs/test-report.xml"
 
-test-quick: $(READY)  ## the mathematics alone, for the developer's loop: under 2 minutes
+test-quick: $(READY)  ## the mathematics alone, for the developer's loop
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not bench" \
 		$(QUICK:%=tests/test_%.py)
 
