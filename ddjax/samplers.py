@@ -109,8 +109,11 @@ def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times:
     """As `sample`, along a grid that may repeat its last time: one program for every number of steps up to its length.
 
     The keys of its steps are those of the shorter grid: the first of more keys are those of fewer.
-    """
 
+    Raises: as `sample`, of the grid up to its last time.
+    """
+    if known(times):
+        decreasing(times[: 1 + int((np.asarray(times) > times[-1]).sum())])
     return _walk(Partial(_until, step), key, _state(x_1), jnp.asarray(times, float), False)[0]
 
 

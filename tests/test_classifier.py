@@ -76,6 +76,7 @@ def test_features_depend_on_the_image_alone():
      '{"event_shape": [8, 8], "classes": 2}', '{"event_shape": [8, 8, -1], "classes": 2}',
      '{"event_shape": [8, 8, true], "classes": 2}',
      '{"event_shape": [1e9, 8, 1], "classes": 2}', '{"event_shape": [8, 8, 1], "classes": 99999999999}', b"\xff"],
+    ids=lambda content: str(content)[:60],
 )  # fmt: skip
 def test_settings_that_are_none_are_refused_by_name(tmp_path, content):
     """Fails for a TypeError from a shape, a RecursionError, or a message without the file."""

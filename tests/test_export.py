@@ -159,7 +159,7 @@ def test_an_export_of_a_newer_jax_is_told(copy, newer):
         ("[" * 100_000, "cannot read"),
         ("", "cannot read"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:40],
 )
 def test_settings_of_an_export_are_looked_at(copy, what, message):
     """Sealed anew. Fails for a KeyError, a TypeError, a RecursionError, or samples of another shape."""

@@ -194,3 +194,10 @@ def test_a_grid_may_repeat_its_last_time(steps):
     once = len(traces)
     until(jnp.pad(times.grid(5), (0, 15), mode="edge"))
     assert len(traces) == once
+
+
+@pytest.mark.parametrize("times", [[0.0, 1.0], [1.0, 0.0, 0.5, 0.0], [1.0, 0.5, 0.5, 0.0], [1.0, 1.0], [1.0]])
+def test_a_grid_that_repeats_anything_else_is_refused(times):
+    """Mutation: no look at the grid, which would skip its steps without a word."""
+    with pytest.raises(ValueError, match="grid"):
+        samplers.sample_until(lambda key, x_t, t, s: x_t, jax.random.key(0), jnp.ones((2, 1)), jnp.array(times))
