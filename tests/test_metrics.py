@@ -138,6 +138,14 @@ def test_sliced_wasserstein_of_a_translation():
     assert abs(found - square / d) < 4 * square * np.sqrt(2 * (d - 1) / (d**2 * (d + 2)) / directions)
 
 
+def test_the_slope_of_the_sliced_distance_is_that_of_sorted_pairs():
+    """In 1-D d W_2^2 / dx = 2 (x - its partner) / n: negative numbers and zeros of both signs stay in order."""
+    x, y = jnp.asarray([[0.5], [-2.0], [-0.0], [-0.25], [3.0]]), jnp.asarray([[1.0], [-1.0], [0.0], [-3.0], [2.0]])
+    partner = jnp.asarray([[1.0], [-3.0], [0.0], [-1.0], [2.0]])
+    slope = jax.grad(lambda x: metrics.sliced_wasserstein(x, y, jax.random.key(4), projections=3) ** 2)(x)
+    close(slope, 2 * (x - partner) / 5, rtol=1e-5)
+
+
 def test_metrics_offers_what_transport_computes():
     assert metrics.sinkhorn_divergence is transport.sinkhorn_divergence
     assert metrics.wasserstein is transport.wasserstein
