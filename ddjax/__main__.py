@@ -1,4 +1,4 @@
-"""The command of the installed package: `ddjax sample RUN`, `ddjax export RUN`, `ddjax info RUN`."""
+"""The command of the installed package: `ddjax sample RUN`, `export RUN`, `info RUN`, `fetch NAME`."""
 
 import difflib
 import importlib
@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from ddjax import __version__, cli
 
 HELP = """\
-usage: ddjax COMMAND [RUN] [--flags]        (each command has --help)
+usage: ddjax COMMAND [RUN|NAME] [--flags]        (each command has --help)
 
   ddjax sample RUN      draw samples from a trained model of a saved run into a .npz file
   ddjax export RUN      a trained model as files that need neither the run nor flax
   ddjax info RUN        settings, checkpoints, numbers and provenance of a run
+  ddjax fetch NAME      download MNIST, Fashion-MNIST or CIFAR-10, with resume and checksums
   ddjax --version
 
 RUN is the folder that a training command wrote, with its config.yaml.
 """
-COMMANDS = ("sample", "export", "info")
+COMMANDS = ("sample", "export", "info", "fetch")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"ddjax {__version__}")
     elif name in COMMANDS:
         command = importlib.import_module(f"ddjax.commands.{name}")
-        if words and not words[0].startswith("-"):
+        if name != "fetch" and words and not words[0].startswith("-"):
             words = ["--run", *words]
         cli.main(command.Config, command.run, program=f"ddjax {name}", words=words)
     else:

@@ -49,6 +49,12 @@ def cells(told):
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in told.splitlines() if line[:1] == "|"]
 
 
+def test_fetch_takes_the_name_of_a_set_not_a_run(capsys):
+    """Mutation: its first word given as --run too."""
+    told = called(capsys, "fetch", "mnist", "--base-url", "ftp://here", code=2)
+    assert told == "error: --base-url must start with http:// or https://, got 'ftp://here'"
+
+
 @pytest.mark.parametrize(
     ("word", "near"), [("smaple", "sample"), ("xport", "export"), ("inf", "info"), ("--version2", "sample|export|info")]
 )

@@ -9,7 +9,7 @@ from ddjax.data import cache
 def test_what_is_nothing_is_told(tmp_path, kept):
     with pytest.raises(FileNotFoundError, match=r"neither a file, a folder, nor one of digits"):
         data.load(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=r"python -m experiments.fetch cifar10"):
+    with pytest.raises(FileNotFoundError, match=r"ddjax fetch cifar10"):
         data.load("cifar10")
     (tmp_path / "text.bin").write_text("text")
     with pytest.raises(ValueError, match=r"is not a .npz"):

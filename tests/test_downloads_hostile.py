@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 from ddjax import cli
-from experiments import connections, downloads
-from experiments.downloads import Remote, download
+from ddjax.downloads import Remote, connections, download, files
 
 CONTENT = bytes(np.random.default_rng(0).integers(0, 256, 700_000, dtype=np.uint8))
 FILE = Remote("set.bin", len(CONTENT), "sha256", hashlib.sha256(CONTENT).hexdigest())
@@ -138,8 +137,8 @@ def test_a_server_that_dawdles_is_given_up_wherever_it_does(serve, monkeypatch, 
 
 def test_a_server_has_a_total_time(serve, monkeypatch, tmp_path):
     """At 100 kB a second, which is fast enough. Fails where only the rate is bounded."""
-    monkeypatch.setattr(downloads, "_PATIENCE", 1.0)
-    monkeypatch.setattr(downloads, "_EXPECTED", 1e9)
+    monkeypatch.setattr(files, "_PATIENCE", 1.0)
+    monkeypatch.setattr(files, "_EXPECTED", 1e9)
     refused(
         serve(lambda n, start: drip(HEAD + b"Content-Length: 700000\r\n\r\n", bytes(2000))),
         "has not sent it all in 1 s",
@@ -153,7 +152,7 @@ def test_a_server_that_never_ends_is_given_up(serve):
 
 
 def test_a_byte_for_each_connection_is_not_enough(serve, monkeypatch):
-    monkeypatch.setattr(downloads, "_ATTEMPTS", 20)
+    monkeypatch.setattr(files, "_ATTEMPTS", 20)
     monkeypatch.setattr(connections, "WINDOW", 60.0)
     refused(serve(lambda n, start: rest(start)[: -(len(CONTENT) - start) + 1] if n else whole(b"x", "Content-Length: 700000")),
             "ends after 20 of 700,000")  # fmt: skip

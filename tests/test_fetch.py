@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ddjax import cli
-from experiments import downloads, fetch
-from experiments.downloads import Remote, download
+from ddjax.commands import fetch
+from ddjax.downloads import Remote, download, files
 
 CONTENT = bytes(np.random.default_rng(0).integers(0, 256, 700_000, dtype=np.uint8))
 FILE = Remote("set.bin", len(CONTENT), "sha256", hashlib.sha256(CONTENT).hexdigest())
@@ -188,4 +188,4 @@ def test_every_published_file_has_a_size_and_a_checksum():
     for published in fetch.SETS.values():
         for file in published.files:
             assert len(file.checksum) == 2 * hashlib.new(file.algorithm).digest_size
-    assert len(CONTENT) > downloads._CHUNK  # or the tests above would see one piece only
+    assert len(CONTENT) > files._CHUNK  # or the tests above would see one piece only

@@ -175,7 +175,7 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
         ("--score-patch 9", "--score-patch 9 is larger than the images, (8, 8, 1)"),
         ("--preset mnist", "--preset"),
         ("--data /proc/nowhere", "/proc/nowhere is neither a file, a folder, nor one of digits"),
-        ("--preset cifar10", "python -m experiments.fetch cifar10"),
+        ("--preset cifar10", "ddjax fetch cifar10"),
         ("--population 1", "--population must be at least 2 when lam > 0, got 1"),
         ("--dropout 2", "--dropout must lie in [0, 1], got 2.0"),
         ("--samples 3", "--samples must be at least 100, got 3"),

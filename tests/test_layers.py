@@ -16,7 +16,7 @@ import ddjax
 ROOT = Path(ddjax.__file__).parent
 FLOORS = (
     {"types", "compiled", "cli"},
-    {"schedules", "times", "scoring", "training", "transport"},
+    {"schedules", "times", "scoring", "training", "transport", "downloads"},
     {"predictions", "paths", "couplings", "weights", "mixtures", "data"},
     {"denoisers", "networks", "flows", "metrics"},
     {"objectives", "samplers"},
@@ -77,6 +77,7 @@ FILE_READERS = {"data.bounds", "data.npz"}
         ("transport", {"types"}),
         ("networks", {"types"} | FILE_READERS),
         ("cli", set()),
+        ("downloads", {"cli.__init__"}),
     ],
 )
 def test_towers_stand_on_the_words_alone(tower, ground):

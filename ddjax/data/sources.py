@@ -60,7 +60,7 @@ def load(
 
 def _missing(source: str | Path, path: Path) -> str:
     if source in FETCHED:
-        return f"{source} is not in {path}: fetch it with `python -m experiments.fetch {source}`, or give its path"
+        return f"{source} is not in {path}: fetch it with `ddjax fetch {source}`, or give its path"
     return f"{source!s} is neither a file, a folder, nor one of {', '.join(EMBEDDED + FETCHED)}"
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class Config(Nets, Fed):
     """Train distributional diffusion (DDM) and x_0 regression on images, and judge both at 1 to 50 steps.
 
-    The embedded sets (digits, glyphs, photos) need nothing; `python -m experiments.fetch` downloads MNIST, Fashion-MNIST and
+    The embedded sets (digits, glyphs, photos) need nothing; `ddjax fetch` downloads MNIST, Fashion-MNIST and
     CIFAR-10. Writes config.yaml, metrics.jsonl, summary.json, sample grids, figures, report.html and checkpoints into --out.
     """
 

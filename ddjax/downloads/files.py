@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ddjax.cli import UserError
-from experiments import connections
+from ddjax.downloads import connections
 
 _CHUNK = 2**18
 _ATTEMPTS = 100  # connections for one file, each of which brings it further
