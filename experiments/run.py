@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ddjax import runs
+from ddjax.runs import engine
 from experiments.lazy import jobs, judging, recipes, report, saved
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ class Experiment(NamedTuple, Generic[Settings]):
 
 
 def run(experiment: Experiment[Settings], settings: Settings) -> None:
-    """Everything between the settings and the results."""
+    """Everything between the settings and the results. Raises: ValueError for a batch that the devices do not divide."""
     began = time.monotonic()
+    engine.require_devices(settings.batch, settings.model_shards)
     models = [recipes.build(recipe, chunk=experiment.chunk) for recipe in experiment.recipes]
     kept = saved.settings_of(experiment.recipes) | experiment.facts
     folder = runs.open_run(experiment.name, settings, Path("runs") / experiment.name / experiment.preset, facts=kept)

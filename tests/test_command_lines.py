@@ -240,7 +240,7 @@ def call(name, *words, at, **environment):
     ],
 )
 def test_a_process_ends_as_told(words, message, tmp_path):
-    """From outside: also where only jax knows how many devices there are. Mutation: `engine.start` without its last line."""
+    """From outside: also where only jax knows how many devices there are. Mutation: the runner without its second line."""
     name, *words = words.split()
     code, out, err = call(f"experiments.{name}", *words, at=tmp_path, JAX_NUM_CPU_DEVICES="4")
     assert code == 2 and not out and err.startswith("error: ") and err.count("\n") == 1 and message in err

@@ -100,7 +100,7 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
 def test_without_the_library_nothing_begins(monkeypatch, capsys):
     """One line before jax is asked for a device. Mutation: told at the first row."""
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    monkeypatch.setattr(engine, "_require_devices", lambda config: pytest.fail("began"))
+    monkeypatch.setattr(engine, "_quiet", lambda: pytest.fail("began"))
     with pytest.raises(SystemExit) as stop:
         cli.main(engine.Engine, engine.start, program="train", words=["--tensorboard"])
     assert stop.value.code == 2

@@ -107,7 +107,7 @@ def test_samplers_are_lowered_for_every_platform_and_any_batch(made):
 
 
 def drawn(folder, **settings):
-    return exported.draw(sample.Config(exported=folder, n=2, steps=3, **settings))
+    return exported.draw(folder, 2, steps=3, **settings)
 
 
 def test_a_flipped_byte_or_a_cut_in_any_file_is_told(copy):
@@ -216,7 +216,7 @@ def test_mistakes_are_told(made, tmp_path):
     """Other steps or churn than exported, no export at all, a used --out, another model."""
     run, folder, _ = made
     with pytest.raises(cli.UserError, match="exported for --steps 1, 3, got 4"):
-        exported.draw(sample.Config(exported=folder, n=2))
+        exported.draw(folder, 2, steps=4)
     with pytest.raises(cli.UserError, match=r"exported for --churn 0\.5, got 1"):
         drawn(folder, churn=1.0)
     with pytest.raises(cli.UserError, match="is not an export"):

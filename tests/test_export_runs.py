@@ -52,7 +52,7 @@ def test_samples_of_two_moons_are_those_of_the_page_and_of_their_export(two_moon
     page = recipes.build(recipe).draw(ema, key, 8, steps=3, cond=cond, guidance=3.0 if recipe.classes else 1.0)
     close(x_0, page, atol=1e-5)
     export.run(export.Config(path, tmp_path / "export", steps=(3,), model=job))
-    told, drawn = exported.draw(sample.Config(exported=tmp_path / "export", n=8, steps=3, seed=5))
+    told, drawn = exported.draw(tmp_path / "export", 8, steps=3, seed=5)
     assert told == churn
     close(drawn, x_0, atol=1e-5)
 
@@ -86,7 +86,7 @@ def test_an_exported_unet_differs_from_the_live_one_by_rounding_alone(tmp_path, 
     a_run(path, "images", config, images.recipes_of(config, (8, 8, 1), 10))
     (_, x_0), key = live(path, None, churn=0.5)
     export.run(export.Config(path, tmp_path / "export", steps=(3,), churn=0.5))
-    _, drawn = exported.draw(sample.Config(exported=tmp_path / "export", n=8, steps=3, seed=5))
+    _, drawn = exported.draw(tmp_path / "export", 8, steps=3, seed=5)
 
     trained, signs = saved.load(path, None), np.random.default_rng(3)
     moved = jax.tree.map(

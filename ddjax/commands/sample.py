@@ -64,7 +64,9 @@ def run(config: Config) -> None:
     import numpy as np
 
     if config.exported is not None:
-        churn, x_0 = exported.draw(config)
+        churn, x_0 = exported.draw(
+            config.exported, config.n, steps=config.steps, seed=config.seed, churn=config.churn, chunk=config.chunk
+        )
         classes = exported.classes(config.exported)
     else:
         from ddjax.runs import saved

@@ -71,21 +71,20 @@ def start(config: Engine) -> None:
                 "--distributed auto found no cluster: start the processes under SLURM, Open MPI or on a TPU pod"
             ) from None
         ctypes.CDLL(None).signal(signal.SIGABRT, _aborted)
-    _require_devices(config)
 
 
-def _require_devices(config: Any) -> None:
-    """Raises: ValueError for shards or a batch that the devices do not divide, before there is a folder of the run."""
+def require_devices(batch: int, model_shards: int) -> None:
+    """Raises: ValueError for shards or a batch that the devices do not divide."""
     import jax
 
     from ddjax.training import sharding
 
-    if jax.device_count() == config.model_shards == 1:
+    if jax.device_count() == model_shards == 1:
         return
     try:
-        sharding.held(config.batch, sharding.mesh(-1, config.model_shards))
+        sharding.held(batch, sharding.mesh(-1, model_shards))
     except ValueError as error:
-        raise ValueError(f"--batch {config.batch} with --model-shards {config.model_shards}: {error}") from None
+        raise ValueError(f"--batch {batch} with --model-shards {model_shards}: {error}") from None
 
 
 def _quiet() -> None:

@@ -66,28 +66,29 @@ def classes(folder: Path) -> tuple[str, ...]:
     return tuple(about(folder)["classes"])
 
 
-def draw(config: Any) -> tuple[float, Any]:
-    """The churn that was exported, and config.n samples, as the live model draws them.
+def draw(
+    folder: Path, n: int, *, steps: int, seed: int = 0, churn: float | None = None, chunk: int = 65_536
+) -> tuple[float, Any]:
+    """The churn that was exported, and n samples, as the live model draws them.
 
     Raises: UserError for a damaged export, steps or churn that it does not have, or one that this JAX cannot read or run.
     """
-    folder = config.exported
     verify(folder)
     told = about(folder)
-    if config.steps not in told["steps"]:
-        raise UserError(f"{folder} was exported for --steps {', '.join(map(str, told['steps']))}, got {config.steps}")
-    if config.churn not in (None, told["churn"]):
-        raise UserError(f"{folder} was exported for --churn {told['churn']:g}, got {config.churn:g}")
+    if steps not in told["steps"]:
+        raise UserError(f"{folder} was exported for --steps {', '.join(map(str, told['steps']))}, got {steps}")
+    if churn not in (None, told["churn"]):
+        raise UserError(f"{folder} was exported for --churn {told['churn']:g}, got {churn:g}")
     import jax
     import numpy as np
 
-    sampler, arrays = read(folder, told, config.steps), jax.device_put(weights(folder))
-    chunk = min(config.chunk, config.n)
-    keys = jax.random.key_data(jax.random.split(jax.random.key(config.seed), -(-config.n // chunk)))
+    sampler, arrays = read(folder, told, steps), jax.device_put(weights(folder))
+    chunk = min(chunk, n)
+    keys = jax.random.key_data(jax.random.split(jax.random.key(seed), -(-n // chunk)))
     index = np.arange(chunk, dtype=np.int32)
-    program = _compiled(sampler, (arrays, keys[0], index), tuple(told["shape"]), folder / sampler_file(config.steps))
+    program = _compiled(sampler, (arrays, keys[0], index), tuple(told["shape"]), folder / sampler_file(steps))
     parts = [np.asarray(program(arrays, key, index)) for key in keys]
-    return told["churn"], np.concatenate(parts)[: config.n]
+    return told["churn"], np.concatenate(parts)[:n]
 
 
 def weights(folder: Path) -> dict[str, Any]:

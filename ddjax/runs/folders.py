@@ -66,7 +66,7 @@ class Run:
         write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
 
 
-def folder(config: Any, default: Path) -> Path:
+def folder(config: Engine, default: Path) -> Path:
     """Where the run lives: `--resume DIR`, else `--out`, else the default.
 
     Raises: UserError for a DIR that holds no run, or differs from --out.
@@ -86,7 +86,7 @@ def first_process() -> bool:
     return jax is None or jax.process_index() == 0
 
 
-def open_run(experiment: str, config: Any, default: Path, *, facts: dict[str, Any] | None = None) -> Run:
+def open_run(experiment: str, config: Engine, default: Path, *, facts: dict[str, Any] | None = None) -> Run:
     """Create the folder of a new run, or take up an old one as `--resume` says.
 
     Args:
@@ -103,7 +103,7 @@ def open_run(experiment: str, config: Any, default: Path, *, facts: dict[str, An
         }
         | (facts or {})
     )
-    run = Run(path, settings, config if isinstance(config, Engine) else Engine())
+    run = Run(path, settings, config)
     if not first_process():
         return run
     try:
