@@ -28,6 +28,7 @@ TESTS = {
     "samplers": ["samplers"],
     "couplings": ["couplings", "costs"],
     "metrics": ["metrics", "manifold", "frechet"],
+    "families": ["settings_arrive", "family", "moons", "images"],
 }
 OTHER = [
     (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.Lt, ast.GtE), (ast.Gt, ast.LtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot),
@@ -104,7 +105,8 @@ def passes(tree: Path, room: str, seconds: float | None = None) -> bool:
 
 def survivors(tree: Path, room: str, n: int, seed: int) -> list[str]:
     """What the tests of a room let through, of n changes of its files."""
-    files = sorted((tree / "ddjax" / room).rglob("*.py")) or [tree / "ddjax" / f"{room}.py"]
+    found = [*tree.glob(f"ddjax/{room}.py"), *tree.glob(f"ddjax/{room}/**/*.py"), *tree.glob(f"experiments/{room}/*.py")]
+    files = sorted(found)
     every = [(path, *mutant) for path in files for mutant in mutants(path)]
     chosen = random.Random(seed).sample(every, min(n, len(every)))
     began = time.monotonic()

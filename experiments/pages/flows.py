@@ -43,6 +43,9 @@ def animation(file: Path, paths: dict[str, np.ndarray], times: np.ndarray) -> No
             dot.set_offsets(path[k])
         figure.suptitle(f"t = {times[k]:.2f}", fontsize=9)
 
+    figure.suptitle("t = 1.00", fontsize=9)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # found once, not for every frame
     frames = FuncAnimation(figure, draw, frames=len(times) + 12)
     frames.save(file, writer=PillowWriter(fps=12), dpi=70)
 
