@@ -80,6 +80,32 @@ class VariancePreserving:
 
 
 @dataclass(frozen=True)
+class DDPM:
+    """A chain of n steps, beta_k linear in k: alpha(k/n)^2 = prod_{i <= k} (1 - beta_i), log alpha linear between the steps.
+
+    Raises: ValueError unless 0 < beta_first <= beta_last < 1 and n >= 1.
+    References: Ho et al., arXiv 2006.11239, eq. (4) and section 4.
+    """
+
+    n: int = 1000
+    beta_first: float = 1e-4
+    beta_last: float = 0.02
+
+    def __post_init__(self):
+        if self.n < 1 or not 0 < self.beta_first <= self.beta_last < 1:
+            told = f"{self.n=}, {self.beta_first=}, {self.beta_last=}"
+            raise ValueError(f"need n >= 1 and 0 < beta_first <= beta_last < 1, got {told}")
+
+    def __call__(self, t: Scalar) -> Scales:
+        """The scales at one time."""
+        t = jnp.asarray(t, float)
+        losses = np.append(0.0, np.cumsum(-np.log1p(-np.linspace(self.beta_first, self.beta_last, self.n))))
+        return _variance_preserving(
+            jnp.interp(t * self.n, jnp.arange(self.n + 1, dtype=t.dtype), jnp.asarray(losses, t.dtype))
+        )
+
+
+@dataclass(frozen=True)
 class VarianceExploding:
     """Geometric noise on unscaled data: alpha = 1, sigma = sigma_min (sigma_max / sigma_min)^t.
 

@@ -32,6 +32,20 @@ def stratified(key: Key, n: int) -> Float[Array, " n"]:
     return _inside(jnp.minimum(t, jnp.nextafter((cells + 1) / n, jnp.zeros(()))))  # i + u may round to i + 1
 
 
+def steps_of(n: int) -> Law:
+    """t uniform on the n steps 1/n, 2/n, ..., 1 of a chain, the last moved inside: what DDPM trains on.
+
+    Raises: ValueError for n < 1.
+    """
+    if n < 1:
+        raise ValueError(f"a chain has at least 1 step, got {n=}")
+
+    def steps_law(key: Key, size: int) -> Float[Array, " size"]:
+        return _inside(jax.random.randint(key, (size,), 1, n + 1) / n)
+
+    return steps_law
+
+
 def _inside(t: Array) -> Array:
     edge = jnp.finfo(t.dtype).eps / 2
     return jnp.clip(t, edge, 1 - edge)

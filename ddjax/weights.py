@@ -17,6 +17,18 @@ def uniform(t: Scalar) -> Float[Array, ""]:
     return jnp.ones_like(precise(t))
 
 
+def snr(schedule: Schedule) -> Weight:
+    """w(t) = alpha^2 / sigma^2, under which regression on x_0 is regression on the noise: ||noise - n||^2 = w ||x_0 - D||^2.
+
+    References: Ho et al., arXiv 2006.11239, eq. (14) ("L_simple").
+    """
+
+    def snr_weight(t: Scalar) -> Float[Array, ""]:
+        return jnp.exp(logsnr(schedule, t))
+
+    return snr_weight
+
+
 def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:
     """w(t) = sigmoid(logsnr(t) - bias), the weighting of the paper's images; it starves t near 1.
 

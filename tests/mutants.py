@@ -105,7 +105,11 @@ def passes(tree: Path, room: str, seconds: float | None = None) -> bool:
 
 def survivors(tree: Path, room: str, n: int, seed: int) -> list[str]:
     """What the tests of a room let through, of n changes of its files."""
-    found = [*tree.glob(f"ddjax/{room}.py"), *tree.glob(f"ddjax/{room}/**/*.py"), *tree.glob(f"experiments/{room}/*.py")]
+    found = [
+        *tree.glob(f"ddjax/{room}.py"),
+        *tree.glob(f"ddjax/{room}/**/*.py"),
+        *tree.glob(f"experiments/{room}/*.py"),
+    ]
     files = sorted(found)
     every = [(path, *mutant) for path in files for mutant in mutants(path)]
     chosen = random.Random(seed).sample(every, min(n, len(every)))

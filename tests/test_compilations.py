@@ -212,6 +212,7 @@ ROWS = {
     "predictions.convert": lambda v: predictions.convert(SCHEDULE, v.x, v.t, v.y, source="score", target="velocity"),
     "times.uniform": lambda v: times.uniform(v.key, N),
     "times.stratified": lambda v: times.stratified(v.key, N),
+    "times.steps_of": lambda v: times.steps_of(5)(v.key, N),
     "times.power": lambda v: times.power(2.0)(v.key, N),
     "times.logit_normal": lambda v: times.logit_normal()(v.key, N),
     "times.shifted": lambda v: times.shifted(N),
@@ -228,12 +229,14 @@ ROWS = {
             schedules.Rectified,
             schedules.Cosine,
             schedules.VariancePreserving,
+            schedules.DDPM,
             schedules.VarianceExploding,
             schedules.OrnsteinUhlenbeck,
         )
     },
     "weights.uniform": lambda v: weights.uniform(v.t),
     "weights.sigmoid": lambda v: weights.sigmoid(SCHEDULE)(v.t),
+    "weights.snr": lambda v: weights.snr(SCHEDULE)(v.t),
     "metrics.reference": lambda v: reference.sinkhorn_cost(v.x, v.y),
 }
 CLOSURE = lambda key, x_t, t, s: x_t * s  # noqa: E731

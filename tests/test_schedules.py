@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as same
 
-from ddjax import schedules
-from ddjax.schedules import Cosine, OrnsteinUhlenbeck, Rectified, VarianceExploding, VariancePreserving
+from ddjax import paths, schedules
+from ddjax.schedules import DDPM, Cosine, OrnsteinUhlenbeck, Rectified, VarianceExploding, VariancePreserving
 
 TIMES = np.linspace(0.01, 0.99, 23)
 
@@ -24,6 +24,14 @@ def exploding(t, low=0.02, high=20.0):
     return np.ones_like(t), sigma, 0 * t, sigma * np.log(high / low)
 
 
+def chain(t, betas):
+    """A product of whole factors, and a power of the next one."""
+    k = np.floor(t * len(betas)).astype(int)  # no time of the tests is a step, where the rates jump
+    rates = -np.log(1 - betas)[k]
+    whole = np.array([np.prod(1 - betas[:whole]) for whole in k])
+    return decaying(-np.log(whole) + (t * len(betas) - k) * rates, rates * len(betas))
+
+
 HALF = np.pi / 2
 CLOSED = {
     Rectified(): lambda t: (1 - t, t, -1 + 0 * t, 1 + 0 * t),
@@ -36,6 +44,8 @@ CLOSED = {
     VariancePreserving(): lambda t: decaying(0.1 * t + 9.95 * t**2, 0.1 + 19.9 * t),
     VariancePreserving(0.3, 5.0): lambda t: decaying(0.3 * t + 2.35 * t**2, 0.3 + 4.7 * t),
     VarianceExploding(0.02, 20.0): exploding,
+    DDPM(7, 0.01, 0.5): lambda t: chain(t, np.linspace(0.01, 0.5, 7)),
+    DDPM(997): lambda t: chain(t, np.linspace(1e-4, 0.02, 997)),
     OrnsteinUhlenbeck(7.0): lambda t: decaying(7 * t, 7.0),
     OrnsteinUhlenbeck(lambda t: 3 * jnp.exp(t)): lambda t: decaying(3 * np.expm1(t), 3 * np.exp(t)),
 }
@@ -53,6 +63,24 @@ def test_scales_and_rates_are_the_closed_forms(x64, schedule):
 def test_variance_is_preserved(x64, schedule):
     alpha, sigma = jax.vmap(schedule)(jnp.asarray(TIMES))
     close(alpha**2 + sigma**2, 1, rtol=1e-13)
+
+
+def test_the_chain_of_ddpm_has_its_posterior(x64):
+    """beta~ and mu~ of Ho et al., eq. (7), are the bridge at churn 1 from every step to the one before; abar_T < 1e-4.
+
+    Fails for a table that begins with beta_1 at t = 0.
+    """
+    schedule, betas = DDPM(), np.linspace(1e-4, 0.02, 1000)
+    bars = np.cumprod(1 - betas)
+    assert bars[-1] < 1e-4
+    x_0, x_t = jnp.asarray([0.3]), jnp.asarray([-1.2])
+    for k in (2, 3, 50, 500, 1000):
+        mean, std = paths.bridge(schedule, x_0, x_t, k / 1000, (k - 1) / 1000, churn=1.0)
+        beta, bar, before = betas[k - 1], bars[k - 1], bars[k - 2]
+        expected = (np.sqrt(before) * beta * x_0 + np.sqrt(1 - beta) * (1 - before) * x_t) / (1 - bar)
+        close(mean, expected, rtol=1e-9)
+        close(std**2, (1 - before) / (1 - bar) * beta, rtol=1e-9)
+    close(paths.bridge(schedule, x_0, x_t, 1 / 1000, 0.0, churn=1.0)[0], x_0, rtol=1e-12)
 
 
 def test_ornstein_uhlenbeck_generalises_variance_preserving(x64):
@@ -105,6 +133,9 @@ def test_schedules_are_values():
     "make",
     [
         lambda: VariancePreserving(0.0, 1.0),
+        lambda: DDPM(0),
+        lambda: DDPM(beta_last=1.0),
+        lambda: DDPM(beta_first=0.1, beta_last=0.01),
         lambda: VariancePreserving(2.0, 1.0),
         lambda: VarianceExploding(0.0, 1.0),
         lambda: VarianceExploding(1.0, 1.0),

@@ -30,6 +30,15 @@ def test_law(name):
     assert stats.kstest(np.asarray(law(jax.random.key(0), 4000)), cdf).pvalue > 1e-3
 
 
+def test_steps_of_a_chain_are_equally_likely():
+    """1/n to 1, each within 4 standard errors of its share. Fails for steps from 0 to n - 1, or a last one left out."""
+    t = np.asarray(times.steps_of(5)(jax.random.key(2), 5000), np.float64)
+    steps, counts = np.unique(np.round(5 * t), return_counts=True)
+    same(steps, [1, 2, 3, 4, 5])
+    close(5 * t, np.round(5 * t), atol=1e-5)
+    assert t.max() < 1 and (np.abs(counts - 1000) < 4 * np.sqrt(800)).all()
+
+
 @pytest.mark.parametrize("n", [1, 7, 256])
 def test_stratified_has_one_time_in_each_cell(n):
     """Fails for independent times, or cells that do not cover [0, 1)."""

@@ -15,6 +15,7 @@ from ddjax.types import Network
 LAWS = {
     "uniform": times.uniform,
     "stratified": times.stratified,
+    "steps of a chain": times.steps_of(3),
     "power 40": times.power(40.0),
     "power 1/40": times.power(1 / 40),
     "power of stratified": times.power(0.5, base=times.stratified),

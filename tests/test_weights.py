@@ -24,6 +24,15 @@ def test_sigmoid_is_the_share_of_signal(x64, schedule, bias):
     close(jax.vmap(weights.sigmoid(schedule, bias=bias))(t), expected, rtol=1e-12)
 
 
+def test_snr_makes_regression_on_x_0_regression_on_the_noise(x64, schedule):
+    """||noise - n||^2 = w ||x_0 - D||^2 for D that belongs to n. Fails for alpha / sigma without the square."""
+    x_0, noise, guess = 0.7, -0.4, 0.9
+    for t in TIMES:
+        alpha, sigma = schedule(t)
+        d = (alpha * x_0 + sigma * noise - sigma * guess) / alpha
+        close(weights.snr(schedule)(t) * (x_0 - d) ** 2, (noise - guess) ** 2, rtol=1e-9)
+
+
 def test_sigmoid_keeps_data_and_starves_noise():
     """Fails where an infinite logsnr becomes NaN."""
     for schedule in (schedules.Rectified(), schedules.Cosine()):
