@@ -16,7 +16,6 @@ from PIL import Image
 from test_experiments import CACHED, ROOT, command
 
 from ddjax import cli, data, metrics, recipes
-from ddjax.runs import pictures
 from ddjax.types import Batch
 from experiments import images, stream_timing, train_classifier
 from experiments.imaging import checks, judging
@@ -272,14 +271,3 @@ def test_a_classifier_of_one_class_is_refused_in_a_line(tmp_path):
     np.savez(tmp_path / "one.npz", x=np.zeros((60, 8, 8), np.uint8), y=np.zeros(60, int))
     with pytest.raises(cli.UserError, match="has 1 classes, a classifier needs at least 2"):
         train_classifier.run(train_classifier.Config(data=str(tmp_path / "one.npz")))
-
-
-def test_pictures_are_the_samples_in_rows_and_bytes():
-    """Numbered images in columns by class, magnified by whole factors, as the package rounds. Mutation: columns for rows."""
-    values = np.linspace(-1.5, 1.5, 7, dtype=np.float32)
-    np.testing.assert_array_equal(pictures.pixels(values), data.to_uint8(jnp.asarray(values)))
-    samples = np.broadcast_to(np.arange(5, dtype=np.uint8)[:, None, None, None], (5, 32, 33, 1))
-    shown = pictures.grid(samples, 3)[..., 0]
-    assert shown.shape == (2 * 66, 3 * 68)
-    np.testing.assert_array_equal(shown[10::66, 10::68], [[0, 1, 2], [3, 4, 128]])
-    assert (shown[64:66] == 128).all() and (shown[:, 66:68] == 128).all()

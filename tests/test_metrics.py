@@ -50,6 +50,8 @@ def test_energy_distance_is_its_double_loop(beta, estimator):
         jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32), beta=beta, estimator=estimator
     )
     close(found, brute_mmd(X, Y, lambda r: -(r**beta), estimator), rtol=1e-4)
+    usual = metrics.energy_distance(jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32))
+    close(usual, brute_mmd(X, Y, lambda r: -r, "u"), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["rbf", "energy"])

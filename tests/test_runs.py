@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import optax
 import pytest
 from descent import noise_batch, quadratic, state_of
@@ -270,3 +271,16 @@ def test_work_alone_answers_or_says_that_it_did_not():
     assert children.alone(os.getpid) != os.getpid()
     with pytest.raises(UserError, match="the process of exit ended without an answer"):
         children.alone(sys.exit)
+
+
+def test_programs_are_kept_where_nobody_said_otherwise(tmp_path):
+    """Mutation: kept in the run's folder whatever the environment says, or nowhere."""
+    said = jax.config.jax_compilation_cache_dir
+    try:
+        engine.keep_compiled(tmp_path / "ours")
+        assert jax.config.jax_compilation_cache_dir == said  # which the tests set
+        jax.config.update("jax_compilation_cache_dir", None)
+        engine.keep_compiled(tmp_path / "ours")
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "ours")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", said)

@@ -1,0 +1,18 @@
+"""Pictures of samples: their bytes, and where each of them stands."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from ddjax import data
+from ddjax.runs import pictures
+
+
+def test_pictures_are_the_samples_in_rows_and_bytes():
+    """Numbered images in columns by class, magnified by whole factors, as the package rounds. Mutation: columns for rows."""
+    values = np.linspace(-1.5, 1.5, 7, dtype=np.float32)
+    np.testing.assert_array_equal(pictures.pixels(values), data.to_uint8(jnp.asarray(values)))
+    samples = np.broadcast_to(np.arange(5, dtype=np.uint8)[:, None, None, None], (5, 33, 32, 1))
+    shown = pictures.grid(samples, 3)[..., 0]
+    assert shown.shape == (2 * 68, 3 * 66)
+    np.testing.assert_array_equal(shown[10::68, 10::66], [[0, 1, 2], [3, 4, 128]])
+    assert (shown[66:68] == 128).all() and (shown[:, 64:66] == 128).all()
