@@ -24,7 +24,7 @@ TESTS = {
     "recipes": ["recipes", "recipe_networks", "drawing"],
     "runs": ["runs", "pictures", "commands", "events", "export_runs"],
     "judging": ["judging"],
-    "objectives": ["objectives", "flow_matching"],
+    "objectives": ["objectives", "flow_matching", "transports"],
     "samplers": ["samplers"],
     "couplings": ["couplings", "costs"],
     "metrics": ["metrics", "manifold", "frechet"],

@@ -9,6 +9,7 @@ import importlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as same
@@ -80,6 +81,9 @@ class Values:
 
     def sampled(self, step):
         return samplers.sample(step, self.key, self.x, GRID)
+
+    def with_ratio(self):
+        return {"network": self.plain, "ratio": self.t}
 
     def loss(self, loss_fn, params):
         return loss_fn(params, self.key, self.x)
@@ -193,6 +197,10 @@ ROWS = {
     "objectives.flow_matching": lambda v: v.loss(
         objectives.flow_matching(flows.network_velocity(PLAIN, SCHEDULE), SCHEDULE), v.plain
     ),
+    "objectives.sinkhorn_term": lambda v: v.loss(BESIDE, v.plain),
+    "objectives.with_ratio": lambda v: BALANCED(v.with_ratio(), v.key, v.x),
+    "objectives.balanced": lambda v: jax.grad(lambda params: BALANCED(params, v.key, v.x)[0])(v.with_ratio()),
+    "objectives.descend_ratio": lambda v: objectives.descend_ratio(optax.sgd(0.1)).init(v.with_ratio()),
     "denoisers.mean": lambda v: denoisers.mean(PLAIN, SCHEDULE)(v.plain, v.key, v.x, TIMES),
     "denoisers.distributional": lambda v: v.sampled(samplers.bridge(v.denoise(), SCHEDULE)),
     "denoisers.population": lambda v: denoisers.population(
@@ -239,6 +247,11 @@ ROWS = {
     "weights.snr": lambda v: weights.snr(SCHEDULE)(v.t),
     "metrics.reference": lambda v: reference.sinkhorn_cost(v.x, v.y),
 }
+BESIDE = objectives.sinkhorn_term(denoisers.mean(PLAIN, SCHEDULE), SCHEDULE, blur=1.0)
+_DENOISER = denoisers.mean(objectives.with_ratio(PLAIN), SCHEDULE)
+BALANCED = objectives.balanced(
+    objectives.denoising(_DENOISER, SCHEDULE), objectives.sinkhorn_term(_DENOISER, SCHEDULE, blur=1.0)
+)
 CLOSURE = lambda key, x_t, t, s: x_t * s  # noqa: E731
 LABELLED = lambda params, key, x_t, t, cond: x_t * params + cond[:, None].astype(float)  # noqa: E731
 VALUES = {

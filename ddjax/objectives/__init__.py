@@ -1,11 +1,17 @@
 """Losses: factories of `loss_fn(params, key, batch) -> (scalar, metrics)`.
 
 `distributional` and `denoising` train denoisers by scoring rules, `flow_matching` trains velocities;
-`condition_dropout` wraps any of them for classifier-free guidance.
+`condition_dropout` wraps any of them for classifier-free guidance, `balanced` adds a term in proportion, for instance
+`sinkhorn_term`, the optimal transport between a denoised batch and the batch.
 """
 
+from ddjax.objectives.balance import balanced, descend_ratio, with_ratio
 from ddjax.objectives.conditions import condition_dropout
 from ddjax.objectives.flows import flow_matching
 from ddjax.objectives.scoring_rules import denoising, distributional
+from ddjax.objectives.transports import sinkhorn_term
 
-__all__ = ["condition_dropout", "denoising", "distributional", "flow_matching"]
+__all__ = [
+    "balanced", "condition_dropout", "denoising", "descend_ratio", "distributional", "flow_matching", "sinkhorn_term",
+    "with_ratio",
+]  # fmt: skip
