@@ -58,6 +58,15 @@ def x64():
 
 
 @pytest.fixture
+def optimised():
+    """Programs compiled as for users, for a test that runs them for longer than that takes."""
+    said = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", said)
+
+
+@pytest.fixture
 def unchecked():
     """No type checker, as for users: wrong shapes and words reach the library's own errors."""
     jaxtyping.config.update("jaxtyping_disable", True)

@@ -41,11 +41,17 @@ NOT_RUN = {"annotation", "returns", "decorator_list"}
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node that computes: no annotations, no texts of messages."""
+    """Every node that computes: no annotations, no texts of messages, no defaults of settings, which are choices."""
     yield node
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr) and name not in NOT_RUN:
+            setting = isinstance(node, ast.ClassDef) and isinstance(child, ast.AnnAssign)
+            if (
+                isinstance(child, ast.AST)
+                and not isinstance(child, ast.JoinedStr)
+                and name not in NOT_RUN
+                and not setting
+            ):
                 yield from inside(child)
 
 

@@ -17,6 +17,7 @@ from experiments import two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
+OPTIMISED = CACHED | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}  # for runs that compute longer than they compile
 SMALL = "--steps 400 --save-every 100 --batch 32 --width 16 --depth 2 --inject 1 --population 2 --samples 200 --nfe 1 2 --repeats 1"
 
 

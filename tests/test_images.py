@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 from PIL import Image
-from test_experiments import CACHED, ROOT, command
+from test_experiments import CACHED, OPTIMISED, ROOT, command
 
 from ddjax import cli, data, metrics, recipes
 from ddjax.types import Batch
@@ -94,7 +94,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     """Every file, figures embedded, numbers in pixels and features with their protocol, hashes of both splits."""
     words = [*SMALL.split(), "--out", str(tmp_path / "run")]
     result = subprocess.run(
-        command("images", *words), cwd=ROOT, capture_output=True, text=True, timeout=400, env=CACHED
+        command("images", *words), cwd=ROOT, capture_output=True, text=True, timeout=400, env=OPTIMISED
     )
     assert result.returncode == 0, result.stderr
     written = {path.name for path in (tmp_path / "run").iterdir()}

@@ -159,13 +159,14 @@ def written(monkeypatch):
                     seen.note(f"draw.{name}", value)
                 return np.zeros((n, *recipe.event_shape))
 
-            return types.SimpleNamespace(name=recipe.name, network=None, loss_fn=None, optimizer=None, draw=draw)
+            return types.SimpleNamespace(name=recipe.name, network=recipe, loss_fn=None, optimizer=None, draw=draw)
 
         def trained(folder, job, network, loss_fn, optimizer, batch, *, watch, **budget):
             for name, value in budget.items():
                 seen.note(f"train.{name}", value)
             shapes = jax.tree.leaves(jax.eval_shape(batch, jax.random.key(0)))
             seen.note("train.batch", shapes[0].shape[0])
+            assert shapes[0].shape[1:] == network.event_shape
             if watch:
                 watch("parameters")
             return "parameters"

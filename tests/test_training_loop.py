@@ -180,7 +180,7 @@ def test_bad_chunks_are_refused(arguments):
 
 
 @pytest.mark.slow
-def test_a_trained_model_samples_in_few_steps():
+def test_a_trained_model_samples_in_few_steps(optimised):
     """600 steps of DDM: MMD^2 at 1 and 4 steps far below the exact mean's 1.3 and .03, which no regression can beat.
 
     Mutations: interaction divided by (m - 1) again, its sign turned, xi not used, squared ratios in the bridge.
