@@ -9,11 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from ddjax import couplings, denoisers, flows, networks, objectives, recipes, scoring, times, weights
+from ddjax import couplings, denoisers, flows, networks, objectives, recipes, schedules, scoring, times, weights
 from ddjax.data import toys
 from ddjax.types import Network
 
-S = recipes.SCHEDULE
 SMALL = {"event_shape": (2,), "width": 8, "depth": 2, "inject": 1, "population": 2, "steps": 40}
 
 
@@ -31,8 +30,13 @@ def reference(recipe):
     )  # fmt: skip
     if recipe.classes:
         net = networks.labelled(net, recipe.classes)
-    weight = weights.uniform if recipe.weight == "uniform" else weights.sigmoid(S, bias=recipe.bias)
+    S = schedules.DDPM(1000, 1e-4, 0.02) if recipe.schedule == "ddpm" else schedules.Rectified()
+    weight = {"uniform": lambda t: 1.0, "sigmoid": weights.sigmoid(S, bias=recipe.bias), "snr": weights.snr(S)}[
+        recipe.weight
+    ]
     law = lambda key, n: times.stratified(key, n) ** recipe.time_exponent  # noqa: E731
+    if recipe.schedule == "ddpm":
+        law = times.steps_of(1000)
     if recipe.kind == "flow":
         plan = couplings.sinkhorn
         if recipe.cond_size:
@@ -59,6 +63,7 @@ CHANGES = [
     {"kind": "regression"},
     {"kind": "flow"},
     {"predicts": "x0"},
+    {"kind": "regression", "schedule": "ddpm", "predicts": "noise", "weight": "snr"},
     {"width": 16},
     {"depth": 3},
     {"inject": 0},

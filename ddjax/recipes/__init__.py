@@ -1,11 +1,11 @@
 """Models as plain values, and what every family of them yields: `Model(name, network, loss_fn, optimizer, draw)`."""
 
-from ddjax.recipes.build import SCHEDULE, build, coupling, predictor, sampler
+from ddjax.recipes.build import SCHEDULE, build, coupling, predictor, sampler, schedule
 from ddjax.recipes.drawing import Sampler, by_bridge, by_flow, drawing
 from ddjax.recipes.model import Draw, Model, job, parameters
 from ddjax.recipes.recipe import Recipe, read, stored
 
 __all__ = [
     "SCHEDULE", "Draw", "Model", "Recipe", "Sampler", "build", "by_bridge", "by_flow", "coupling", "drawing", "job", "parameters",
-    "predictor", "read", "sampler", "stored",
+    "predictor", "read", "sampler", "schedule", "stored",
 ]  # fmt: skip

@@ -11,9 +11,10 @@ from ddjax.recipes import drawing
 from ddjax.recipes.model import Model
 from ddjax.recipes.nets import network
 from ddjax.recipes.recipe import Recipe
-from ddjax.types import Denoiser, Key, LossFn, Network, Velocity, standard_normal
+from ddjax.types import Denoiser, Key, LossFn, Network, Schedule, Velocity, standard_normal
 
 SCHEDULE = schedules.Rectified()
+_SCHEDULES = {"rectified": SCHEDULE, "ddpm": schedules.DDPM()}
 
 
 def build(recipe: Recipe, *, chunk: int = drawing.CHUNK) -> Model:
@@ -28,6 +29,11 @@ def build(recipe: Recipe, *, chunk: int = drawing.CHUNK) -> Model:
     return Model(recipe.name, trained, loss_fn, _optimizer(recipe), drawing.drawing(sampler(recipe), chunk=chunk))
 
 
+def schedule(recipe: Recipe) -> Schedule:
+    """The schedule that a model is trained and sampled on."""
+    return _SCHEDULES[recipe.schedule]
+
+
 def predictor(recipe: Recipe) -> Denoiser | Velocity:
     """What a trained model predicts with: a denoiser, or of a flow its velocity."""
     return _of_network(recipe, network(recipe, dropout=0.0))
@@ -37,8 +43,8 @@ def sampler(recipe: Recipe, *, path: bool = False) -> drawing.Sampler:
     """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity; or their paths."""
     kept: dict = {"null": recipe.classes or None, "path": path}
     if recipe.kind == "flow":
-        return drawing.by_flow(predictor(recipe), SCHEDULE, recipe.event_shape, prior=_start(recipe), **kept)
-    return drawing.by_bridge(predictor(recipe), SCHEDULE, recipe.event_shape, **kept)
+        return drawing.by_flow(predictor(recipe), schedule(recipe), recipe.event_shape, prior=_start(recipe), **kept)
+    return drawing.by_bridge(predictor(recipe), schedule(recipe), recipe.event_shape, **kept)
 
 
 def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:
@@ -47,20 +53,23 @@ def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:
         "regression": denoisers.mean,
         "flow": flows.network_velocity,
     }[recipe.kind]
-    return make(network, SCHEDULE, predicts=recipe.predicts)
+    return make(network, schedule(recipe), predicts=recipe.predicts)
 
 
 def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
-    weight = weights.uniform if recipe.weight == "uniform" else weights.sigmoid(SCHEDULE, bias=recipe.bias)
+    along = schedule(recipe)
+    sigmoid = weights.sigmoid(along, bias=recipe.bias)
+    weight = {"uniform": weights.uniform, "sigmoid": sigmoid, "snr": weights.snr(along)}[recipe.weight]
     if recipe.kind == "flow":
         return objectives.flow_matching(
-            model, SCHEDULE, weight=weight, coupling=coupling(recipe), prior=_start(recipe) or standard_normal
+            model, along, weight=weight, coupling=coupling(recipe), prior=_start(recipe) or standard_normal
         )
-    sampled = {"times": times.power(recipe.time_exponent, base=times.stratified), "weight": weight}
+    law = times.power(recipe.time_exponent, base=times.stratified)
+    sampled = {"times": times.steps_of(along.n) if recipe.schedule == "ddpm" else law, "weight": weight}
     if recipe.kind == "regression":
-        return objectives.denoising(model, SCHEDULE, **sampled)
+        return objectives.denoising(model, along, **sampled)
     drawn = {"size": recipe.population, "population": denoisers.folded_population}
-    return objectives.distributional(model, SCHEDULE, score=_score(recipe), **drawn, **sampled)
+    return objectives.distributional(model, along, score=_score(recipe), **drawn, **sampled)
 
 
 def _score(recipe: Recipe) -> scoring.Rule:

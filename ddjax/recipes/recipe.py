@@ -19,8 +19,10 @@ class Recipe:
     """Labels 0 .. classes - 1 are the condition; 0 for none."""
     cond_size: int = 0
     """Length of a condition of real numbers; 0 for none."""
-    predicts: Literal["x0", "velocity"] = "velocity"
-    """What the network outputs; the score is taken of x_0 either way."""
+    schedule: Literal["rectified", "ddpm"] = "rectified"
+    """Straight lines, or the chain of 1,000 steps, which is also trained on its own times."""
+    predicts: Literal["x0", "velocity", "noise"] = "velocity"
+    """What the network outputs; the score is taken of x_0 all the same."""
 
     net: Literal["mlp", "unet", "dit"] = "mlp"
     width: int = 128
@@ -52,11 +54,11 @@ class Recipe:
     """Side of the patches whose mean score joins that of the whole image; 0 for none."""
     population: int = 8
     """Draws m of each example in the loss."""
-    weight: Literal["uniform", "sigmoid"] = "uniform"
-    """w(t): sigmoid is sigmoid(logsnr - bias)."""
+    weight: Literal["uniform", "sigmoid", "snr"] = "uniform"
+    """w(t): sigmoid is sigmoid(logsnr - bias); under snr regression on x_0 is regression on the noise."""
     bias: float = 0.0
     time_exponent: float = 1.0
-    """Training times are u^exponent with stratified u; a flow's are uniform."""
+    """Training times of the rectified schedule are u^exponent with stratified u; a flow's are uniform."""
     coupling: Literal["independent", "blind", "aware"] = "independent"
     """Of a flow's noise with the data: blind and aware are Sinkhorn's, without and with sight of the condition."""
     share: float = 0.99

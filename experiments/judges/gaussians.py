@@ -42,7 +42,7 @@ def spreads(
     at = np.linspace(0.2, 0.95, 16)
     return {
         recipe.name: judging.spread_curve(
-            recipes.predictor(recipe), params[recipe.name], mixture, recipes.SCHEDULE, key, at
+            recipes.predictor(recipe), params[recipe.name], mixture, recipes.schedule(recipe), key, at
         )
         for recipe in found
         if recipe.kind == "distributional"

@@ -76,7 +76,7 @@ def drawn(
 
 def posterior(recipe: Recipe, params: Params, test: Images) -> dict[str, np.ndarray]:
     """One held-out image, noisier and noisier, and draws of what it could have been."""
-    x_0, schedule = data.to_float(jnp.asarray(test.x[:1])), recipes.SCHEDULE
+    x_0, schedule = data.to_float(jnp.asarray(test.x[:1])), recipes.schedule(recipe)
     cond = jnp.asarray(test.labels[:1]) if recipe.classes else None
     rows = {}
     for t in (0.3, 0.6, 0.9):
