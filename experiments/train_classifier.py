@@ -32,7 +32,8 @@ class Config(Source):
 
 def run(config: Config) -> None:
     """Load, train, judge, save."""
-    from experiments.imaging import classifiers, feeds
+    from ddjax.runs import classifiers
+    from experiments.imaging import feeds
 
     train, test = feeds.splits(config)
     if len(train.classes) < 2:

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose as close
 
 from ddjax import data
 from ddjax.networks import classifier
-from experiments.imaging import classifiers
+from ddjax.runs import classifiers
 
 
 def test_a_short_training_reads_digits_and_its_files_bring_it_back(tmp_path):
@@ -34,6 +34,9 @@ def test_a_short_training_reads_digits_and_its_files_bring_it_back(tmp_path):
     close(found.features(x) @ head["kernel"] + head["bias"][None], net.logits(params, x), atol=1e-3)
     assert found.features(x).shape == (360, classifier.FEATURES)
     assert not classifiers._holds(tmp_path, {"digest": test.digest})
+    at, along = x[:1], jnp.zeros((1, 8, 8, 1)).at[0, 3, 4, 0].set(1.0)
+    slope = jax.jvp(found.features, (at,), (along,))[1]
+    close(slope, (found.features(at + 1e-2 * along) - found.features(at - 1e-2 * along)) / 2e-2, atol=2e-2)
     (tmp_path / "classifier.json").write_text(json.dumps(settings | {"classes": 7}))
     with pytest.raises(ValueError, match=r"'params\.logits\.bias' is \(10,\), wanted \(7,\)"):
         classifier.load(tmp_path)

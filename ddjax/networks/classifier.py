@@ -56,7 +56,7 @@ def classifier(event_shape: tuple[int, int, int], classes: int) -> Classifier:
 
 
 def load(folder: str | Path) -> tuple[Classifier, Params, dict]:
-    """A trained classifier, its parameters and its settings, from the folder that `experiments.train_classifier` wrote.
+    """A trained classifier, its parameters and its settings, from the folder that `runs.classifiers` wrote.
 
     Raises: FileNotFoundError; ValueError for settings or weights that do not fit.
     """

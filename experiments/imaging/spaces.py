@@ -6,7 +6,8 @@ import numpy as np
 
 from ddjax import metrics
 from ddjax.data import Images
-from experiments.imaging import classifiers, judging
+from ddjax.runs import classifiers
+from experiments.imaging import judging
 
 PROTOCOL = (
     "{n} samples against the {test} held-out images; pixels in [-1, 1] and the 128 features of a classifier trained on the "
