@@ -198,6 +198,7 @@ ROWS = {
         objectives.flow_matching(flows.network_velocity(PLAIN, SCHEDULE), SCHEDULE), v.plain
     ),
     "objectives.sinkhorn_term": lambda v: v.loss(BESIDE, v.plain),
+    "objectives.flat": lambda v: objectives.flat(v.x),
     "objectives.with_ratio": lambda v: BALANCED(v.with_ratio(), v.key, v.x),
     "objectives.balanced": lambda v: jax.grad(lambda params: BALANCED(params, v.key, v.x)[0])(v.with_ratio()),
     "objectives.descend_ratio": lambda v: objectives.descend_ratio(optax.sgd(0.1)).init(v.with_ratio()),
@@ -265,6 +266,7 @@ VALUES = {
     "Kernel",
     "Rule",
     "Terms",
+    "Term",
     "Scales",
 }
 VALUES |= {"Pairing", "PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}

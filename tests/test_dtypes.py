@@ -93,6 +93,7 @@ LOSSES = {
         for i, rule in enumerate(RULES[1:3])
     },
     "objectives.denoising": loss(objectives.denoising),
+    "objectives.sinkhorn_term": loss(objectives.sinkhorn_term, blur=1.0),
     "objectives.condition_dropout": dropped,
     "objectives.flow_matching": flow_loss(couplings.independent),
     "objectives.flow_matching pairs": lambda x, y: flow_loss(couplings.assignment)(x, y)[1][
@@ -105,6 +106,7 @@ SAMPLERS = {
 }
 COUPLINGS = ("independent", "assignment", "sinkhorn", "resampled")
 ELSEWHERE = {"metrics.cached_statistics", "couplings.blind"}  # which only hand on what others compute
+ELSEWHERE |= {f"objectives.{name}" for name in ("balanced", "descend_ratio", "flat", "with_ratio")}
 
 
 def in_double(function, x=X, y=Y):

@@ -76,6 +76,13 @@ def dropping():
     return jax.jit(lambda x_0, cond: loss_fn(None, key(), (x_0, cond))[0])
 
 
+def beside():
+    """A loss and a term of the same parameters, in proportion."""
+    squares = lambda params, key, x_0: (jnp.sum(params["network"] ** 2) + jnp.sum(x_0**2), {})  # noqa: E731
+    loss_fn = objectives.balanced(squares, squares)
+    return jax.jit(lambda params, x_0: loss_fn({"network": params, "ratio": jnp.ones(())}, key(), x_0)[0])
+
+
 def paired(coupling):
     """As it is, where a mistake is told, and under a trace."""
     keyed = lambda x_0, x_1: coupling(key(), x_0, x_1)  # noqa: E731
@@ -171,6 +178,8 @@ ROWS = {
         (loss_of(objectives.flow_matching, coupling=coupling), TRAINED)
         for coupling in (couplings.independent, couplings.sinkhorn)
     ],
+    "objectives.sinkhorn_term": [(loss_of(objectives.sinkhorn_term, blur=1.0), TRAINED)],
+    "objectives.balanced": [(beside(), TRAINED)],
     "objectives.condition_dropout": [(dropping(), {"x_0": X, "cond": jnp.ones((12, 2))})],
 }
 
@@ -188,6 +197,9 @@ NO_NUMBERS = {
     "scoring.Kernel": "made by its factories",
     "scoring.needs_pairs": "takes a rule",
     "scoring.Pairing": "a protocol",
+    "objectives.flat": "reshapes",
+    "objectives.with_ratio": "makes a network",
+    "objectives.descend_ratio": "makes an optimiser",
 }
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from ddjax import couplings, denoisers, flows, networks, objectives, recipes, schedules, scoring, times, weights
 from ddjax.data import toys
+from ddjax.networks import classifier
+from ddjax.runs import classifiers
 from ddjax.types import Network
 
 SMALL = {"event_shape": (2,), "width": 8, "depth": 2, "inject": 1, "population": 2, "steps": 40}
@@ -54,6 +56,13 @@ def reference(recipe):
         denoiser = denoisers.distributional(net, S, predicts=recipe.predicts)
         rule, size = scoring.Energy(recipe.beta, recipe.lam), recipe.population
         loss_fn = objectives.distributional(denoiser, S, times=law, weight=weight, score=rule, size=size)
+    if recipe.transport is not None:
+        net, w = objectives.with_ratio(net), recipe.transport
+        denoiser = denoisers.mean(net, S, predicts=recipe.predicts)
+        classes = recipe.classes if recipe.within_classes else 0
+        of_kind = objectives.denoising(denoiser, S, times=law, weight=weight)
+        beside = objectives.sinkhorn_term(denoiser, S, blur=recipe.blur, relative=True, classes=classes, times=law)
+        loss_fn = objectives.balanced(of_kind, beside, lam=w) if w else of_kind
     if recipe.label_dropout:
         loss_fn = objectives.condition_dropout(loss_fn, probability=recipe.label_dropout, null=recipe.classes)
     return net, loss_fn
@@ -78,6 +87,10 @@ CHANGES = [
     {"classes": 3},
     {"classes": 3, "label_dropout": 0.5},
     {"cond_size": 1},
+    {"kind": "regression", "transport": 0.5},
+    {"kind": "regression", "transport": 0.0},
+    {"kind": "regression", "transport": 0.5, "blur": 0.5},
+    {"kind": "regression", "transport": 0.5, "classes": 3, "within_classes": True},
     {"kind": "flow", "weight": "sigmoid"},
     {"kind": "flow", "coupling": "blind", "classes": 3},
     {"kind": "flow", "coupling": "aware", "classes": 3},
@@ -117,7 +130,18 @@ def test_a_flow_is_drawn_from_the_prior_it_is_trained_from():
 
 def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
     """An entry that is added must come with what it changes."""
-    elsewhere = {"name", "event_shape", "net", "score_patch", "patch", "attention", "dropout", "bfloat16", "remat"}
+    elsewhere = {
+        "name",
+        "event_shape",
+        "net",
+        "score_patch",
+        "patch",
+        "attention",
+        "dropout",
+        "bfloat16",
+        "remat",
+        "features",
+    }
     elsewhere |= {"steps", "learning_rate", "cosine", "warmup", "clip", "weight_decay", "ema_decay", "guidance"}
     assert {field.name for field in dataclasses.fields(recipes.Recipe)} == elsewhere | set().union(*CHANGES)
 
@@ -171,6 +195,31 @@ def test_a_recipe_survives_its_file():
         recipes.read({"name": "b"})
 
 
+def test_transport_is_in_the_features_of_a_saved_classifier(tmp_path):
+    """The term by hand, of its 128 features. Fails for pixels, or for a net that trains inside a scan on a CPU."""
+    net = classifier.classifier((8, 8, 1), 2)
+    frozen = jax.tree.map(
+        lambda leaf: leaf + 0.1 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape), net.init(key(1))
+    )
+    classifiers.save(tmp_path, frozen, {"event_shape": [8, 8, 1], "classes": 2})
+    recipe = recipes.Recipe(
+        name="a", kind="regression", event_shape=(8, 8, 1), width=8, depth=2, transport=2.0, features=str(tmp_path)
+    )
+    model = recipes.build(recipe)
+    assert model.network.convolutional
+    params, x_0 = model.network.init(key(2)), jnp.sin(jnp.arange(6 * 64.0)).reshape(6, 8, 8, 1)
+    _, metrics = model.loss_fn(params, key(4), x_0)
+    law = lambda k, n: times.stratified(k, n)  # noqa: E731
+    phi = lambda x: net.features(frozen, x)  # noqa: E731
+    term = objectives.sinkhorn_term(
+        recipes.predictor(recipe), recipes.SCHEDULE, blur=0.1, relative=True, features=phi, times=law
+    )
+    _, key_term = jax.random.split(key(4))
+    np.testing.assert_allclose(metrics["transport"], term(params, key_term, x_0)[0], rtol=1e-4)
+    with pytest.raises(ValueError, match="which a flow has none of"):
+        recipes.build(recipes.Recipe(name="a", kind="flow", event_shape=(2,), transport=1.0))
+
+
 def test_patches_join_the_score_and_must_fit():
     """score_patch = 2 adds the mean score of patches. Mutation: the patch ignored."""
     whole = recipes.Recipe(name="a", event_shape=(4, 4, 1), width=8, depth=2, population=2)
@@ -182,7 +231,7 @@ def test_patches_join_the_score_and_must_fit():
     net = networks.flattened(networks.mlp(16, width=8, depth=2, inject=1), (4, 4, 1))
     right = objectives.distributional(
         denoisers.distributional(net, S, predicts="velocity"),
-        S,
+        recipes.SCHEDULE,
         times=times.stratified,
         score=scoring.Patched(scoring.Energy(), 2),
         size=2,

@@ -5,13 +5,13 @@
 `sinkhorn_term`, the optimal transport between a denoised batch and the batch.
 """
 
-from ddjax.objectives.balance import balanced, descend_ratio, with_ratio
+from ddjax.objectives.balance import Term, balanced, descend_ratio, with_ratio
 from ddjax.objectives.conditions import condition_dropout
 from ddjax.objectives.flows import flow_matching
 from ddjax.objectives.scoring_rules import denoising, distributional
-from ddjax.objectives.transports import sinkhorn_term
+from ddjax.objectives.transports import flat, sinkhorn_term
 
 __all__ = [
-    "balanced", "condition_dropout", "denoising", "descend_ratio", "distributional", "flow_matching", "sinkhorn_term",
-    "with_ratio",
+    "Term", "balanced", "condition_dropout", "denoising", "descend_ratio", "distributional", "flat", "flow_matching",
+    "sinkhorn_term", "with_ratio",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from jaxtyping import Array
 
 from ddjax import couplings, denoisers, flows, objectives, schedules, scoring, times, weights
 from ddjax.data import toys
+from ddjax.networks import classifier
 from ddjax.recipes import drawing
 from ddjax.recipes.model import Model
 from ddjax.recipes.nets import network
@@ -23,7 +24,10 @@ def build(recipe: Recipe, *, chunk: int = drawing.CHUNK) -> Model:
     Raises: ValueError for a recipe that no network, rule or optimiser can follow.
     """
     trained = network(recipe, dropout=recipe.dropout)
-    loss_fn = _loss(recipe, _of_network(recipe, trained))
+    model = _of_network(recipe, trained)
+    loss_fn = _loss(recipe, model)
+    if recipe.transport:
+        loss_fn = objectives.balanced(loss_fn, _transport(recipe, model), lam=recipe.transport)
     if recipe.label_dropout:
         loss_fn = objectives.condition_dropout(loss_fn, probability=recipe.label_dropout, null=recipe.classes)
     return Model(recipe.name, trained, loss_fn, _optimizer(recipe), drawing.drawing(sampler(recipe), chunk=chunk))
@@ -64,12 +68,30 @@ def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
         return objectives.flow_matching(
             model, along, weight=weight, coupling=coupling(recipe), prior=_start(recipe) or standard_normal
         )
-    law = times.power(recipe.time_exponent, base=times.stratified)
-    sampled = {"times": times.steps_of(along.n) if recipe.schedule == "ddpm" else law, "weight": weight}
+    sampled = {"times": _times(recipe), "weight": weight}
     if recipe.kind == "regression":
         return objectives.denoising(model, along, **sampled)
     drawn = {"size": recipe.population, "population": denoisers.folded_population}
     return objectives.distributional(model, along, score=_score(recipe), **drawn, **sampled)
+
+
+def _transport(recipe: Recipe, model: Denoiser | Velocity) -> objectives.Term:
+    if recipe.kind == "flow":
+        raise ValueError("transport is of denoised batches, which a flow has none of")
+    phi = objectives.flat
+    if recipe.features:
+        net, params, _ = classifier.load(recipe.features)
+        phi = partial(net.features, params)
+    classes = recipe.classes if recipe.within_classes else 0
+    return objectives.sinkhorn_term(
+        model, schedule(recipe), blur=recipe.blur, relative=True, features=phi, classes=classes, times=_times(recipe)
+    )
+
+
+def _times(recipe: Recipe) -> times.Law:
+    if recipe.schedule == "ddpm":
+        return times.steps_of(_SCHEDULES["ddpm"].n)
+    return times.power(recipe.time_exponent, base=times.stratified)
 
 
 def _score(recipe: Recipe) -> scoring.Rule:
@@ -108,4 +130,5 @@ def _optimizer(recipe: Recipe) -> optax.GradientTransformation:
         warmup = min(recipe.warmup, recipe.steps // 10)
         rate = optax.warmup_cosine_decay_schedule(0.0, rate, warmup, recipe.steps, rate / 100)
     adam = optax.adamw(rate, weight_decay=recipe.weight_decay)
-    return adam if recipe.clip is None else optax.chain(optax.clip_by_global_norm(recipe.clip), adam)
+    clipped = adam if recipe.clip is None else optax.chain(optax.clip_by_global_norm(recipe.clip), adam)
+    return clipped if recipe.transport is None else objectives.descend_ratio(clipped)

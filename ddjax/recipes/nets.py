@@ -1,14 +1,19 @@
 """The network that a recipe names."""
 
-from ddjax import networks
+from ddjax import networks, objectives
 from ddjax.recipes.recipe import Recipe
 from ddjax.types import Network
 
 
 def network(recipe: Recipe, *, dropout: float) -> Network:
-    """The recipe's network for its events, with labels where it has classes, and xi where it is distributional."""
+    """The recipe's network for its events, with labels where it has classes, and xi where it is distributional.
+
+    With a ratio beside its parameters where there is transport; the features of that are convolutions too.
+    """
     inject = recipe.inject if recipe.kind == "distributional" else None
-    return _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout)
+    made = _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout)
+    made = made._replace(convolutional=made.convolutional or bool(recipe.features))
+    return made if recipe.transport is None else objectives.with_ratio(made)
 
 
 def _mlp(recipe: Recipe, inject: int | None) -> Network:

@@ -63,6 +63,15 @@ class Recipe:
     """Of a flow's noise with the data: blind and aware are Sinkhorn's, without and with sight of the condition."""
     share: float = 0.99
     """Pairs that keep a condition of real numbers under the aware coupling, in [0, 1]."""
+    transport: float | None = None
+    """Weight of transport between denoised batches and the data, in proportion to the loss (`objectives.balanced`). 0 computes
+    none and trains the same parameters, so that training can go on from there with another weight; None has no ratio in them."""
+    blur: float = 0.1
+    """Of the transport, in units of the median distance between the data, in the space of `features`."""
+    within_classes: bool = False
+    """Transport moves nothing from class to class."""
+    features: str = ""
+    """Folder of the classifier (`runs.classifiers`) in whose features transport is; the data themselves without one."""
     prior: Literal["normal", "eight_gaussians"] = "normal"
     """Where a flow starts."""
     label_dropout: float = 0.0
