@@ -230,7 +230,7 @@ def test_patches_join_the_score_and_must_fit():
         losses[patch] = model.loss_fn(model.network.init(jax.random.key(1)), jax.random.key(2), batch)[0]
     net = networks.flattened(networks.mlp(16, width=8, depth=2, inject=1), (4, 4, 1))
     right = objectives.distributional(
-        denoisers.distributional(net, S, predicts="velocity"),
+        denoisers.distributional(net, recipes.SCHEDULE, predicts="velocity"),
         recipes.SCHEDULE,
         times=times.stratified,
         score=scoring.Patched(scoring.Energy(), 2),
