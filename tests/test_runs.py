@@ -50,6 +50,15 @@ def used(tmp_path):
 
 
 FILES = ("config.yaml", "checkpoints/config.yaml")
+
+
+def test_settings_stand_in_the_order_of_the_command_line(used):
+    """As `--help` lists them, the experiment first. Mutation: by the alphabet."""
+    for file in FILES:
+        names = [line.split(":")[0] for line in (used / file).read_text().splitlines() if line[0] not in " -"]
+        assert names == ["experiment", "steps", "rate", "beta", "data", "name"]
+
+
 TAKE_UP = (lambda path: opened(path, resume="auto"), runs.read_settings)
 
 
