@@ -16,3 +16,9 @@ def test_pictures_are_the_samples_in_rows_and_bytes():
     assert shown.shape == (2 * 68, 3 * 66)
     np.testing.assert_array_equal(shown[10::68, 10::66], [[0, 1, 2], [3, 4, 128]])
     assert (shown[66:68] == 128).all() and (shown[:, 64:66] == 128).all()
+
+
+def test_images_are_known_by_their_channels():
+    """Grey or colour, height and width. Mutations: any number of channels; vectors."""
+    shapes = [(2, 5, 6, 1), (2, 5, 6, 3), (2, 5, 6, 4), (2, 5, 6), (2, 3), (2, 1, 5, 6, 3)]
+    assert [pictures.are_images(np.zeros(shape)) for shape in shapes] == [True, True, False, False, False, False]

@@ -52,6 +52,11 @@ def used(tmp_path):
 FILES = ("config.yaml", "checkpoints/config.yaml")
 
 
+def test_a_run_makes_the_folders_above_it(tmp_path):
+    """Mutation: no parents."""
+    assert opened(tmp_path / "not" / "there" / "run").path.is_dir()
+
+
 def test_settings_stand_in_the_order_of_the_command_line(used):
     """As `--help` lists them, the experiment first. Mutation: by the alphabet."""
     for file in FILES:
