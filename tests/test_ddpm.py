@@ -33,7 +33,7 @@ def test_the_loss_is_the_mean_squared_error_of_the_noise():
 def test_exact_scores_give_the_data_back(optimised, churn, steps):
     """Ancestral in 1,000 steps and DDIM in 250, of the exact mean of a skewed Gaussian: mean and covariance to 2 %.
 
-    Mutations: sigma exchanged with its square in the bridge; a grid that ends before the data.
+    Mutations: the deviation of the bridge without its factor 1 + kappa; kappa squared in c_t.
     """
     mixture = mixtures.GaussianMixture(np.ones(1), MEAN[None], COV[None])
     draw = recipes.drawing(recipes.by_bridge(mixtures.mean_oracle(mixture, SCHEDULE), SCHEDULE, (4,)))
