@@ -11,8 +11,8 @@ _ELSEWHERE |= {"figures": "experiments.pages.figures", "moon_shapes": "experimen
 _ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved", "report": "experiments.pages.report"}
 _ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
 _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
-_ELSEWHERE |= {"image_pages": "experiments.pages.images"}
-for _data in ("gaussian", "moon", "condition"):
+_ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
+for _data in ("gaussian", "moon", "condition", "gap"):
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}
 
 

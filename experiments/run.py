@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ddjax.judging import Number
     from ddjax.recipes import Model, Recipe
     from ddjax.runs import Run
+    from ddjax.training import TrainState
     from ddjax.types import Params
     from experiments.training import Training
 
@@ -65,7 +66,9 @@ class Experiment(NamedTuple, Generic[Settings]):
         name: of the experiment, and of its folder under runs/. recipes: its models.
         batches: (settings, recipe, seed) -> the batches to train on, as `training.fit` takes them.
         judge: (settings, trained models) -> findings.
-        watch: (settings, recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint of the first seed.
+        watch: (settings, recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint.
+        start: (settings, recipe, seed, folder) -> fresh state -> the state to train on from, or None for the fresh one.
+        all_watched: every seed, not the first alone.
         chunk: samples that are drawn together.
         preset: names the folder where no --out is given. notes: told before training.
         facts: what the run found beside its settings and must find again, kept with them.
@@ -76,6 +79,8 @@ class Experiment(NamedTuple, Generic[Settings]):
     batches: Callable[[Settings, Recipe, int], Any]
     judge: Callable[[Settings, Trained], Findings]
     watch: Callable[[Settings, Recipe, Model, Run], Callable[[Params], dict[str, float]]] | None = None
+    start: Callable[[Settings, Recipe, int, Run], Callable[[TrainState], TrainState] | None] | None = None
+    all_watched: bool = False
     chunk: int = 65_536
     preset: str = "default"
     notes: Sequence[str] = ()
@@ -106,7 +111,8 @@ def run(experiment: Experiment[Settings], settings: Settings) -> None:
                 steps=recipe.steps,
                 save_every=settings.save_every,
                 ema_decay=recipe.ema_decay,
-                watch=watch if seed == 0 else None,
+                watch=watch if experiment.all_watched or seed == 0 else None,
+                start=experiment.start and experiment.start(settings, recipe, seed, folder),
             )
             for seed in range(settings.seeds)
         ]

@@ -52,6 +52,7 @@ def sinkhorn_term(
     classes: int = 0,
     times: time_laws.Law = time_laws.uniform,
     solver: Literal["dense", "blocked"] = "blocked",
+    iterations: int = 100,
 ) -> Term:
     """The term of eq. (2), for `objectives.balanced`.
 
@@ -60,11 +61,14 @@ def sinkhorn_term(
         features: phi, differentiable, images or points [batch, *event] -> [batch, d].
         classes: if positive, transport stays within the classes of the batch, whose cond are labels below it.
         solver: as in `transport.sinkhorn_divergence`. Its gradient is that at the solution held, by the envelope theorem.
+        iterations: after which a solver stops unconverged: no step of training should wait for the last digit.
     Returns: term(params, key, batch) -> (l', metrics): `transport`, that is l', and `converged`, 1 where the solver says so.
-    Raises: ValueError for a blur that is not positive or another solver; the term, for a batch of one, or without labels
+    Raises: ValueError for a blur that is not positive, no iterations or another solver; the term, for a batch of one, or without labels
         where there are classes.
     """
     check_blur(blur)
+    if iterations < 1:
+        raise ValueError(f"need at least one iteration, got {iterations=}")
     if solver not in _SOLVERS:
         raise ValueError(f"need solver in {[*_SOLVERS]}, got {solver=}")
 
@@ -83,7 +87,7 @@ def sinkhorn_term(
         temperature = blur * median_distance(real) if relative else blur
         if classes:
             fake, real = within_classes(fake, real, cond, classes)
-        found = _SOLVERS[solver](fake, real, blur=temperature)
+        found = _SOLVERS[solver](fake, real, blur=temperature, max_iterations=iterations)
         told = {"transport": found.divergence, "converged": found.converged.astype(found.divergence.dtype)}
         return found.divergence, told
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
@@ -81,10 +82,11 @@ def _transport(recipe: Recipe, model: Denoiser | Velocity) -> objectives.Term:
     phi = objectives.flat
     if recipe.features:
         net, params, _ = classifier.load(recipe.features)
-        phi = partial(net.features, params)
+        phi = lambda x: net.features(params, jnp.clip(x, -1, 1))  # noqa: E731 (a mean of noise leaves the range of images)
     classes = recipe.classes if recipe.within_classes else 0
+    blurred = {"blur": recipe.blur, "relative": recipe.relative_blur}
     return objectives.sinkhorn_term(
-        model, schedule(recipe), blur=recipe.blur, relative=True, features=phi, classes=classes, times=_times(recipe)
+        model, schedule(recipe), features=phi, classes=classes, times=_times(recipe), **blurred
     )
 
 

@@ -67,7 +67,9 @@ class Recipe:
     """Weight of transport between denoised batches and the data, in proportion to the loss (`objectives.balanced`). 0 computes
     none and trains the same parameters, so that training can go on from there with another weight; None has no ratio in them."""
     blur: float = 0.1
-    """Of the transport, in units of the median distance between the data, in the space of `features`."""
+    """Of the transport, in the space of `features`."""
+    relative_blur: bool = True
+    """Whether blur is in units of the median distance between the data of a batch."""
     within_classes: bool = False
     """Transport moves nothing from class to class."""
     features: str = ""

@@ -17,6 +17,7 @@ from ddjax.types import Key, LossFn, Network, Params, Resumable
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs pages about a failed save, which we tell in one line
 
 Watch = Callable[[Params], dict[str, float]]
+Start = Callable[[training.TrainState], training.TrainState]
 
 
 def initial_state(network: Network, optimizer: optax.GradientTransformation, seed: int) -> training.TrainState:
@@ -38,21 +39,23 @@ def train(
     save_every: int,
     ema_decay: float,
     watch: Watch | None = None,
+    start: Start | None = None,
 ) -> Params:
     """The averaged parameters after `steps`; checkpoints under the job's name.
 
     Args:
         watch: averaged parameters -> numbers, told at each checkpoint and kept in watched.jsonl.
+        start: fresh state -> the state to train on from, of whatever step, in its place.
     """
     state = initial_state(network, optimizer, seed)
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
     state, train_step, batch = layout(folder.engine, state, train_step, batch)
     with checkpoints.manager(folder.checkpoints(job), job=folder.owner(job)) as manager:
         stream = batch if isinstance(batch, Resumable) else None
-        state = checkpoints.restore(manager, state, stream) or state
-        start = int(state.step)
-        with events.beside(folder.events(job), start) as also:
-            told = also(folder.logger(job, start, "watched.jsonl"), "watched/") if watch else None
+        state = checkpoints.restore(manager, state, stream) or (start(state) if start else state)
+        first = int(state.step)
+        with events.beside(folder.events(job), first) as also:
+            told = also(folder.logger(job, first, "watched.jsonl"), "watched/") if watch else None
 
             def visit(state: training.TrainState) -> None:
                 params = sharding.on_host(state.ema)  # by all processes together
@@ -66,7 +69,7 @@ def train(
                 steps=steps,
                 checkpoints=manager,
                 save_every=save_every,
-                log=also(folder.logger(job, start)),
+                log=also(folder.logger(job, first)),
                 visit=visit if watch else None,
                 label=job if first_process() else None,
                 scanned=training.may_scan(network),

@@ -10,7 +10,7 @@ from ddjax import recipes, times
 from ddjax.cli import UserError
 from ddjax.runs import folders, jobs
 from ddjax.runs.engine import Engine
-from ddjax.training import checkpoints
+from ddjax.training import TrainState, checkpoints
 from ddjax.types import Key, Params
 
 
@@ -58,9 +58,13 @@ def load(path: Path, job: str | None) -> Trained:
         )
     model = recipes.build(recipe)
     like = jobs.initial_state(model.network, model.optimizer, 0)
-    run = folders.Run(path, settings, Engine())
-    params = checkpoints.restore_newest(run.checkpoints(job), like, job=run.owner(job)).ema
+    params = state(folders.Run(path, settings, Engine()), job, like).ema
     return Trained(job, recipe, params, tuple(settings.get("classes") or map(str, range(recipe.classes))))
+
+
+def state(run: folders.Run, job: str, like: TrainState) -> TrainState:
+    """The newest intact state of a job, laid out as `like`. Raises: as `checkpoints.restore_newest`."""
+    return checkpoints.restore_newest(run.checkpoints(job), like, job=run.owner(job))
 
 
 def settings_of(found: list[recipes.Recipe]) -> dict[str, Any]:

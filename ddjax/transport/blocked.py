@@ -1,4 +1,4 @@
-"""The Sinkhorn divergence in the memory of 64 rows of the cost.
+"""The Sinkhorn divergence in the memory of some rows of the cost.
 
     (1)  T(g)_i = -tau log mean_j exp((g_j - ||x_i - y_j||^2 / 2) / tau),   tau = blur^2
     (2)  OT(x, y) = max_g mean_i T(g)_i + mean_j g_j
@@ -17,6 +17,9 @@ from jaxtyping import Array
 from ddjax.transport.dense import Sinkhorn, check_blur
 from ddjax.transport.samples import Sample, centred, samples, squared_shift
 from ddjax.types import Scalar
+
+_BLOCKS = {"cpu": 2**21}  # costs held at once: 8 MB of float32, which caches hold; elsewhere 128 MB, few kernels
+_PRODUCT = 16  # dimensions from which a product of matrices is faster than the differences themselves
 
 
 def sinkhorn_blocked(
@@ -76,10 +79,15 @@ def _sinkhorn_blocked(x: Array, y: Array, blur: Scalar, tolerance: Scalar, max_i
 def _soft_min(x: Array, y: Array, potential: Array, temperature: Array) -> Array:
     """Eq. (1) in blocks of rows, which a gradient computes again instead of keeping them."""
     columns = y.T  # points along the last axis: many times faster on a CPU for small d
+    lengths = jnp.sum(columns**2, 0) / 2
 
     @jax.checkpoint
     def row(point: Array) -> Array:
-        cost = jnp.sum((point[:, None] - columns) ** 2, 0) / 2
+        if len(point) < _PRODUCT:
+            cost = jnp.sum((point[:, None] - columns) ** 2, 0) / 2
+        else:
+            cost = jnp.sum(point**2) / 2 + lengths - jnp.dot(point, columns, precision="highest")
         return -temperature * (jax.nn.logsumexp((potential - cost) / temperature) - jnp.log(len(y)).astype(x.dtype))
 
-    return jax.lax.map(row, x, batch_size=64)
+    block = _BLOCKS.get(jax.default_backend(), 2**25)
+    return jax.lax.map(row, x, batch_size=max(64, min(len(x), block // len(y))))
