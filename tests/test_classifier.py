@@ -45,20 +45,22 @@ def test_a_short_training_reads_digits_and_its_files_bring_it_back(tmp_path):
         classifier.load(tmp_path)
 
 
-def test_shifts_move_by_whole_pixels_repeat_the_edge_and_keep_the_label():
-    """Each moved image is one of the nine shifts of the image with its label, and all nine occur.
+@pytest.mark.parametrize(("side", "reach"), [(3, 1), (28, 2)])
+def test_shifts_move_by_whole_pixels_repeat_the_edge_and_keep_the_label(side, reach):
+    """Each moved image is one of the (2 reach + 1)^2 shifts of the image with its label, and all occur.
 
-    Fails for labels of other rows, or wrapping around.
+    Fails for labels of other rows, wrapping around, or a reach that does not grow with the image.
     """
-    x = np.arange(4 * 9, dtype=np.uint8).reshape(4, 3, 3, 1)
-    moved = classifiers._shifted(jnp.asarray(x), jnp.arange(4), jax.random.key(0), 400)
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
-    seen = set()
+    x = np.random.default_rng(0).integers(0, 256, (2, side, side, 1), dtype=np.uint8)
+    moved = classifiers._shifted(jnp.asarray(x), jnp.arange(2), jax.random.key(0), 400)
+    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+    seen, places = set(), range(2 * reach + 1)
     for image, label in zip(np.asarray(data.to_uint8(moved.x_0)), np.asarray(moved.cond), strict=True):
-        shifts = [(i, j) for i in range(3) for j in range(3) if (padded[label, i : i + 3, j : j + 3] == image).all()]
+        cut = {(i, j): padded[label, i : i + side, j : j + side] for i in places for j in places}
+        shifts = [place for place, piece in cut.items() if (piece == image).all()]
         assert len(shifts) == 1
         seen |= set(shifts)
-    assert len(seen) == 9
+    assert len(seen) == (2 * reach + 1) ** 2
 
 
 def test_one_class_is_none():

@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from PIL import Image
 
 from ddjax import data
 from ddjax.runs import pictures
@@ -22,3 +24,12 @@ def test_images_are_known_by_their_channels():
     """Grey or colour, height and width. Mutations: any number of channels; vectors."""
     shapes = [(2, 5, 6, 1), (2, 5, 6, 3), (2, 5, 6, 4), (2, 5, 6), (2, 3), (2, 1, 5, 6, 3)]
     assert [pictures.are_images(np.zeros(shape)) for shape in shapes] == [True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize(("classes", "shape"), [(0, (10, 10)), (1, (10, 10)), (16, (7, 16)), (17, (10, 10))])
+def test_a_page_of_pictures_has_at_most_a_hundred(tmp_path, classes, shape):
+    """120 images of 64 x 64 as a grid with lines of two pixels; a column for each of 2 to 16 classes, else ten."""
+    pictures.write(tmp_path / "a.png", np.zeros((120, 64, 64, 1), np.uint8), classes)
+    rows, columns = shape
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (66 * columns, 66 * rows)

@@ -61,7 +61,10 @@ def reference(recipe):
         denoiser = denoisers.mean(net, S, predicts=recipe.predicts)
         classes = recipe.classes if recipe.within_classes else 0
         of_kind = objectives.denoising(denoiser, S, times=law, weight=weight)
-        beside = objectives.sinkhorn_term(denoiser, S, blur=recipe.blur, relative=True, classes=classes, times=law)
+        early = lambda key, n: recipe.transport_until * law(key, n)  # noqa: E731
+        beside = objectives.sinkhorn_term(
+            denoiser, S, blur=recipe.blur, relative=recipe.relative_blur, classes=classes, times=early
+        )
         loss_fn = objectives.balanced(of_kind, beside, lam=w) if w else of_kind
     if recipe.label_dropout:
         loss_fn = objectives.condition_dropout(loss_fn, probability=recipe.label_dropout, null=recipe.classes)
@@ -90,6 +93,8 @@ CHANGES = [
     {"kind": "regression", "transport": 0.5},
     {"kind": "regression", "transport": 0.0},
     {"kind": "regression", "transport": 0.5, "blur": 0.5},
+    {"kind": "regression", "transport": 0.5, "relative_blur": False},
+    {"kind": "regression", "transport": 0.5, "transport_until": 0.25},
     {"kind": "regression", "transport": 0.5, "classes": 3, "within_classes": True},
     {"kind": "flow", "weight": "sigmoid"},
     {"kind": "flow", "coupling": "blind", "classes": 3},

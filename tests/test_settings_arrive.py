@@ -18,14 +18,15 @@ import pytest
 from ddjax import data, judging, recipes, runs
 from ddjax.data import toys
 from ddjax.networks import inception
-from ddjax.runs import engine, jobs
+from ddjax.runs import classifiers, engine, jobs
 from ddjax.types import Batch
 from experiments import run as runner
-from experiments.families import conditional_ot, images, two_gaussians, two_moons
+from experiments.families import conditional_ot, images, ot_loss, two_gaussians, two_moons
 from experiments.imaging import judging as image_judges
 from experiments.imaging import spaces
-from experiments.judges import conditions, gaussians, moons, shapes
+from experiments.judges import conditions, gaps, gaussians, moons, shapes
 from experiments.pages import conditions as condition_pages
+from experiments.pages import gaps as gap_pages
 from experiments.pages import gaussians as gaussian_pages
 from experiments.pages import images as image_pages
 from experiments.pages import moons as moon_pages
@@ -67,7 +68,7 @@ FAMILIES = {
     | {
         "batch": (64, {"train.batch", "train.n"}),
         "nfe": ((1, 3), {"sweep.nfe", "draw.steps", "judge.last", "watch.steps"}),
-        "exp": (("1",), {"opened.default", "sweep.model", "floors.labelled", "judge.labelled", "draw.guidance"}
+        "exp": (("1",), {"opened.default", "sweep.model", "floors.labelled", "judge.labelled", "draw.guidance", "train.labelled"}
                 | {f"recipe.{name}" for name in ("name", "kind", "time", "coupling", "classes", "label_dropout")}),
         "noise": (0.125, {"train.noise", "floors.noise", "judge.noise", "exact.noise", "watch.noise"}),
         "weight_decay": (0.5, {"recipe.weight_decay"}),
@@ -116,6 +117,28 @@ FAMILIES = {
         "warmup": (7, {"recipe.warmup"}),
         "clip": (0.5, {"recipe.clip"}),
     },
+    ot_loss: TRAINED
+    | {
+        "seeds": (4, {"train.seed", "sweep.seeds"}),
+        "steps": (5000, {"recipe.steps", "train.steps"}),
+        "passive_steps": (700, {"recipe.steps", "train.steps"}),
+        "phase": ("passive", {"opened.default", "sweep.model"}
+                  | {f"recipe.{name}" for name in ("name", "transport", "transport_until", "blur", "steps")} | {"train.steps"}),
+        "preset": (("passive-longer",), {"sweep.model"}
+                   | {f"recipe.{name}" for name in ("name", "transport", "transport_until", "blur", "steps")} | {"train.steps"}),
+        "passive": (None, set()),  # tests/test_ot_loss.py
+        "net": ("dit", {"recipe.net", "recipe.residual"}),
+        "conditional": (True, {"recipe.classes", "recipe.within_classes", "train.labelled"}),
+        "blur": (0.5, {"space.blur"}),
+        "blurs": ((2.0,), {"study.blurs"}),
+        "samples": (100, {"space.largest"}),
+        "nfe": ((1, 3), {"sweep.nfe", "draw.steps"}),
+        "churn": (0.5, {"draw.churn"}),
+        "data": ("glyphs", {"load.source"}),
+        "image_size": (8, {"load.size"}),
+        "hold_out": (7, {"load.every"}),
+        "skip_unreadable": (True, {"load.skip_unreadable"}),
+    },
 }  # fmt: skip
 
 
@@ -161,11 +184,12 @@ def written(monkeypatch):
 
             return types.SimpleNamespace(name=recipe.name, network=recipe, loss_fn=None, optimizer=None, draw=draw)
 
-        def trained(folder, job, network, loss_fn, optimizer, batch, *, watch, **budget):
+        def trained(folder, job, network, loss_fn, optimizer, batch, *, watch, start, **budget):
             for name, value in budget.items():
                 seen.note(f"train.{name}", value)
             shapes = jax.tree.leaves(jax.eval_shape(batch, jax.random.key(0)))
             seen.note("train.batch", shapes[0].shape[0])
+            seen.note("train.labelled", len(shapes) > 1)
             assert shapes[0].shape[1:] == network.event_shape
             if watch:
                 watch("parameters")
@@ -217,6 +241,15 @@ def written(monkeypatch):
         end(image_judges, "labels_like", "labels", lambda images, key, n: np.zeros(n, np.int32))
         end(image_pages, "while_training", "watch", None)
         end(image_pages, "drawn", "pictures", {})
+        end(classifiers, "trained", "classifier", classifiers.Trained(None, None, 1.0, Path("features")))
+        end(gaps, "space", "space", gaps.Space(None, np.zeros((7, 2)), None, None, 1.0, 1.0, 1.0))
+        end(gaps, "of", "features", None)
+        end(gaps, "trio", "trio", {})
+        end(gaps, "floors", "floors", {})
+        end(gaps, "curves", "curves", {})
+        end(gaps, "blur_study", "study", [])
+        end(gap_pages, "findings", "page", Findings([], {}, ""))
+        end(gap_pages, "told", "page", "")
         family.run(settings)
         return {name: values for name, values in seen.items() if name.split(".")[0] not in ("page", "write", "start")}
 

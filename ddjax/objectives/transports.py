@@ -63,8 +63,8 @@ def sinkhorn_term(
         solver: as in `transport.sinkhorn_divergence`. Its gradient is that at the solution held, by the envelope theorem.
         iterations: after which a solver stops unconverged: no step of training should wait for the last digit.
     Returns: term(params, key, batch) -> (l', metrics): `transport`, that is l', and `converged`, 1 where the solver says so.
-    Raises: ValueError for a blur that is not positive, no iterations or another solver; the term, for a batch of one, or without labels
-        where there are classes.
+    Raises: ValueError for a blur that is not positive, no iterations or another solver; the term, for a batch of one, or
+        without labels where there are classes.
     """
     check_blur(blur)
     if iterations < 1:

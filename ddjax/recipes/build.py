@@ -84,10 +84,9 @@ def _transport(recipe: Recipe, model: Denoiser | Velocity) -> objectives.Term:
         net, params, _ = classifier.load(recipe.features)
         phi = lambda x: net.features(params, jnp.clip(x, -1, 1))  # noqa: E731 (a mean of noise leaves the range of images)
     classes = recipe.classes if recipe.within_classes else 0
+    until = lambda key, n: recipe.transport_until * _times(recipe)(key, n)  # noqa: E731
     blurred = {"blur": recipe.blur, "relative": recipe.relative_blur}
-    return objectives.sinkhorn_term(
-        model, schedule(recipe), features=phi, classes=classes, times=_times(recipe), **blurred
-    )
+    return objectives.sinkhorn_term(model, schedule(recipe), features=phi, classes=classes, times=until, **blurred)
 
 
 def _times(recipe: Recipe) -> times.Law:

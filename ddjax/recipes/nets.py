@@ -12,7 +12,7 @@ def network(recipe: Recipe, *, dropout: float) -> Network:
     """
     inject = recipe.inject if recipe.kind == "distributional" else None
     made = _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout)
-    made = made._replace(convolutional=made.convolutional or bool(recipe.features))
+    made = made._replace(convolutional=made.convolutional or bool(recipe.features and recipe.transport))
     return made if recipe.transport is None else objectives.with_ratio(made)
 
 

@@ -70,6 +70,8 @@ class Recipe:
     """Of the transport, in the space of `features`."""
     relative_blur: bool = True
     """Whether blur is in units of the median distance between the data of a batch."""
+    transport_until: float = 1.0
+    """Times of the noisy batch that is denoised are those of training, times this: a mean is near a draw at small ones alone."""
     within_classes: bool = False
     """Transport moves nothing from class to class."""
     features: str = ""

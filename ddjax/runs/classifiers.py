@@ -38,9 +38,14 @@ class Trained(NamedTuple):
     folder: Path
 
 
+def folder_of(train: Images) -> Path:
+    """Where the classifier of these images lies, unless told otherwise."""
+    return FOLDER / f"{Path(train.name).name}-{train.digest[:16]}"
+
+
 def trained(train: Images, test: Images, folder: Path | None = None, **budget: int) -> Trained:
     """The classifier of `train`, from its folder where it is already there, else trained and saved."""
-    folder = folder or FOLDER / f"{Path(train.name).name}-{train.digest[:16]}"
+    folder = folder or folder_of(train)
     wanted = {"data": train.name, "digest": train.digest, "event_shape": list(train.x.shape[1:])}
     wanted |= {"classes": len(train.classes), "steps": 2000, "batch": 128, "seed": 0} | budget
     if not _holds(folder, wanted):

@@ -44,17 +44,17 @@ class Config(Source, Training):
     """Models of the active phase."""
     passive: FolderToRead | None = None
     """A passive run, for presets that go on from it in --phase active."""
-    steps: Count = 5000
+    steps: Count = 4000
     """Training steps of each model, those of the passive phase included."""
-    passive_steps: Annotated[int, Multiple(100)] = 3500
+    passive_steps: Annotated[int, Multiple(100)] = 2800
     """Steps of the passive phase."""
     batch: Annotated[int, Range(2)] = 128
     net: Literal["mlp", "unet", "dit"] = "mlp"
     """mlp sees an image as a vector; unet and dit as an image."""
-    width: Count = 512
-    depth: Annotated[int, Range(2, 1000)] = 5
+    width: Count = 256
+    depth: Annotated[int, Range(2, 1000)] = 4
     """Hidden layers (mlp), blocks (dit), or residual blocks at each resolution (unet)."""
-    save_every: Annotated[int, Multiple(100)] = 500
+    save_every: Annotated[int, Multiple(100)] = 400
     """Training steps between checkpoints, at each of which the gap is measured."""
     conditional: bool = False
     """Tell the nets the classes; transport then stays within them."""
@@ -123,15 +123,15 @@ def run(settings: Config) -> None:
     with feeds.in_flags():
         train, test = feeds.splits(settings)
         gap_models.require_measurable(train, test)
-        classifier = classifiers.trained(train, test)
-        where = gap_judges.space(classifier.features, train, test, blur=settings.blur, largest=settings.samples)
     shared = settings.recipe() | {
         "net": settings.net, "residual": settings.net == "mlp", "event_shape": train.shape, "clip": 1.0,
-        "features": str(classifier.folder), "within_classes": settings.conditional,
+        "features": str(classifiers.folder_of(train)), "within_classes": settings.conditional,
         "classes": len(train.classes) if settings.conditional else 0,
     }  # fmt: skip
-    told = train if settings.conditional else replace(train, labels=None, classes=())
     planned = gap_models.planned(settings, shared, train.digest)
+    classifier = classifiers.trained(train, test)
+    where = gap_judges.space(classifier.features, train, test, blur=settings.blur, largest=settings.samples)
+    told = train if settings.conditional else replace(train, labels=None, classes=())
     runner.run(
         Experiment(
             "ot_loss",
