@@ -9,12 +9,16 @@ from experiments.benchmark.side import Side, Work
 from experiments.benchmark.torch_side import DEVICE
 
 
-def make(name: str, weights: str, batch: int, compiled: bool = False, bf16: bool = False) -> Side:
-    """A regression step with the weights of the file."""
-    kind, settings = {"unet": (torch_images.UNet, images.UNET), "dit": (torch_images.DiT, images.DIT)}[name]
-    module = torch_images.copied(kind(images.SHAPE, *settings.values()), images.load_weights(weights)).to(DEVICE)
+def make(
+    name: str, weights: str, batch: int, compiled: bool = False, bf16: bool = False, size: str = "28 x 28"
+) -> Side:
+    """A regression step with the weights of the file; on a GPU, kernels of convolutions with channels last."""
+    kind, sizes = {"unet": torch_images.UNet, "dit": torch_images.DiT}[name], images.SIZES[size]
+    module = torch_images.copied(kind(sizes["shape"], *sizes[name].values()), images.load_weights(weights)).to(DEVICE)
+    if DEVICE.type == "cuda":
+        module = module.to(memory_format=torch.channels_last)
     forward: Any = torch_side.compiled(module) if compiled else module
-    x, t = torch.randn(batch, *images.SHAPE, device=DEVICE), torch.linspace(0, 1, batch, device=DEVICE)
+    x, t = torch.randn(batch, *sizes["shape"], device=DEVICE), torch.linspace(0, 1, batch, device=DEVICE)
 
     def step() -> None:
         module.zero_grad(set_to_none=True)
@@ -26,7 +30,7 @@ def make(name: str, weights: str, batch: int, compiled: bool = False, bf16: bool
         numbers = {"batch": batch, "parameters": torch_side.count(module)}
         if compiled or bf16:
             return numbers
-        given, at = (torch.from_numpy(array).to(DEVICE) for array in images.fixed_inputs())
+        given, at = (torch.from_numpy(array).to(DEVICE) for array in images.fixed_inputs(size))
         with torch.no_grad():
             return numbers | {"loss": float(((module(given, at) - given) ** 2).mean())}
 
