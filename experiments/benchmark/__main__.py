@@ -67,15 +67,10 @@ def run(config: Config) -> None:
             part = {"short": config.short, "seconds": seconds, "provenance": provenance} | part
             return part, results.store(path, machine.hardware(accelerators), suite, part)
 
-        def keep(part: dict, store=store) -> None:
-            print(f"  {tables.told(part['rows'][-1])}", flush=True)
-            store(part)
-
-        plan = Plan(SHORT_ROUNDS if config.short else config.rounds, config.short, config.budget, keep)
+        plan = Plan(SHORT_ROUNDS if config.short else config.rounds, config.short, config.budget, store)
         part, stored = store(importlib.import_module(f"experiments.benchmark.suites.{suite}").run(plan))
-        seconds = part["seconds"]
         told = f"stored in {shown(path)}" if stored else f"not stored: {shown(path)} holds a full run"
-        print(tables.TABLES[suite](part) + f"\n{suite}: {seconds} s, {told}\n", flush=True)
+        print(tables.TABLES[suite](part) + f"\n{suite}: {part['seconds']} s, {told}\n", flush=True)
 
 
 def chosen(words: tuple[str, ...]) -> list[str]:

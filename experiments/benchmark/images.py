@@ -25,8 +25,8 @@ SIZES = {  # image shape and nets
 BATCH, POPULATION = 32, 4
 
 
-def fixed_inputs(size: str, batch: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Images and times on which both losses must agree."""
+def fixed_inputs(size: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images and times of the step, on which both losses must agree."""
     random, shape = np.random.default_rng(0), SIZES[size]["shape"]
     return random.normal(size=(batch, *shape)).astype(np.float32), np.linspace(0, 1, batch, dtype=np.float32)
 

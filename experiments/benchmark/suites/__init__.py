@@ -13,4 +13,4 @@ class Plan(NamedTuple):
     rounds: int
     short: bool
     budget: float = 300.0
-    keep: Callable[[dict[str, Any]], None] = lambda part: None
+    keep: Callable[[dict[str, Any]], Any] = lambda part: None

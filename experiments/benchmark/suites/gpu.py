@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmark import budget, images, toy
+from experiments.benchmark import budget, images, tables, toy
 from experiments.benchmark.budget import Case
 from experiments.benchmark.suites import Plan
 
@@ -15,8 +15,12 @@ ROUNDS = 20
 def run(plan: Plan) -> dict[str, Any]:
     """Rows of `budget.measured`; a line on the terminal for each, and the part kept after each."""
     part: dict[str, Any] = {}
+    shown = 0
     with tempfile.TemporaryDirectory() as folder:
         for part in budget.measured(cases(plan.short, Path(folder)), 2 if plan.short else ROUNDS, plan.budget):
+            for row in part["rows"][shown:]:
+                print(f"  {tables.told(row)}", flush=True)
+            shown = len(part["rows"])
             plan.keep(part)
     return part
 
@@ -27,7 +31,14 @@ def cases(short: bool, folder: Path) -> list[Case]:
 
     def image(name: str, side: str, most: float, **settings: Any) -> Case:
         module = "torch_image_steps" if "torch" in side else "ddjax_images"
-        given = {"name": name, "size": size, "batch": batch, "bf16": True, "weights": str(folder / f"{name}.npz")}
+        given = {
+            "name": name,
+            "size": size,
+            "batch": batch,
+            "bf16": True,
+            "rough": True,
+            "weights": str(folder / f"{name}.npz"),
+        }
         drawn = f" of {images.POPULATION} draws" if "inject" in settings else ""
         group = f"{name} step{drawn}, batch {batch}, bf16"
         return Case(group, side, module, given | settings, most, ("torch",) if "torch" in side else ())
@@ -50,13 +61,12 @@ def cases(short: bool, folder: Path) -> list[Case]:
         image("unet", "torch eager", 30),
         image("dit", "ddjax, xi early", 45, inject=0),
         image("dit", "ddjax, xi late", 45, inject=-1),
-        mlp("ddjax, xi early", 25),
+        mlp("ddjax, xi early", 45),
         mlp("torch eager", 25),
         Case("sampling, MLP", "ddjax", "ddjax_sampling", sampling | {"name": "mlp", "n": 10_000}, 30),
         Case("sampling, dit, bf16", "ddjax", "ddjax_sampling", sampling | {"name": "dit", "n": batch}, 45),
         Case(distance, "ddjax", "ddjax_distances", {"method": "sinkhorn gradient"} | sizes, 45),
         Case(coupling, "ddjax, Sinkhorn permutation", "ddjax_flow", {"coupling": "sinkhorn"}, 30),
-        Case(coupling, "ddjax, exact assignment", "ddjax_flow", {"coupling": "assignment"}, 30),
         Case(
             distance, "geomloss", "other_distances", {"method": "geomloss gradient"} | sizes, 45, ("torch", "geomloss")
         ),
@@ -65,4 +75,5 @@ def cases(short: bool, folder: Path) -> list[Case]:
         ),
         image("unet", "torch.compile", 120, compiled=True),
         mlp("torch.compile", 75),
+        Case(coupling, "ddjax, exact assignment", "ddjax_flow", {"coupling": "assignment"}, 30),
     ]
