@@ -10,21 +10,15 @@ References: Peebles and Xie, arXiv 2212.09748.
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.networks.images import (
-    Embedding,
-    Injection,
-    SelfAttention,
-    block_of,
-    by_rows,
-    image_network,
-    patches,
-    unpatches,
-)
-from ddjax.networks.populations import Dropout, repeated
+from ddjax.networks.attention import Kernel, SelfAttention
+from ddjax.networks.images import Embedding, Injection, block_of, image_network, patches, unpatches
+from ddjax.networks.norms import layer_norm
+from ddjax.networks.populations import Dropout, by_rows, repeated
 from ddjax.types import Network
 
 
@@ -49,6 +43,7 @@ class Block(nn.Module):
     ratio: int
     dropout: float
     dtype: Any
+    kernel: Kernel = "auto"
 
     @nn.compact
     def __call__(self, h: Float[Array, "rows n c"], embedding: Float[Array, "batch e"]) -> Float[Array, "rows n c"]:
@@ -56,17 +51,16 @@ class Block(nn.Module):
         rows, channels = h.shape[0], h.shape[-1]
         modulation = Modulation(6, channels, self.dtype, name="modulation")
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = modulation(embedding, rows)
-        attention = SelfAttention(self.heads, nn.initializers.lecun_normal(), self.dtype, name="attention")
-        h = h + gate_1 * attention(_modulated(h, shift_1, scale_1, self.dtype))
-        update = _modulated(h, shift_2, scale_2, self.dtype)
+        out_init = nn.initializers.lecun_normal()
+        attention = SelfAttention(self.heads, out_init, self.dtype, self.kernel, name="attention")
+        h = h + gate_1 * attention(layer_norm(h, shift_1, scale_1))
+        update = layer_norm(h, shift_2, scale_2)
         update = by_rows(nn.Dense(self.ratio * channels, dtype=self.dtype, name="mlp_0"), update)
-        update = Dropout(self.dropout)(nn.gelu(update), embedding.shape[0])
+        update = Dropout(self.dropout)(_gelu(update), embedding.shape[0])
         return h + gate_2 * by_rows(nn.Dense(channels, dtype=self.dtype, name="mlp_1"), update)
 
 
-def _modulated(h: Array, shift: Array, scale: Array, dtype: Any) -> Array:
-    norm = nn.LayerNorm(use_scale=False, use_bias=False)  # statistics in float32
-    return norm(h.astype(jnp.float32)).astype(dtype) * (1 + scale) + shift
+_gelu = jax.checkpoint(nn.gelu)  # whose backward pass keeps its argument, not every step of the formula
 
 
 def positions(rows: int, columns: int, width: int) -> Float[np.ndarray, "{rows*columns} {width}"]:
@@ -88,6 +82,7 @@ class DiT(nn.Module):
     dropout: float
     dtype: Any
     remat: bool
+    kernel: Kernel
 
     @nn.compact
     def __call__(
@@ -111,9 +106,9 @@ class DiT(nn.Module):
         for i in range(self.depth):
             if i and i == self.inject:
                 h = Injection(self.dtype, name="injection")(h, embedding, noise)
-            h = block(self.heads, self.ratio, self.dropout, self.dtype, name=f"block_{i}")(h, embedding)
+            h = block(self.heads, self.ratio, self.dropout, self.dtype, self.kernel, name=f"block_{i}")(h, embedding)
         shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding, h.shape[0])
-        h = _modulated(h, shift, scale, self.dtype)
+        h = layer_norm(h, shift, scale)
         out = by_rows(nn.Dense(length, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out"), h)
         return unpatches(out.reshape(-1, *cut.shape[1:]), self.patch)
 
@@ -131,6 +126,7 @@ def dit(
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
     remat: bool = False,
+    kernel: Kernel = "auto",
 ) -> Network:
     """A diffusion transformer on images of `event_shape` (height, width, channels).
 
@@ -142,6 +138,9 @@ def dit(
         dropout: rate inside the MLPs. It acts in every call: train with it, and sample from the same parameters with
             the network of `dropout=0`. dtype: of the compute; parameters and output keep theirs.
         remat: recompute each block in the backward pass instead of storing it.
+        kernel: of attention: "cudnn" is NVIDIA's, in 16-bit dtypes alone, with a first derivative in reverse mode alone; "xla"
+            is written out, and has all derivatives, which likelihoods need, and exports to every platform; "auto" takes cudnn
+            for heads of a multiple of 8 up to 128 in such a dtype where the device has it, and xla elsewhere.
     Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], labels [batch] | None, xi)).
     Raises: ValueError for an image that patches do not tile, heads that do not divide the width, a width that is no
         multiple of 4, or an injection outside the blocks.
@@ -152,5 +151,5 @@ def dit(
     if width % 4 or width % heads:
         raise ValueError(f"the width must be a multiple of 4 and of heads, got {width=}, {heads=}")
     inject = block_of(inject, depth)
-    module = DiT(patch, width, depth, heads, ratio, inject, dropout, dtype, remat)
+    module = DiT(patch, width, depth, heads, ratio, inject, dropout, dtype, remat, kernel)
     return image_network(module, event_shape, classes=classes, inject=inject, convolutional=False)

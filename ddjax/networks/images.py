@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from ddjax.networks.adapters import labelled
 from ddjax.networks.embeddings import time_features
-from ddjax.networks.populations import folding, repeated
+from ddjax.networks.populations import by_rows, folding, repeated
 from ddjax.types import Key, Network
 
 _TIME = 64  # length of the time features
@@ -54,35 +54,6 @@ class Injection(nn.Module):
         gate = nn.Dense(channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="gate")(nn.silu(embedding))
         gate = gate.reshape(gate.shape[0], *[1] * (h.ndim - 2), channels)
         return repeated(h, rows) + repeated(gate, rows) * nn.silu(update)
-
-
-class SelfAttention(nn.Module):
-    """out(attention(q, k, v)) with q, k, v three layers of the tokens, in one product; `out_init` is that of the last."""
-
-    heads: int
-    out_init: nn.initializers.Initializer
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, h: Float[Array, "batch n c"]) -> Float[Array, "batch n c"]:
-        """What each token takes from the others."""
-        batch, n, channels = h.shape
-        qkv = by_rows(nn.Dense(3 * channels, dtype=self.dtype, name="qkv"), h)
-        query, key, value = jnp.moveaxis(qkv.reshape(batch, n, 3, self.heads, channels // self.heads), 2, 0)
-        with jax.numpy_dtype_promotion("standard"):  # its softmax is in float32; so must gradients in bfloat16 be taken
-            mixed = jax.nn.dot_product_attention(query, key, value)
-        return by_rows(
-            nn.Dense(channels, kernel_init=self.out_init, dtype=self.dtype, name="out"), mixed.reshape(h.shape)
-        )
-
-
-def by_rows(layer: nn.Module, h: Float[Array, "*n c"]) -> Float[Array, "*n d"]:
-    """A layer of every position, as one product of rows.
-
-    XLA's CPU backend copies both factors of a weight gradient that contracts several axes; rows make it twice as fast.
-    """
-    out = layer(h.reshape(-1, h.shape[-1]))
-    return out.reshape(*h.shape[:-1], out.shape[-1])
 
 
 def patches(x: Float[Array, "batch h w c"], size: int) -> Float[Array, "batch h/{size} w/{size} k"]:

@@ -26,6 +26,15 @@ def repeated(h: Shaped[Array, "batch ..."], rows: int) -> Shaped[Array, "{rows} 
     return jnp.stack([h] * size, 1).reshape(rows, *h.shape[1:])
 
 
+def by_rows(layer: nn.Module, h: Float[Array, "*n c"]) -> Float[Array, "*n d"]:
+    """A layer of every position, as one product of rows.
+
+    XLA's CPU backend copies both factors of a weight gradient that contracts several axes; rows make it twice as fast.
+    """
+    out = layer(h.reshape(-1, h.shape[-1]))
+    return out.reshape(*h.shape[:-1], out.shape[-1])
+
+
 def folding(apply: Apply) -> Apply:
     """A forward pass that takes xi [batch, size, *event], from one that takes its size x batch rows."""
 

@@ -7,16 +7,17 @@ repeating, without weights. The sizes are ours: those of the paper's UNet are no
 References: Ho et al., arXiv 2006.11239; Dhariwal and Nichol, arXiv 2105.05233.
 """
 
-import math
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.networks.images import Embedding, Injection, SelfAttention, block_of, by_rows, image_network, patches
+from ddjax.networks.attention import Kernel, SelfAttention
+from ddjax.networks.images import Embedding, Injection, block_of, image_network, patches
 from ddjax.networks.initial import lecun_normal
-from ddjax.networks.populations import Dropout, repeated
+from ddjax.networks.norms import GroupNorm
+from ddjax.networks.populations import Dropout, by_rows, repeated
 from ddjax.types import Network
 
 Image = Float[Array, "rows h w c"]
@@ -29,14 +30,15 @@ class Block(nn.Module):
     heads: int
     dropout: float
     dtype: Any
+    kernel: Kernel = "auto"
 
     @nn.compact
     def __call__(self, h: Image, embedding: Float[Array, "batch e"]) -> Float[Array, "rows h w {self.channels}"]:
         """The image after the block."""
         modulation = nn.Dense(2 * self.channels, dtype=self.dtype, name="modulation")(nn.silu(embedding))
-        scale, shift = jnp.split(repeated(modulation[:, None, None], h.shape[0]), 2, -1)
-        update = _conv(self.channels, self.dtype, name="conv_0")(nn.silu(_norm(h)))
-        update = nn.silu(_norm(update) * (1 + scale) + shift)
+        scale, shift = jnp.split(repeated(modulation, h.shape[0]), 2, -1)
+        update = _conv(self.channels, self.dtype, name="conv_0")(GroupNorm(nn.silu)(h))
+        update = GroupNorm(nn.silu)(update, (scale, shift))
         update = Dropout(self.dropout)(update, embedding.shape[0])
         update = _conv(self.channels, self.dtype, zero=True, name="conv_1")(update)
         if h.shape[-1] != self.channels:
@@ -45,14 +47,9 @@ class Block(nn.Module):
         return self._attended(h) if self.heads else h
 
     def _attended(self, h: Image) -> Image:
-        tokens = _norm(h).reshape(h.shape[0], -1, h.shape[-1])
-        attention = SelfAttention(self.heads, nn.initializers.zeros, self.dtype, name="attention")
+        tokens = GroupNorm()(h).reshape(h.shape[0], -1, h.shape[-1])
+        attention = SelfAttention(self.heads, nn.initializers.zeros, self.dtype, self.kernel, name="attention")
         return h + attention(tokens).reshape(h.shape)
-
-
-def _norm(h: Array) -> Array:
-    norm = nn.GroupNorm(math.gcd(h.shape[-1] // 4, 32) or 1)  # of 4 channels or more; statistics in float32
-    return norm(h.astype(jnp.float32)).astype(h.dtype)
 
 
 def _conv(channels: int, dtype: Any, *, name: str, zero: bool = False) -> nn.Module:
@@ -80,6 +77,7 @@ class UNet(nn.Module):
     dropout: float
     dtype: Any
     remat: bool
+    kernel: Kernel
 
     @nn.compact
     def __call__(
@@ -101,7 +99,7 @@ class UNet(nn.Module):
                 h = Injection(self.dtype, name="injection")(h, embedding, noise)
             heads = self.heads if h.shape[1] in self.attention else 0
             count += 1
-            return block(width, heads, self.dropout, self.dtype, name=f"block_{count - 1}")(h, embedding)
+            return block(width, heads, self.dropout, self.dtype, self.kernel, name=f"block_{count - 1}")(h, embedding)
 
         early = self.inject == 0
         image = jnp.concatenate([repeated(x_t, xi.shape[0]), xi], -1) if early else x_t
@@ -117,8 +115,7 @@ class UNet(nn.Module):
             for _ in range(self.blocks):
                 h = through(jnp.concatenate([h, repeated(skips.pop(), h.shape[0])], -1), width)
             h = _doubled(h) if level else h
-        h = nn.silu(_norm(h))
-        return _conv(x_t.shape[-1], self.dtype, zero=True, name="out")(h)
+        return _conv(x_t.shape[-1], self.dtype, zero=True, name="out")(GroupNorm(nn.silu)(h))
 
 
 def unet(
@@ -133,6 +130,7 @@ def unet(
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
     remat: bool = False,
+    kernel: Kernel = "auto",
 ) -> Network:
     """A UNet on images of `event_shape` (height, width, channels).
 
@@ -148,6 +146,9 @@ def unet(
         dropout: rate inside the blocks. It acts in every call: train with it, and sample from the same parameters with
             the network of `dropout=0`. dtype: of the compute; parameters and output keep theirs.
         remat: recompute each block in the backward pass instead of storing it.
+        kernel: of attention: "cudnn" is NVIDIA's, in 16-bit dtypes alone, with a first derivative in reverse mode alone; "xla"
+            is written out, and has all derivatives, which likelihoods need, and exports to every platform; "auto" takes cudnn
+            for heads of a multiple of 8 up to 128 in such a dtype where the device has it, and xla elsewhere.
     Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], labels [batch] | None, xi)).
     Raises: ValueError for an image that cannot be halved often enough, attention at a height that does not occur, heads
         that do not divide its width, or an injection outside the blocks.
@@ -158,5 +159,5 @@ def unet(
     if not set(attention) <= set(heights) or any(heights[height] % heads for height in attention):
         raise ValueError(f"attention acts at heights {heights} (: width, a multiple of {heads=}), got {attention=}")
     inject = block_of(inject, 2 * len(widths) * blocks + 1)
-    module = UNet(tuple(widths), blocks, tuple(attention), heads, inject, dropout, dtype, remat)
+    module = UNet(tuple(widths), blocks, tuple(attention), heads, inject, dropout, dtype, remat, kernel)
     return image_network(module, event_shape, classes=classes, inject=inject, convolutional=True)

@@ -9,6 +9,7 @@ from jaxtyping import Array
 from ddjax import couplings, denoisers, flows, objectives, schedules, scoring, times, weights
 from ddjax.data import toys
 from ddjax.networks import classifier
+from ddjax.networks.attention import Kernel
 from ddjax.recipes import drawing
 from ddjax.recipes.model import Model
 from ddjax.recipes.nets import network
@@ -39,17 +40,18 @@ def schedule(recipe: Recipe) -> Schedule:
     return _SCHEDULES[recipe.schedule]
 
 
-def predictor(recipe: Recipe) -> Denoiser | Velocity:
-    """What a trained model predicts with: a denoiser, or of a flow its velocity."""
-    return _of_network(recipe, network(recipe, dropout=0.0))
+def predictor(recipe: Recipe, *, kernel: Kernel = "auto") -> Denoiser | Velocity:
+    """What a trained model predicts with: a denoiser, or of a flow its velocity; `kernel` is that of `networks.dit`."""
+    return _of_network(recipe, network(recipe, dropout=0.0, kernel=kernel))
 
 
-def sampler(recipe: Recipe, *, path: bool = False) -> drawing.Sampler:
+def sampler(recipe: Recipe, *, path: bool = False, kernel: Kernel = "auto") -> drawing.Sampler:
     """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity; or their paths."""
+    model = predictor(recipe, kernel=kernel)
     kept: dict = {"null": recipe.classes or None, "path": path}
     if recipe.kind == "flow":
-        return drawing.by_flow(predictor(recipe), schedule(recipe), recipe.event_shape, prior=_start(recipe), **kept)
-    return drawing.by_bridge(predictor(recipe), schedule(recipe), recipe.event_shape, **kept)
+        return drawing.by_flow(model, schedule(recipe), recipe.event_shape, prior=_start(recipe), **kept)
+    return drawing.by_bridge(model, schedule(recipe), recipe.event_shape, **kept)
 
 
 def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:

@@ -1,17 +1,18 @@
 """The network that a recipe names."""
 
 from ddjax import networks, objectives
+from ddjax.networks.attention import Kernel
 from ddjax.recipes.recipe import Recipe
 from ddjax.types import Network
 
 
-def network(recipe: Recipe, *, dropout: float) -> Network:
+def network(recipe: Recipe, *, dropout: float, kernel: Kernel = "auto") -> Network:
     """The recipe's network for its events, with labels where it has classes, and xi where it is distributional.
 
     With a ratio beside its parameters where there is transport; the features of that are convolutions too.
     """
     inject = recipe.inject if recipe.kind == "distributional" else None
-    made = _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout)
+    made = _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout, kernel)
     made = made._replace(convolutional=made.convolutional or bool(recipe.features and recipe.transport))
     return made if recipe.transport is None else objectives.with_ratio(made)
 
@@ -34,11 +35,11 @@ def _mlp(recipe: Recipe, inject: int | None) -> Network:
     return networks.labelled(network, recipe.classes) if recipe.classes else network
 
 
-def _of_images(recipe: Recipe, inject: int | None, dropout: float) -> Network:
+def _of_images(recipe: Recipe, inject: int | None, dropout: float, kernel: Kernel) -> Network:
     import jax.numpy as jnp
 
     shared = {"classes": recipe.classes, "inject": inject, "dropout": dropout, "remat": recipe.remat}
-    shared["dtype"] = jnp.bfloat16 if recipe.bfloat16 else jnp.float32
+    shared |= {"dtype": jnp.bfloat16 if recipe.bfloat16 else jnp.float32, "kernel": kernel}
     if recipe.net == "dit":
         return networks.dit(recipe.event_shape, patch=recipe.patch, width=recipe.width, depth=recipe.depth, **shared)
     widths = (recipe.width, 2 * recipe.width, 2 * recipe.width)

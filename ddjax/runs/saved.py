@@ -30,7 +30,8 @@ class Trained(NamedTuple):
     def sample(self, params: Params, key: Key, n: Any, *, steps: int, churn: float) -> Array:
         """n samples, which may be a symbol, their classes in turns, at the recipe's guidance."""
         labels = jnp.arange(n, dtype=jnp.int32) % self.recipe.classes if self.recipe.classes else None
-        sampler, guidance = recipes.sampler(self.recipe), self.recipe.guidance
+        sampler = recipes.sampler(self.recipe, kernel="xla")  # which exports to every platform
+        guidance = self.recipe.guidance
         noise = None if self.flow else churn
         return sampler(params, key, n, times.grid(steps), labels, churn=noise, guidance=guidance)
 

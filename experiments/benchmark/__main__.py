@@ -12,7 +12,8 @@ from ddjax.cli.settings import Count
 from experiments.benchmark import machine, results
 from experiments.benchmark.suites import Plan
 
-SUITES = ("toy", "quality", "scaling", "sampler", "unet", "dit", "ot", "metrics")
+SUITES = ("toy", "quality", "scaling", "sampler", "unet", "dit", "ot", "metrics", "gpu")
+ALL = SUITES[:-1]
 SHORT_ROUNDS = 2
 
 
@@ -25,11 +26,13 @@ class Config:
     """
 
     suite: tuple[Literal[(*SUITES, "all")], ...] = ("toy",)
-    """Suites to run."""
+    """Suites to run; all is every one but gpu: large nets, in order of value, with what is missing or too slow left out."""
     rounds: Count = 7
     """Rounds of every race, after a warm-up."""
     short: bool = False
     """Small sizes and two rounds, to see that all works; never stored over full results."""
+    budget: Count = 300
+    """Seconds for the suite gpu, whose rows are stored as they come."""
     machine: str | None = None
     """Name of the results file (default: from the hardware, such as cpu-2-cores)."""
     render: bool = False
@@ -49,38 +52,36 @@ def run(config: Config) -> None:
 
         render.write(results.ROOT, results.every())
         return
+    from experiments.benchmark import tables
+
     suites = chosen(config.suite)
     accelerators = machine.accelerator()
     path = results.FOLDER / f"{config.machine or machine.default_name(accelerators)}.json"
     results.load(path)  # before hours of work, not after
-    plan = Plan(SHORT_ROUNDS if config.short else config.rounds, config.short)
     for i, suite in enumerate(suites, 1):
         print(f"{suite} ({i} of {len(suites)})", flush=True)
         began, provenance = time.monotonic(), machine.provenance()
-        part = importlib.import_module(f"experiments.benchmark.suites.{suite}").run(plan)
-        seconds = round(time.monotonic() - began)
-        part = {"short": config.short, "seconds": seconds, "provenance": provenance} | part
-        stored = results.store(path, machine.hardware(accelerators), suite, part)
+
+        def store(part: dict, suite=suite, began=began, provenance=provenance) -> tuple[dict, bool]:
+            seconds = round(time.monotonic() - began)
+            part = {"short": config.short, "seconds": seconds, "provenance": provenance} | part
+            return part, results.store(path, machine.hardware(accelerators), suite, part)
+
+        plan = Plan(SHORT_ROUNDS if config.short else config.rounds, config.short, config.budget, store)
+        part, stored = store(importlib.import_module(f"experiments.benchmark.suites.{suite}").run(plan))
         told = f"stored in {shown(path)}" if stored else f"not stored: {shown(path)} holds a full run"
-        print(tables_of(suite, part) + f"\n{suite}: {seconds} s, {told}\n", flush=True)
+        print(tables.TABLES[suite](part) + f"\n{suite}: {part['seconds']} s, {told}\n", flush=True)
 
 
 def chosen(words: tuple[str, ...]) -> list[str]:
     """The suites that the words name. Raises: UserError for a package that a suite lacks."""
-    suites = [suite for suite in SUITES if suite in words or "all" in words]
+    suites = [suite for suite in SUITES if suite in words or ("all" in words and suite in ALL)]
     for suite in suites:
         needs = importlib.import_module(f"experiments.benchmark.suites.{suite}").NEEDS
         lacking = [package for package in needs if importlib.util.find_spec(package) is None]
         if lacking:
             raise cli.UserError(f"the suite {suite} needs {', '.join(lacking)} (the `bench` extra): run `make bench`")
     return suites
-
-
-def tables_of(suite: str, part: dict) -> str:
-    """What the terminal shows."""
-    from experiments.benchmark import tables
-
-    return tables.TABLES[suite](part)
 
 
 def shown(path: Path) -> Path:

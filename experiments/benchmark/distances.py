@@ -3,6 +3,7 @@
 import numpy as np
 
 BLUR, POWER = 0.3, 2.0
+WIDE_BLUR = 4.0  # in 128 dimensions, where neighbours are 13 apart
 
 
 def samples(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,20 +1,34 @@
-"""The image work that both sides do: a regression step, forward and backward, of UNet and DiT on 28 x 28 images."""
+"""The image work that both sides do: a regression step, forward and backward, of UNet and DiT."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-SHAPE = (28, 28, 1)
-UNET = {"widths": (32, 64, 64), "blocks": 2, "attention": (7,), "heads": 4}
-DIT = {"patch": 4, "width": 128, "depth": 6, "heads": 4}
+SIZES = {  # image shape and nets
+    "28 x 28": {
+        "shape": (28, 28, 1),
+        "unet": {"widths": (32, 64, 64), "blocks": 2, "attention": (7,), "heads": 4},
+        "dit": {"patch": 4, "width": 128, "depth": 6, "heads": 4},
+    },
+    "cifar10": {
+        "shape": (32, 32, 3),
+        "unet": {"widths": (128, 256, 256), "blocks": 2, "attention": (16,), "heads": 4},
+        "dit": {"patch": 2, "width": 384, "depth": 12, "heads": 4},
+    },
+    "tiny": {
+        "shape": (8, 8, 3),
+        "unet": {"widths": (8, 16), "blocks": 1, "attention": (4,), "heads": 2},
+        "dit": {"patch": 4, "width": 16, "depth": 2, "heads": 2},
+    },
+}
 BATCH, POPULATION = 32, 4
 
 
-def fixed_inputs(batch: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Images and times on which both losses must agree."""
-    random = np.random.default_rng(0)
-    return random.normal(size=(batch, *SHAPE)).astype(np.float32), np.linspace(0, 1, batch, dtype=np.float32)
+def fixed_inputs(size: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images and times of the step, on which both losses must agree."""
+    random, shape = np.random.default_rng(0), SIZES[size]["shape"]
+    return random.normal(size=(batch, *shape)).astype(np.float32), np.linspace(0, 1, batch, dtype=np.float32)
 
 
 def save_weights(path: Path, params: dict[str, Any]) -> None:

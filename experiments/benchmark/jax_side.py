@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ddjax import runs
 from ddjax.types import Network
+from experiments.benchmark.worker import seconds
 
 
 def device() -> str:
@@ -26,6 +27,19 @@ def matmul(size: int) -> Callable[[], Any]:
     a, b = jax.random.normal(jax.random.key(0), (2, size, size))
     product = jax.jit(lambda a, b: jnp.dot(a, b))
     return lambda: jax.block_until_ready(product(a, b))
+
+
+def bf16_peak() -> float:
+    """The best rate of products of square matrices in bfloat16, in FLOP/s."""
+    size = 512 if jax.default_backend() == "cpu" else 8192
+    a = jnp.ones((size, size), jnp.bfloat16)
+    product = jax.jit(lambda a: a @ a)
+
+    def several() -> None:
+        jax.block_until_ready([product(a) for _ in range(10)])
+
+    several()
+    return 20 * size**3 / min(seconds(several) for _ in range(5))
 
 
 def in_bf16(network: Network) -> Network:

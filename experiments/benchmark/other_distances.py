@@ -33,6 +33,17 @@ def geomloss_sinkhorn(x: torch.Tensor, y: torch.Tensor) -> Any:
     return geomloss.SamplesLoss("sinkhorn", p=2, blur=distances.BLUR, scaling=0.99, **backend)(x, y)
 
 
+def geomloss_gradient(x: torch.Tensor, y: torch.Tensor) -> Any:
+    """geomloss at scaling .99, once the gradient in x is there."""
+    import geomloss
+
+    x = x.clone().requires_grad_()
+    options = {"blur": distances.WIDE_BLUR, "scaling": 0.99, "backend": "tensorized"}
+    value = geomloss.SamplesLoss("sinkhorn", p=2, **options)(x, y)
+    value.backward()
+    return value.detach()
+
+
 def pot_sinkhorn(x: torch.Tensor, y: torch.Tensor) -> Any:
     """POT's divergence with cost ||x - y||^2, halved to the convention of geomloss.
 
@@ -87,6 +98,7 @@ def scoringrules_crps(draws: torch.Tensor, observed: torch.Tensor) -> Any:
 
 METHODS = {
     "geomloss": geomloss_sinkhorn,
+    "geomloss gradient": geomloss_gradient,
     "POT sinkhorn": pot_sinkhorn,
     "POT exact": pot_exact,
     "mmd": torch_mmd,

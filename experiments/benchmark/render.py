@@ -18,6 +18,7 @@ TITLES = {
     "dit": "DiT, 28 x 28 images: a regression step",
     "ot": "Optimal transport, values equal to 1e-3",
     "metrics": "Metrics and scores, values equal to 1e-3",
+    "gpu": "On an accelerator, one side at a time: losses and values equal to 2 %",
 }
 LONG = ("scaling", "sampler")  # drawn in README, their tables folded away
 

@@ -146,6 +146,45 @@ def metrics(part: Part) -> str:
     return "\n\n".join(race(part[name], title, [base]) for name, (title, base) in others.items())
 
 
+H100_TFLOPS = 989  # in bfloat16, dense: NVIDIA, H100 SXM data sheet
+
+
+def gpu(part: Part) -> str:
+    """A table for each group; utilisation is that of the products of our plain step."""
+    peak = part.get("peak_tflops")
+    sheet = H100_TFLOPS if "H100" in part.get("device", "") else None
+    tables = []
+    for group in dict.fromkeys(row["group"] for row in part["rows"]):
+        rows = [row for row in part["rows"] if row["group"] == group]
+        several = len({row["work"] for row in rows if "work" in row}) > 1
+        heads = [group, *(["work"] if several else []), "ms", "peak memory, GB", "ready after, s"]
+        flops = any("tflops" in row for row in rows)
+        heads += ["TFLOP/s", "of the measured bf16 peak", "of the data sheet"] if flops else []
+        body = []
+        for row in rows:
+            if "told" in row:
+                body.append([row["side"], *[""] * several, row["told"], *[""] * (len(heads) - 2 - several)])
+                continue
+            cells = [row["side"], *([row["work"]] if several else []), ms(row), f"{row['memory_mb'] / 1e3:.2f}"]
+            cells.append(f"{row['ready_s']:.0f}")
+            if flops:
+                shares = [f"{100 * row['tflops'] / of:.0f} %" if of else "" for of in (peak, sheet)]
+                cells += [f"{row['tflops']:.3g}", *shares]
+            body.append(cells)
+        tables.append(markdown(heads, body))
+    if peak:
+        tables.append(f"Peak in bfloat16, measured with products of square matrices: {peak:.3g} TFLOP/s.")
+    return "\n\n".join(tables)
+
+
+def told(row: Part) -> str:
+    """A row as one line of the terminal."""
+    if "told" in row:
+        return f"{row['group']} | {row['side']}: {row['told']}"
+    flops = f", {row['tflops']:.3g} TFLOP/s" if "tflops" in row else ""
+    return f"{row['group']} | {row['side']} | {row['work']}: {ms(row)} ms, {row['memory_mb'] / 1e3:.2f} GB{flops}"
+
+
 TABLES = {
     "toy": toy,
     "quality": quality,
@@ -155,4 +194,5 @@ TABLES = {
     "dit": step,
     "ot": ot,
     "metrics": metrics,
+    "gpu": gpu,
 }

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,9 +34,16 @@ def environment(cache: Path | None, scratch: Path) -> dict[str, str]:
 
 
 class Process:
-    """A side at work; what it compiles is kept in `cache`, or forgotten."""
+    """A side at work; what it compiles is kept in `cache`, or forgotten; it is ended where it is not ready `within` seconds."""
 
-    def __init__(self, name: str, module: str, settings: dict[str, Any], cache: Path | None = None):
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        settings: dict[str, Any],
+        cache: Path | None = None,
+        within: float | None = None,
+    ):
         self.name, self.errors = name, tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
         command = [sys.executable, "-m", "experiments.benchmark.worker", module, json.dumps(settings)]
         self.scratch = tempfile.TemporaryDirectory()
@@ -43,17 +51,24 @@ class Process:
         env = environment(cache, Path(self.scratch.name))
         self.process = subprocess.Popen([*command, repr(time.time()), str(os.getpid())], env=env, **pipes)
         try:
-            self.facts = self.ask("facts")  # answered once start-up and warm-up are over
+            self.facts = self.ask("facts", within=within)  # answered once start-up and warm-up are over
         except BaseException:
             self.close()
             raise
 
-    def ask(self, *words: Any) -> Any:
-        """The answer to a word with arguments. Raises: UserError when the side fails."""
+    def ask(self, *words: Any, within: float | None = None) -> Any:
+        """The answer to a word with arguments. Raises: UserError when the side fails, or takes longer and is ended."""
+        late = threading.Event()
+        watch = threading.Timer(within or 0, lambda: (late.set(), self.process.kill()))
+        if within is not None:
+            watch.start()
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(words) + "\n")
             self.process.stdin.flush()
         line = self.process.stdout.readline()
+        watch.cancel()
+        if late.is_set():
+            raise UserError(f"the side {self.name!r} took longer than its {within:.0f} s")
         if not line:
             self.errors.seek(0)
             told = [line for line in self.errors.read().splitlines() if line.strip()] or ["no message"]

@@ -1,8 +1,8 @@
 """One side of a benchmark in a process of its own, so that thread pools and memory do not mix.
 
-`python -m experiments.benchmark.worker MODULE SETTINGS BEGAN PARENT` makes the side `MODULE.make(**SETTINGS)`, then reads
-lines of JSON [word, *arguments] from stdin and answers each with one line of JSON. BEGAN is the clock when the process was
-started, PARENT the process that started it, with which it ends.
+`python -m experiments.benchmark.worker MODULE SETTINGS BEGAN PARENT` makes the side `MODULE.make(**SETTINGS)`, MODULE being one
+of this package or a dotted name, then reads lines of JSON [word, *arguments] from stdin and answers each with one line of
+JSON. BEGAN is the clock when the process was started, PARENT the process that started it, with which it ends.
 """
 
 import importlib
@@ -40,7 +40,9 @@ def main() -> None:
     end_with(int(parent))
     answers = os.fdopen(os.dup(1), "w")  # what libraries print must not come between the answers
     os.dup2(2, 1)
-    side = importlib.import_module(f"experiments.benchmark.{module}").make(**json.loads(settings))
+    side = importlib.import_module(module if "." in module else f"experiments.benchmark.{module}").make(
+        **json.loads(settings)
+    )
     first, ready = {}, 0.0
     for name, work in side.work.items():
         first[name] = seconds(work.run)  # compilation is in here
@@ -52,6 +54,7 @@ def main() -> None:
             "first": first,
             "equal": side.equal(),
             "device": side.device,
+            "answers": list(side.answers),
             "units": {name: work.units for name, work in side.work.items()},
             "flops": {name: work.flops for name, work in side.work.items()},
         }

@@ -19,13 +19,13 @@ SIDES = {
 
 
 def run(name: str, plan: Plan) -> dict[str, Any]:
-    """Rows of the race; FLOPs are those that XLA counts for our plain step, the same for every plain side."""
+    """Rows of the race; FLOPs are those of the products of our plain step, the same for every plain side."""
     from experiments.benchmark import ddjax_images
 
     batch = 4 if plan.short else images.BATCH
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "weights.npz"
-        images.save_weights(file, ddjax_images.weights(name))
+        images.save_weights(file, ddjax_images.random_weights(ddjax_images.net(name, None)))
         common = {"name": name, "weights": str(file), "batch": batch}
         sides = {
             side: (module, common | settings)
