@@ -34,8 +34,8 @@ class Config(Source, Training):
     """Measure the gap between generated and real images in features (passive), and train it away (active).
 
     Presets: passive-longer (the passive model trained on, and nothing else), resume-* and retrain-* (transport weighs a
-    tenth of the regression or as much, absolute blur), adaptive (blur in units of the median distance, falling), ddm and
-    ddm-transport (distributional diffusion without and with transport between its draws and the data).
+    tenth of the regression or as much, absolute blur), adaptive and late-blur.3 (blur in units of the median distance, falling
+    or fixed, from small times alone), ddm and ddm-transport (distributional diffusion without and with transport of draws).
     """
 
     phase: Literal["passive", "active", "both"] = "both"

@@ -43,6 +43,7 @@ PRESETS = {
     "retrain-mse-high-blur.05": Preset(_whole(_DDPM, _HIGH, _BLUR_05)),
     "retrain-equal-blur10": Preset(_whole(_DDPM, _EQUAL, _BLUR_10)),
     "adaptive": Preset(tuple((share, _DDPM | _LATE | {"blur": blur}) for share, blur in _FALLING), resumes=True),
+    "late-blur.3": Preset(_whole(_DDPM, _LATE, {"blur": 0.3}), resumes=True),
     "ddm": Preset(_whole(_DDM, {"transport": 0.0})),
     "ddm-transport": Preset(_whole(_DDM, {"transport": 0.003, "blur": 1.0})),  # an energy score has small gradients
 }
