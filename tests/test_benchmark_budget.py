@@ -53,15 +53,17 @@ def test_a_side_that_hangs_is_ended_and_the_next_one_runs(case, tmp_path):
         case("absent", needs=("no_such_package",)),
         case("other work", loss=1.1),
         case("near enough", loss=1.01),
+        case("less work", loss=1.0, flops=2e8),
     ]
     began, file, seen = time.monotonic(), tmp_path / "m.json", []
     for part in budget.measured(cases, 3, 120.0):
         results.store(file, {}, "gpu", part | {"short": True})
         seen.append(len(json.loads(file.read_text())["suites"]["gpu"]["rows"]))
-    assert seen == [1, 2, 3, 4, 5, 6] and time.monotonic() - began < 100
+    assert seen == [1, 2, 3, 4, 5, 6, 7] and time.monotonic() - began < 100
     rows = {row["side"]: row for row in part["rows"]}
     assert rows["good"]["rounds"] == 3 and 20 <= rows["good"]["ms"] < 200
     assert rows["good"]["tflops"] == pytest.approx(1e9 / rows["good"]["ms"] / 1e9, rel=1e-3)
+    assert rows["less work"]["tflops"] == pytest.approx(2e8 / rows["less work"]["ms"] / 1e9, rel=1e-3)
     assert rows["near enough"]["tflops"] > 0 and part["peak_tflops"] == 2
     assert "took longer than its 6 s" in rows["never starts"]["told"] and "took longer" in rows["stops"]["told"]
     assert "no_such_package not installed" in rows["absent"]["told"]

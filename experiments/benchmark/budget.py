@@ -66,9 +66,8 @@ def _rows(case: Case, rounds: int, end: float, cache: Path, facts: dict[str, dic
     rows = [{"group": case.group} | row for row in turns.rows({case.side: outcome}, ())]
     for row in rows:
         del row["ratio"]
-        if flops := max(
-            _flops(fact, row["work"]) for fact in others.values()
-        ):  # one side counts for all: the work is the same
+        own, *rest = (_flops(fact, row["work"]) for fact in (process.facts, *others.values()))
+        if flops := own or max(rest):  # a side that counts none does the same work as one that does
             row["tflops"] = float(f"{flops / row['ms'] / 1e9:.4g}")
     return rows
 

@@ -150,12 +150,15 @@ H100_TFLOPS = 989  # in bfloat16, dense: NVIDIA, H100 SXM data sheet
 
 
 def gpu(part: Part) -> str:
-    """A table for each group; utilisation is that of the products of our plain step."""
+    """A table for each group in which something was measured; utilisation is that of the products of a side's own model."""
     peak = part.get("peak_tflops")
     sheet = H100_TFLOPS if "H100" in part.get("device", "") else None
-    tables = []
+    tables, unseen = [], []
     for group in dict.fromkeys(row["group"] for row in part["rows"]):
         rows = [row for row in part["rows"] if row["group"] == group]
+        if all("told" in row for row in rows):
+            unseen.append(f"- {group}: " + "; ".join(f"{row['side']}, {row['told']}" for row in rows))
+            continue
         several = len({row["work"] for row in rows if "work" in row}) > 1
         heads = [group, *(["work"] if several else []), "ms", "peak memory, GB", "ready after, s"]
         flops = any("tflops" in row for row in rows)
@@ -174,6 +177,8 @@ def gpu(part: Part) -> str:
         tables.append(markdown(heads, body))
     if peak:
         tables.append(f"Peak in bfloat16, measured with products of square matrices: {peak:.3g} TFLOP/s.")
+    if unseen:
+        tables.append("\n".join(["Not measured:", "", *unseen]))
     return "\n\n".join(tables)
 
 

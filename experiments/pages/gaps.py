@@ -144,14 +144,16 @@ def by_checkpoint(trained: Trained, watched: Sequence[dict[str, Any]], floors: d
         for step in sorted({row["step"] for row in of_model}):
             at = [row for row in of_model if row["step"] == step]
             medians = {f"{m} test": float(np.median([row[f"{m} test"] for row in at])) for m in gaps.METRICS}
-            rows.append({"job": recipe.name, "step": step, **medians})
+            rows.append({"job": recipe.name.split(", ")[0], "step": step, **medians})  # stages are one line
 
     def finish(axis: Any, name: str) -> None:
         axis.axhline(floors[name], color="0.3", linestyle=":")
         axis.axhline(floors[name.replace("test", "train")], color="0.6", linestyle="--")
-        axis.set_yscale(
-            "symlog" if name.startswith("mmd") else "log", **({"linthresh": 1e-3} if name.startswith("mmd") else {})
-        )
+        if name.startswith("mmd"):  # unbiased, so perhaps negative
+            axis.set_yscale("symlog", linthresh=1e-3)
+        else:
+            axis.set_yscale("log")
+        axis.autoscale()
 
     return figures.curves(rows, {f"{m} test": f"{m}, to held-out images" for m in gaps.METRICS}, finish)
 
