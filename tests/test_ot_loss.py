@@ -49,9 +49,10 @@ def test_presets_are_stages_that_end_where_the_budget_does():
     assert told == [
         ("passive", 700, None, True),
         ("passive-longer", 1000, "passive", True),
-        ("adaptive, blur 1", 800, "passive", False),
-        ("adaptive, blur 0.5", 900, "adaptive, blur 1", False),
-        ("adaptive", 1000, "adaptive, blur 0.5", True),
+        ("adaptive, blur 0.5", 800, "passive", False),
+        ("adaptive, blur 0.3", 900, "adaptive, blur 0.5", False),
+        ("adaptive", 1000, "adaptive, blur 0.3", True),
+        ("late-blur.3", 1000, "passive", True),
     ]
     every = {s.recipe.name: s for s in planned(preset=("all",))}
     assert {name for name, s in every.items() if s.last} == {"passive", *gap_models.PRESETS}

@@ -201,7 +201,10 @@ def test_a_recipe_survives_its_file():
 
 
 def test_transport_is_in_the_features_of_a_saved_classifier(tmp_path):
-    """The term by hand, of its 128 features. Fails for pixels, or for a net that trains inside a scan on a CPU."""
+    """The term by hand, of its 128 features of what is denoised, clipped to the range of images.
+
+    Fails for pixels, or for a net that trains inside a scan on a CPU.
+    """
     net = classifier.classifier((8, 8, 1), 2)
     frozen = jax.tree.map(
         lambda leaf: leaf + 0.1 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape), net.init(key(1))
@@ -215,7 +218,7 @@ def test_transport_is_in_the_features_of_a_saved_classifier(tmp_path):
     params, x_0 = model.network.init(key(2)), jnp.sin(jnp.arange(6 * 64.0)).reshape(6, 8, 8, 1)
     _, metrics = model.loss_fn(params, key(4), x_0)
     law = lambda k, n: times.stratified(k, n)  # noqa: E731
-    phi = lambda x: net.features(frozen, x)  # noqa: E731
+    phi = lambda x: net.features(frozen, jnp.clip(x, -1, 1))  # noqa: E731
     term = objectives.sinkhorn_term(
         recipes.predictor(recipe), recipes.SCHEDULE, blur=0.1, relative=True, features=phi, times=law
     )

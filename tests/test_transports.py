@@ -30,7 +30,7 @@ def test_draws_from_the_posterior_have_no_gap_and_its_mean_has():
     batches = jax.vmap(lambda key: mixture.sample(key, 512))(jax.random.split(jax.random.key(0), 4))
     gaps = {}
     for name, oracle in (("draw", mixtures.oracle), ("mean", mixtures.mean_oracle)):
-        term = objectives.sinkhorn_term(oracle(mixture, SCHEDULE), SCHEDULE, blur=0.1, times=AT(0.8))
+        term = objectives.sinkhorn_term(oracle(mixture, SCHEDULE), SCHEDULE, blur=0.1, times=AT(0.8), iterations=1000)
         each = jax.jit(lambda batch, term=term: term(None, jax.random.key(1), batch))
         told = [each(batch)[1] for batch in batches]
         assert all(metrics["converged"] == 1 for metrics in told)
@@ -48,14 +48,24 @@ def test_the_term_is_the_divergence_of_features_of_the_same_draws(relative):
     """
     x_0 = jnp.asarray(np.random.default_rng(0).normal(size=(41, 3)), jnp.float32)
     features = lambda x: x @ jnp.asarray([[1.0, 0.2], [0.0, 2.0], [-1.0, 0.3]])  # noqa: E731
-    term = objectives.sinkhorn_term(
-        scaled, SCHEDULE, blur=0.3, relative=relative, features=features, times=AT(0.25), solver="dense"
-    )
+    told = {"blur": 0.3, "relative": relative, "features": features, "times": AT(0.25), "solver": "dense"}
+    term = objectives.sinkhorn_term(scaled, SCHEDULE, iterations=5000, **told)
     value, _ = term(0.7, jax.random.key(3), x_0)
     noise = jax.random.normal(jax.random.split(jax.random.key(3), 3)[1], x_0.shape)
     fake, real = features(0.7 * (0.75 * x_0 + 0.25 * noise) + 0.25), features(x_0)
     unit = np.median(pdist(np.asarray(real, np.float64))) if relative else 1.0
     close(value, transport.sinkhorn_divergence(fake, real, blur=0.3 * unit), rtol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["dense", "blocked"])
+def test_a_solver_that_is_cut_short_says_so(solver):
+    """Few iterations leave the flag at 0, many set it. Mutation: a budget that never reaches the solver."""
+    x_0 = jnp.asarray(np.random.default_rng(0).normal(size=(41, 3)), jnp.float32)
+    for iterations, flag in ((10, 0), (5000, 1)):
+        term = objectives.sinkhorn_term(
+            scaled, SCHEDULE, blur=0.3, times=AT(0.25), solver=solver, iterations=iterations
+        )
+        assert term(0.7, jax.random.key(3), x_0)[1]["converged"] == flag
 
 
 def test_no_mass_moves_from_class_to_class():

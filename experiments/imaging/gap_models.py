@@ -22,7 +22,7 @@ _DDM = {"beta": 0.1, "predicts": "x0", "score_patch": 3, "time_exponent": 0.5, "
 _HIGH, _EQUAL = {"transport": 0.1}, {"transport": 1.0}  # what the loss beside it weighs: ten times as much, or as much
 _BLUR_10, _BLUR_05 = {"blur": 10.0, "relative_blur": False}, {"blur": 0.05, "relative_blur": False}
 _LATE = _EQUAL | {"transport_until": 0.3}  # where the posterior is narrow, and its mean nearly a draw
-_FALLING = ((0.8, 1.0), (0.9, 0.5), (1.0, 0.3))  # by (share of the steps): the blur in median distances
+_FALLING = ((0.8, 0.5), (0.9, 0.3), (1.0, 0.15))  # by (share of the steps): the blur in median distances
 
 
 class Preset(NamedTuple):
