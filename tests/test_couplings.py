@@ -184,6 +184,7 @@ def test_what_a_coupling_sees_follows_from_the_kind_of_condition():
     same(costs.conditional(x_0, x_1, None), costs.squared(x_0, x_1))
     same(costs.conditional(x_0, x_1, labels), costs.within_classes(x_0, x_1, labels))
     same(costs.conditional(x_0, x_1, x_0[:, 0]), costs.near_condition()(x_0, x_1, x_0[:, 0]))
+    same(costs.near_condition()(x_0[:1], x_1[:1], x_0[:1, 0]), costs.squared(x_0[:1], x_1[:1]))
     np.testing.assert_allclose(costs.squared(x_0, x_1), squared_costs(x_0, x_1), atol=1e-5)
     blind = couplings.blind(couplings.sinkhorn)
     same(blind(jax.random.key(9), x_0, x_1, labels), couplings.sinkhorn(jax.random.key(9), x_0, x_1))

@@ -1,6 +1,8 @@
 """Image networks of recipes: exactly those that the library makes of the same entries."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from ddjax import networks, recipes
@@ -37,3 +39,17 @@ def test_a_vector_network_sees_any_event_as_one_vector():
     wanted = networks.mlp(6, width=8, depth=2, inject=recipe.inject).init(jax.random.key(0))
     assert jax.tree.map(jax.numpy.shape, params) == jax.tree.map(jax.numpy.shape, wanted)
     assert model.draw(params, jax.random.key(1), 4, steps=2).shape == (4, 3, 2)
+
+
+def test_what_predicts_drops_nothing_out():
+    """A net trained with dropout predicts as the same weights without. Mutation: any other rate while sampling."""
+    entries = SMALL | {"name": "a", "net": "dit", "patch": 4, "kind": "regression"}
+    dropping, plain = (recipes.Recipe(**entries, dropout=rate) for rate in (0.5, 0.0))
+    params = jax.tree.map(lambda leaf: leaf + 0.1, recipes.build(plain).network.init(jax.random.key(0)))
+    x_t, t = jax.random.normal(jax.random.key(1), (2, 8, 8, 1)), jnp.array([0.3, 0.6])
+    predicted = [recipes.predictor(recipe)(params, jax.random.key(2), x_t, t, None) for recipe in (dropping, plain)]
+    np.testing.assert_array_equal(*predicted)
+    assert jnp.any(
+        recipes.build(dropping).network.apply(params, x_t, t, None, None)
+        != recipes.build(plain).network.apply(params, x_t, t, None, None)
+    )
