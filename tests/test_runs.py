@@ -57,6 +57,12 @@ def test_a_run_makes_the_folders_above_it(tmp_path):
     assert opened(tmp_path / "not" / "there" / "run").path.is_dir()
 
 
+def test_one_process_looks_for_no_others():
+    """Mutation: a cluster that is sought unless it is asked for."""
+    engine.start(Config())
+    assert jax.process_count() == 1
+
+
 def test_settings_stand_in_the_order_of_the_command_line(used):
     """As `--help` lists them, the experiment first. Mutation: by the alphabet."""
     for file in FILES:
