@@ -104,7 +104,7 @@ def test_a_run_tells_the_gap_at_every_checkpoint_and_what_was_asked(both):
     assert fits["retrain-equal-blur10"]["transport"] == logged[-1]["transport"]
     assert [blur["blur"] for blur in summary["blurs"]] == [0.3, 3.0]
     assert len(summary["analyses"]) == 4
-    for name in ("gap", "curves", "blur", "samples"):
+    for name in ("gap", "curves", "blur", "samples", "while-training-retrain-equal-blur10"):
         assert (both / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -250,6 +250,7 @@ def written(monkeypatch):
         end(gaps, "blur_study", "study", [])
         end(gap_pages, "findings", "page", Findings([], {}, ""))
         end(gap_pages, "told", "page", "")
+        end(gap_pages, "while_training", "page", None)
         family.run(settings)
         return {name: values for name, values in seen.items() if name.split(".")[0] not in ("page", "write", "start")}
 

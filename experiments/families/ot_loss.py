@@ -92,10 +92,11 @@ def drawn(settings: Config, recipe: Recipe, model: Model, where: Space, params: 
 
 
 def watch(where: Space, settings: Config, recipe: Recipe, model: Model, folder: Run) -> Any:
-    """The trio at a checkpoint: generated against held-out and training images, always from the same noise."""
+    """The trio at a checkpoint: generated against held-out and training images, always from the same noise; and a picture."""
 
     def watching(params: Params) -> dict[str, float]:
         fake = drawn(settings, recipe, model, where, params, jax.random.key(77), max(settings.nfe)).x_0
+        gap_pages.while_training(folder, recipe, fake)
         return gap_judges.trio(gap_judges.of(where.features, fake), where)
 
     return watching

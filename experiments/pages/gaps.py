@@ -33,6 +33,13 @@ def told(classifier: classifiers.Trained, where: Space) -> str:
     )
 
 
+def while_training(folder: runs.Run, recipe: recipes.Recipe, x_0: Array) -> None:
+    """Samples at the last checkpoint, in a picture that is replaced as training goes on."""
+    name = recipes.job(recipe.name, 0).removesuffix("-seed0")
+    picture = figures.grid({recipe.name: np.asarray(x_0[:SHOWN])})
+    picture.savefig(folder.path / f"while-training-{name}.png", dpi=110)
+
+
 def findings(
     trained: Trained,
     numbers: Sequence[Number],
