@@ -178,3 +178,9 @@ def test_images_of_one_class_have_no_features(tmp_path, capsys):
     """A classifier needs two."""
     np.savez(tmp_path / "a.npz", x=np.zeros((40, 8, 8), np.uint8))
     assert "at least 2 classes" in refusal(capsys, "--data", tmp_path / "a.npz", "--out", tmp_path / "out")
+
+
+def test_a_net_that_cannot_tell_the_noise_is_named():
+    """Noise has as many dimensions as the image; an mlp narrower than that is told, others are not."""
+    assert "--width 784 or more" in gap_models.narrow("mlp", 512, (28, 28, 1))
+    assert not gap_models.narrow("mlp", 64, (8, 8, 1)) and not gap_models.narrow("dit", 8, (28, 28, 1))

@@ -132,6 +132,7 @@ def run(settings: Config) -> None:
     planned = gap_models.planned(settings, shared, train.digest)
     classifier = classifiers.trained(train, test)
     where = gap_judges.space(classifier.features, train, test, blur=settings.blur, largest=settings.samples)
+    narrow = gap_models.narrow(settings.net, settings.width, train.shape)
     told = train if settings.conditional else replace(train, labels=None, classes=())
     runner.run(
         Experiment(
@@ -143,7 +144,7 @@ def run(settings: Config) -> None:
             partial(gap_models.start, planned),
             all_watched=True,
             preset=f"{test.name}-{settings.phase}",
-            notes=[train.describe(), test.describe(), gap_pages.told(classifier, where)],
+            notes=[train.describe(), test.describe(), gap_pages.told(classifier, where), *filter(None, [narrow])],
             facts={"digest": train.digest, "event_shape": list(train.shape), "classes": list(train.classes)},
         ),
         settings,

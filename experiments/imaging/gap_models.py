@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -98,6 +99,16 @@ def require_measurable(train: Images | Folder, test: Images | Folder) -> None:
         )
     if isinstance(train, data.Folder) or isinstance(test, data.Folder):
         raise UserError(f"these images are too many to keep at hand: {train.describe()}")
+
+
+def narrow(net: str, width: int, shape: tuple[int, ...]) -> str:
+    """A line on a net that cannot say what it must, empty for one that can."""
+    pixels = math.prod(shape)
+    if net != "mlp" or width >= pixels:
+        return ""
+    return (
+        f"an mlp of width {width} cannot tell the noise of {pixels} pixels: take --width {pixels} or more, or --net dit"
+    )
 
 
 def _run(path: Path) -> Run:
