@@ -10,7 +10,7 @@ from experiments.imaging import gap_models
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/transport_loss.md").read_text()
-STORED = json.loads((ROOT / "docs/results/ot_loss_digits.json").read_text())
+STORED = json.loads((ROOT / "docs/results/ot_loss.json").read_text())
 
 
 def by_model(metric):
@@ -53,6 +53,19 @@ def by_blur():
 def test_tables_are_the_stored_runs(table):
     """Mutation: any digit of either."""
     assert table in PAGE
+
+
+def test_the_glyphs_are_the_stored_run():
+    """Ratio and Frechet distance of the three models, one seed."""
+    dit, _ = STORED["glyphs"]
+    told = {
+        metric: [row["value"] for row in dit["numbers"] if row["metric"] == metric]
+        for metric in ("ratio", "frechet test")
+    }
+    a, b, c = (f"{value:.1f}" for value in told["ratio"])
+    assert f"has {a} passive, {b} with 400 steps more and {c} with them" in PAGE
+    assert " / ".join(f"{value:,.0f}" for value in told["frechet test"]) in PAGE
+    assert dit["command"].removesuffix(" --blurs") in PAGE
 
 
 def test_every_preset_has_been_run_with_three_seeds():
