@@ -16,7 +16,7 @@ from ddjax.data import Images, to_float
 from ddjax.objectives.transports import median_distance
 
 METRICS = ("transport", "frechet", "mmd")
-BLUR_TOLERATED = 0.9  # |Spearman| that a blur must show on every curve
+LEAST = 0.9  # rank correlation that a blur must show on every curve
 Features = Callable[[Array], Array]
 Points = Float[Array, "n d"]
 
@@ -189,7 +189,7 @@ def recommended(rows: Sequence[Blurred], found: dict[str, Curve]) -> float | Non
 
     def sees(row: Blurred) -> bool:
         signed = [curve.sign * row.correlations[name] for name, curve in found.items() if curve.sign]
-        return row.converged == 1 and min(signed) >= BLUR_TOLERATED
+        return row.converged == 1 and min(signed) >= LEAST
 
     return min((row.blur for row in rows if sees(row)), default=None)
 

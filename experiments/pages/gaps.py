@@ -13,6 +13,7 @@ from ddjax.runs import classifiers
 from experiments.judges import gaps
 from experiments.judges.gaps import Blurred, Curve, Space
 from experiments.pages import figures, report
+from experiments.pages.images import slug
 from experiments.run import Findings, Trained
 
 TITLES = {
@@ -35,9 +36,8 @@ def told(classifier: classifiers.Trained, where: Space) -> str:
 
 def while_training(folder: runs.Run, recipe: recipes.Recipe, x_0: Array) -> None:
     """Samples at the last checkpoint, in a picture that is replaced as training goes on."""
-    name = recipes.job(recipe.name, 0).removesuffix("-seed0")
     picture = figures.grid({recipe.name: np.asarray(x_0[:SHOWN])})
-    picture.savefig(folder.path / f"while-training-{name}.png", dpi=110)
+    picture.savefig(folder.path / f"while-training-{slug(recipe)}.png", dpi=110)
 
 
 def findings(

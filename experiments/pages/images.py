@@ -43,7 +43,7 @@ def while_training(churn: float, recipe: Recipe, model: Model, folder: runs.Run)
 
     def watching(params: Params) -> dict[str, float]:
         rows = {figures.steps_of(n): row(recipe, model, params, n, churn) for n in (1, 4)}
-        figures.grid(rows, model.name).savefig(folder.path / f"while-training-{_slug(recipe)}.png", dpi=110)
+        figures.grid(rows, model.name).savefig(folder.path / f"while-training-{slug(recipe)}.png", dpi=110)
         return {}
 
     return watching
@@ -69,7 +69,7 @@ def drawn(
             draws = posterior(recipe, trained.params[recipe.name][0], test)
             caption = "A held-out image, the same with noise, and draws of what it could have been."
             picture = figures.grid(draws, f"{recipe.name}: draws of x_0 given x_t")
-            shown[f"posterior-{_slug(recipe)}.png"] = picture, caption
+            shown[f"posterior-{slug(recipe)}.png"] = picture, caption
     logged = [line for line in runs.read_metrics(trained.folder.path) if line["job"].endswith("seed0")]
     return shown | {"losses.png": (figures.training(logged), "Training losses of the first seed.")}
 
@@ -87,6 +87,6 @@ def posterior(recipe: Recipe, params: Params, test: Images) -> dict[str, np.ndar
     return rows
 
 
-def _slug(recipe: Recipe) -> str:
+def slug(recipe: Recipe) -> str:
     """The name of a model in names of files."""
     return recipes.job(recipe.name, 0).removesuffix("-seed0")
