@@ -129,13 +129,16 @@ def test_a_stage_goes_on_with_the_optimiser_of_the_one_before(both, tmp_path):
 
 
 def test_active_phase_from_a_passive_run_equals_both_phases_in_one(both, tmp_path):
-    """The same parameters, bit for bit, whether the passive model lies in this folder or in that of --passive."""
+    """The same parameters, bit for bit, whether the passive model lies in this folder or in that of --passive, and trained on
+    from its last step. Mutation: a training that never asks where to start.
+    """
     out = tmp_path / "active"
     run(*SMALL, "--phase", "active", "--preset", "passive-longer", "--passive", both, "--blurs", "--out", out)
     a, b = (saved.load(path, "passive-longer-seed0").params for path in (both, out))
     assert [np.asarray(x).tobytes() for x in jax.tree.leaves(a)] == [
         np.asarray(x).tobytes() for x in jax.tree.leaves(b)
     ]
+    assert [row["step"] for row in runs.read_metrics(out)] == [300, 400]
     assert not (out / "blur.png").exists()
 
 
