@@ -58,6 +58,16 @@ def _variance_preserving(integral: Float[Array, ""]) -> Scales:
     return Scales(jnp.exp(-integral / 2), jnp.sqrt(-jnp.expm1(-integral)))
 
 
+def _require_rates(beta_min: float, beta_max: float) -> None:
+    if not 0 < beta_min <= beta_max < np.inf:
+        raise ValueError(f"need 0 < beta_min <= beta_max, both finite, got {beta_min=}, {beta_max=}")
+
+
+def _linear_integral(beta_min: float, beta_max: float, t: Scalar) -> Float[Array, ""]:
+    t = jnp.asarray(t, float)
+    return beta_min * t + (beta_max - beta_min) * t**2 / 2
+
+
 @dataclass(frozen=True)
 class VariancePreserving:
     """Linear rate beta(t): alpha = exp(-B/2), sigma^2 = 1 - exp(-B), B = beta_min t + (beta_max - beta_min) t^2 / 2.
@@ -70,13 +80,31 @@ class VariancePreserving:
     beta_max: float = 20.0
 
     def __post_init__(self):
-        if not 0 < self.beta_min <= self.beta_max < np.inf:
-            raise ValueError(f"need 0 < beta_min <= beta_max, both finite, got {self.beta_min=}, {self.beta_max=}")
+        _require_rates(self.beta_min, self.beta_max)
 
     def __call__(self, t: Scalar) -> Scales:
         """The scales at one time."""
-        t = jnp.asarray(t, float)
-        return _variance_preserving(self.beta_min * t + (self.beta_max - self.beta_min) * t**2 / 2)
+        return _variance_preserving(_linear_integral(self.beta_min, self.beta_max, t))
+
+
+@dataclass(frozen=True)
+class SubVariancePreserving:
+    """The same signal under less noise: alpha = exp(-B/2), sigma = 1 - exp(-B), B that of `VariancePreserving`.
+
+    Raises: ValueError unless 0 < beta_min <= beta_max.
+    References: Song et al., arXiv 2011.13456, section 3.4 ("sub-VP").
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self):
+        _require_rates(self.beta_min, self.beta_max)
+
+    def __call__(self, t: Scalar) -> Scales:
+        """The scales at one time."""
+        integral = _linear_integral(self.beta_min, self.beta_max, t)
+        return Scales(jnp.exp(-integral / 2), -jnp.expm1(-integral))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.tree_util import Partial
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as same
 
@@ -27,6 +28,7 @@ from ddjax import (
     samplers,
     schedules,
     scoring,
+    sde,
     times,
     transport,
     weights,
@@ -82,6 +84,9 @@ class Values:
     def sampled(self, step):
         return samplers.sample(step, self.key, self.x, GRID)
 
+    def walked(self, process, method="euler_maruyama"):
+        return sde.simulate(process, self.key, self.x, jnp.array([0.0, 0.3, 0.6]) * self.t, method=method)
+
     def with_ratio(self):
         return {"network": self.plain, "ratio": self.t}
 
@@ -89,6 +94,17 @@ class Values:
         return loss_fn(params, self.key, self.x)
 
 
+def scaled(factor, x, t):
+    """A score of one's own."""
+    return -factor * x
+
+
+def squares(x, t):
+    """A log density of one's own."""
+    return -(x @ x) / 2
+
+
+PROCESS = sde.of_schedule(schedules.VariancePreserving())
 PARAMS, PLAIN_PARAMS = NETWORK.init(jax.random.key(0)), PLAIN.init(jax.random.key(0))
 
 
@@ -238,11 +254,24 @@ ROWS = {
             schedules.Rectified,
             schedules.Cosine,
             schedules.VariancePreserving,
+            schedules.SubVariancePreserving,
             schedules.DDPM,
             schedules.VarianceExploding,
             schedules.OrnsteinUhlenbeck,
         )
     },
+    "sde.ornstein_uhlenbeck": lambda v: v.walked(sde.ornstein_uhlenbeck(float(v.t))),
+    "sde.of_schedule": lambda v: v.walked(sde.of_schedule(schedules.VariancePreserving())),
+    "sde.reverse": lambda v: v.walked(sde.reverse(PROCESS, Partial(scaled, v.t), 1.0)),
+    "sde.probability_flow": lambda v: v.walked(sde.ordinary(sde.probability_flow(PROCESS, Partial(scaled, v.t)))),
+    "sde.ordinary": lambda v: v.walked(sde.ordinary(Partial(scaled, v.t))),
+    "sde.simulate": lambda v: v.walked(PROCESS),
+    "sde.euler_maruyama": lambda v: v.walked(PROCESS, sde.euler_maruyama),
+    "sde.heun": lambda v: v.walked(PROCESS, sde.heun),
+    "sde.predictor_corrector": lambda v: v.walked(PROCESS, sde.predictor_corrector(Partial(scaled, v.t), size=v.s)),
+    "sde.integrate": lambda v: sde.integrate(PROCESS, v.key, v.x, end=float(v.s), tolerance=1e-2).x,
+    "sde.fokker_planck_residual": lambda v: sde.fokker_planck_residual(PROCESS, squares, v.x[0], v.s),
+    "sde.prior_gap": lambda v: sde.prior_gap(SCHEDULE, v.x[0], v.s),
     "weights.uniform": lambda v: weights.uniform(v.t),
     "weights.sigmoid": lambda v: weights.sigmoid(SCHEDULE)(v.t),
     "weights.snr": lambda v: weights.snr(SCHEDULE)(v.t),
@@ -268,6 +297,7 @@ VALUES = {
     "Terms",
     "Term",
     "Scales",
+    "SDE",
 }
 VALUES |= {"Pairing", "PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}
 ON_THE_HOST = {"cached_statistics"}  # files and NumPy alone
