@@ -15,6 +15,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.ot_loss                the gap between samples and data in features, and a loss that closes it     10 min
   python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min
   python -m experiments.dispersion             the spread that lam and beta imply, trained against theory          1 min
+  python -m experiments.three_views            SDE, density and probability flow: equal at every time, different together   2 min
   python -m experiments.traps                  three published mistakes, and what each costs                       1 min
   python -m experiments.benchmark              training and sampling beside torch; --suite all: everything measured    5 min
   python -m experiments.benchmark --render     README's tables and figures of speed from the stored results      seconds

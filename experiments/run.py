@@ -5,6 +5,7 @@ A family says what is different: its models, where their batches come from, and 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -121,14 +122,14 @@ def run(experiment: Experiment[Settings], settings: Settings) -> None:
         return
     found = experiment.judge(settings, Trained(folder, experiment.recipes, models, params))
     seconds = {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)}
-    write(folder, experiment, found, seconds)
+    write(folder.path, experiment.name, folder.settings, found, seconds)
 
 
-def write(folder: Run, experiment: Experiment, found: Findings, seconds: dict[str, float]) -> None:
+def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings, seconds: dict[str, float]) -> None:
     """summary.json, figures and report.html; then the tables on the terminal."""
     summary = {
-        "experiment": experiment.name,
-        "settings": folder.settings,
+        "experiment": experiment,
+        "settings": settings,
         "provenance": runs.provenance(),
         "seconds": seconds,
         "peak_memory_gb": round(runs.peak_memory_gb(), 2),
@@ -136,17 +137,22 @@ def write(folder: Run, experiment: Experiment, found: Findings, seconds: dict[st
         "numbers": [number.row() for number in found.numbers],
         **found.summary,
     }
-    folder.write_json("summary.json", summary)
-    for name, (figure, _) in found.figures.items():
+    runs.write_atomically(path / "summary.json", json.dumps(summary, indent=2) + "\n")
+    for file, (figure, _) in found.figures.items():
         if figure is not None:
-            figure.savefig(folder.path / name, dpi=110)
+            figure.savefig(path / file, dpi=110)
     told = {name: [n for n in found.numbers if n.metric == name] for name in found.titles}
     tables = [report.of_numbers(numbers, found.titles[name]) for name, numbers in told.items() if numbers]
     captions = {name: caption for name, (_, caption) in found.figures.items()}
     page = report.page(
-        folder.path, summary, [*tables, *found.tables], captions, found.notes, f"In brackets: {found.interval}."
+        path,
+        summary,
+        [*tables, *found.tables],
+        captions,
+        found.notes,
+        f"In brackets: {found.interval}." if found.interval else "",
     )
-    runs.write_atomically(folder.path / "report.html", page)
+    runs.write_atomically(path / "report.html", page)
     for name, numbers in told.items():
         if numbers:
             print(f"\n{found.titles[name]}\n\n{judging.table(numbers, name)}")
@@ -155,4 +161,4 @@ def write(folder: Run, experiment: Experiment, found: Findings, seconds: dict[st
             f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])}"
         )
     print("", *found.notes, sep="\n")
-    print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {folder.path}")
+    print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {path}")

@@ -249,7 +249,7 @@ def test_a_full_disk_is_one_line_with_the_file_and_what_to_do(tmp_path, what, mo
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", opens)
             patch.setattr(Path, "write_text", full)
-            log(1, {"loss": 1.0}) if what == "metrics.jsonl" else folder.write_json(what, {})
+            log(1, {"loss": 1.0}) if what == "metrics.jsonl" else runs.write_atomically(folder.path / what, "{}")
 
     code, lines = called(run, monkeypatch, capsys)
     assert (code, lines) == (

@@ -61,10 +61,6 @@ class Run:
 
         return log
 
-    def write_json(self, name: str, value: Any) -> None:
-        """Write `value` as indented JSON, all or nothing."""
-        write_atomically(self.path / name, json.dumps(value, indent=2) + "\n")
-
 
 def folder(config: Engine, default: Path) -> Path:
     """Where the run lives: `--resume DIR`, else `--out`, else the default.
