@@ -20,6 +20,7 @@ FLOORS = (
     {"predictions", "paths", "couplings", "weights", "mixtures", "data"},
     {"denoisers", "networks", "flows", "metrics"},
     {"objectives", "samplers"},
+    {"inflation"},
     {"recipes", "judging", "targets"},
     {"runs"},
     {"commands"},
