@@ -10,11 +10,14 @@ References: de Albuquerque and Pearson, arXiv 2407.08843.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import gammainc
 from jaxtyping import Array, Float
 
 from ddjax.inflation.participation import scaled_variances
 from ddjax.types import Key, Schedule, standard_normal
+
+Latents = Float[Array | np.ndarray, "n d"]
 
 RADII = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
 
@@ -29,7 +32,7 @@ class Prior(NamedTuple):
         """n latents."""
         return self.placed(standard_normal(key, (n, *self.mean.shape), self.mean.dtype))
 
-    def whitened(self, latents: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    def whitened(self, latents: Latents) -> Float[Array, "n d"]:
         """The latents in units of the prior, where it is N(0, I)."""
         return (latents - self.mean[None]) / self.std[None]
 
@@ -38,20 +41,20 @@ class Prior(NamedTuple):
         return self.mean[None] + self.std[None] * white
 
 
-def analytic_prior(schedule: Schedule, variances: Float[Array, " d"]) -> Prior:
+def analytic_prior(schedule: Schedule, variances: Float[Array | np.ndarray, " d"]) -> Prior:
     """The Gaussian of eq. (1), of data with these variances in their eigenbasis."""
     std = jnp.sqrt(scaled_variances(schedule, variances, 1.0))
     return Prior(jnp.zeros_like(std), std)
 
 
-def empirical_prior(latents: Float[Array, "n d"]) -> Prior:
+def empirical_prior(latents: Latents) -> Prior:
     """The Gaussian of eq. (2). Raises: ValueError for fewer than 2 latents."""
     if latents.ndim != 2 or len(latents) < 2:
         raise ValueError(f"need at least 2 latents [n, d], got {latents.shape=}")
     return Prior(jnp.mean(latents, 0), jnp.std(latents, 0, ddof=1))
 
 
-def coverage(latents: Float[Array, "n d"], prior: Prior, *, radii: tuple[float, ...] = RADII) -> Float[Array, " radii"]:
+def coverage(latents: Latents, prior: Prior, *, radii: tuple[float, ...] = RADII) -> Float[Array, " radii"]:
     """The share of the latents within each Mahalanobis radius of the prior; NaN where a latent is.
 
     Raises: ValueError for latents of another dimension, or radii that are not positive.

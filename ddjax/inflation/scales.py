@@ -44,13 +44,13 @@ class Preserving:
     Raises: ValueError for other numbers.
     """
 
-    variances: tuple[float, ...]
+    variances: Variances | tuple[float, ...]
     rho: float
     horizon: float
     gamma: float = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "variances", _positive(self.variances))
+        object.__setattr__(self, "variances", positive(self.variances))
         _require(self.rho, self.horizon, self.gamma)
 
     def __call__(self, t: Scalar) -> Scales:
@@ -72,14 +72,14 @@ class Reducing:
     Raises: ValueError for other numbers: noise adds, and where g_j < 0 its variance would be negative.
     """
 
-    variances: tuple[float, ...]
-    growth: tuple[float, ...]
+    variances: Variances | tuple[float, ...]
+    growth: Variances | tuple[float, ...]
     rho: float
     horizon: float
     gamma: float = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "variances", _positive(self.variances))
+        object.__setattr__(self, "variances", positive(self.variances))
         _require(self.rho, self.horizon, self.gamma)
         growth = np.asarray(self.growth, np.float64)
         if growth.shape != (len(self.variances),) or not np.isfinite(growth).all():
@@ -109,7 +109,7 @@ def preserving(
     Warns where the horizon is too short for a Gaussian prior. Raises: ValueError as `Preserving`.
     """
     wanted = _horizon(horizon, rho, np.ones(1), gamma)
-    return Preserving(_positive(variances), float(rho), wanted, float(gamma))
+    return Preserving(positive(variances), float(rho), wanted, float(gamma))
 
 
 def reducing(
@@ -129,7 +129,7 @@ def reducing(
     Warns where the horizon is too short for a Gaussian prior. Raises: ValueError for a keep outside 1..d, variances in another
         order, or as `Reducing`.
     """
-    told = _positive(variances)
+    told = positive(variances)
     if not (np.diff(told) <= 0).all():
         raise ValueError(f"the kept directions come first: give variances in descending order, got {told}")
     g = growth(len(told), keep)
@@ -139,7 +139,7 @@ def reducing(
 
 def one_scale(variances: Variances) -> Float[np.ndarray, " d"]:
     """The mean variance in the place of each, which makes of the flows here those of the public code."""
-    return np.full(len(variances), np.mean(_positive(variances)))
+    return np.full(len(variances), np.mean(positive(variances)))
 
 
 def horizon(
@@ -180,7 +180,8 @@ def _std(variances: tuple[float, ...], t: Array) -> Array:
     return jnp.asarray(np.sqrt(variances), t.dtype)
 
 
-def _positive(variances: object) -> tuple[float, ...]:
+def positive(variances: object) -> tuple[float, ...]:
+    """Variances as hashable numbers. Raises: ValueError unless they are a vector of positive finite ones."""
     told = np.asarray(variances, np.float64)
     if told.ndim != 1 or not len(told) or not ((told > 0) & (told < np.inf)).all():
         raise ValueError(f"need a vector of positive finite variances, got {variances}")
