@@ -208,6 +208,12 @@ def test_vector_scales_go_through_everything_below(x64, schedule):
         value = predictions.convert(schedule, x_t, t, x_0, source="x0", target=kind)
         close(predictions.convert(schedule, x_t, t, value, source=kind, target="x0"), x_0, rtol=1e-8)
     close(predictions.convert(schedule, x_t, t, x_0, source="x0", target="noise"), noise, rtol=1e-8)
+    spreads = [
+        spread(schedule, np.array(VARIANCES), t)
+        for spread in (inflation.scaled_variances, inflation.unscaled_variances)
+    ]
+    close(spreads[0], alpha_t**2 * np.array(VARIANCES) + sigma_t**2, rtol=1e-12)
+    close(spreads[0], alpha_t**2 * spreads[1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("schedule", [REDUCING, STARTED[0]])

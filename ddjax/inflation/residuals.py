@@ -22,6 +22,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax import paths
+from ddjax.compiled import compiled
+from ddjax.schedules import snr_loss
 from ddjax.types import Denoise, Key, Schedule, known, shaped, standard_normal
 
 Times = Float[Array | np.ndarray, " k"]
@@ -34,14 +36,17 @@ def process_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], 
     x_t = (alpha_t / alpha_s) x_s + noise of variance sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2. Raises: ValueError unless the
     times ascend.
     """
-    times = _ascending(times)
+    return _walked(schedule, key, x_0, _ascending(times))
 
+
+@compiled
+def _walked(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
     def advance(state: tuple[Array, Array], inputs: tuple[Key, Array]) -> tuple[tuple[Array, Array], Array]:
         x_s, s = state
         key, t = inputs
-        (alpha_s, sigma_s), (alpha_t, sigma_t) = schedule(s), schedule(t)
-        ratio = alpha_t / alpha_s
-        std = jnp.sqrt(jnp.maximum(sigma_t**2 - (ratio * sigma_s) ** 2, 0))
+        alpha_t, sigma_t = schedule(t)
+        ratio, gap = alpha_t / schedule(s).alpha, snr_loss(schedule, t, s)
+        std = sigma_t * jnp.sqrt(gap * (2 - gap))  # the difference of the variances, which would cancel
         noise = standard_normal(key, x_s.shape, x_s.dtype)
         x_t = jax.vmap(lambda x_s, noise: ratio * x_s + std * noise)(x_s, noise).astype(x_s.dtype)
         return (x_t, t), x_t
@@ -55,22 +60,29 @@ def process_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], 
 
 def fresh_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], times: Times) -> States:
     """x_0 at each of these times with noise of its own. Raises: ValueError unless the times ascend."""
-    times = _ascending(times)
-    return jax.lax.map(
-        lambda pair: _noised(schedule, pair[0], x_0, pair[1]), (jax.random.split(key, len(times)), times)
-    )
+    return _fresh(schedule, key, x_0, _ascending(times))
+
+
+@compiled
+def _fresh(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
+    keys = jax.random.split(key, len(times))
+    return jax.lax.map(lambda pair: _noised(schedule, pair[0], x_0, pair[1]), (keys, times))
 
 
 def outputs(denoise: Denoise, key: Key, states: States, times: Times) -> States:
     """D(x_k, t_k) for the states at each time, a denoiser with its params bound. Raises: ValueError for other times."""
     if times.shape != states.shape[:1]:
         raise ValueError(f"need states for each time, got {states.shape=}, {times.shape=}")
+    return _denoised(denoise, key, states, jnp.asarray(times, float))
 
+
+@compiled
+def _denoised(denoise: Denoise, key: Key, states: Array, times: Array) -> Array:
     def at(inputs: tuple[Key, Array, Array]) -> Array:
         key, x, t = inputs
         return shaped(denoise(key, x, jnp.full(x.shape[:1], t)), x.shape, "a denoiser")
 
-    return jax.lax.map(at, (jax.random.split(key, len(times)), states, jnp.asarray(times, float)))
+    return jax.lax.map(at, (jax.random.split(key, len(times)), states, times))
 
 
 def residuals(outputs: States, x_0: Float[Array, "n *event"] | States) -> States:
