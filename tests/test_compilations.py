@@ -19,6 +19,7 @@ from ddjax import (
     couplings,
     denoisers,
     flows,
+    inflation,
     metrics,
     mixtures,
     networks,
@@ -77,6 +78,12 @@ class Values:
 
     def field(self):
         return denoisers.bind(flows.network_velocity(PLAIN, schedules.Cosine()), self.plain)
+
+    def inflating(self):
+        return inflation.preserving(SPREAD)
+
+    def conditioned(self):
+        return inflation.preconditioned(PLAIN, inflation.Anisotropic(self.inflating(), SPREAD))
 
     def mixture_denoise(self):
         return denoisers.bind(mixtures.mean_oracle(self.mixture, schedules.Cosine()), None)
@@ -276,7 +283,64 @@ ROWS = {
     "weights.sigmoid": lambda v: weights.sigmoid(SCHEDULE)(v.t),
     "weights.snr": lambda v: weights.snr(SCHEDULE)(v.t),
     "metrics.reference": lambda v: reference.sinkhorn_cost(v.x, v.y),
+    "inflation.eigenbasis": lambda v: inflation.eigenbasis(v.x).coordinates(v.y),
+    "inflation.eigenbasis_of": lambda v: inflation.eigenbasis_of(v.x[0], np.diag(SPREAD)).points(v.y),
+    "inflation.participation_ratio": lambda v: inflation.participation_ratio(v.x.T @ v.x),
+    "inflation.participation": lambda v: inflation.participation(v.inflating(), SPREAD, GRID),
+    "inflation.scaled_variances": lambda v: inflation.scaled_variances(v.inflating(), SPREAD, v.t),
+    "inflation.unscaled_variances": lambda v: inflation.unscaled_variances(v.inflating(), SPREAD, v.t),
+    "inflation.preserving": lambda v: inflation.preserving(SPREAD)(v.t),
+    "inflation.reducing": lambda v: inflation.reducing(SPREAD, keep=1)(v.t),
+    "inflation.Preserving": lambda v: inflation.Preserving(SPREAD, 1.0, 7.0)(v.t),
+    "inflation.Reducing": lambda v: inflation.Reducing(SPREAD, SPREAD, 1.0, 7.0)(v.t),
+    "inflation.linear": lambda v: inflation.linear(N),
+    "inflation.variance_preserving": lambda v: inflation.variance_preserving(N),
+    "inflation.normal": lambda v: inflation.normal(horizon=15.0)(v.key, N),
+    **{
+        f"inflation.{kind.__name__}": lambda v, kind=kind: kind(v.inflating(), SPREAD)(v.t)
+        for kind in (inflation.Anisotropic, inflation.EDM, inflation.EigenEDM)
+    },
+    "inflation.preconditioned": lambda v: v.sampled(
+        samplers.bridge(denoisers.bind(v.conditioned(), v.plain), v.inflating())
+    ),
+    "inflation.Standardised": lambda v: inflation.Standardised(inflation.EDM(v.inflating(), SPREAD))(
+        v.x[:1], v.y[0], v.t
+    ),
+    "inflation.in_data_space": lambda v: inflation.in_data_space(PLAIN, EIGEN).apply(v.plain, v.x, TIMES),
+    "inflation.on_data": lambda v: v.loss(
+        inflation.on_data(objectives.denoising(v.conditioned(), SCHEDULE), EIGEN), v.plain
+    ),
+    "inflation.augment": lambda v: inflation.augment(v.key, v.x, 5, std=float(v.t)),
+    "inflation.empirical_log_density": lambda v: inflation.empirical_log_density(v.y, SCHEDULE, v.x[0], v.t, block=5),
+    "inflation.empirical_score": lambda v: inflation.empirical_score(v.y, SCHEDULE, v.x[0], v.t, block=5),
+    "inflation.empirical_oracle": lambda v: inflation.empirical_oracle(v.y, SCHEDULE)(None, v.key, v.x, TIMES),
+    "inflation.gaussian_oracle": lambda v: inflation.gaussian_oracle(v.x[0] ** 2, SCHEDULE)(None, v.key, v.x, TIMES),
+    "inflation.mixture_oracle": lambda v: inflation.mixture_oracle(v.mixture, v.inflating())(None, v.key, v.x, TIMES),
+    "inflation.inflate": lambda v: inflation.inflate(v.field(), v.key, v.x, GRID),
+    "inflation.generate": lambda v: inflation.generate(v.field(), v.key, v.x, GRID, method=flows.rk4),
+    "inflation.inflate_path": lambda v: inflation.inflate_path(v.field(), v.key, v.x, GRID, every=2),
+    "inflation.generate_path": lambda v: inflation.generate_path(v.field(), v.key, v.x, GRID, every=2),
+    "inflation.round_trip": lambda v: inflation.round_trip(v.field(), v.key, v.x, GRID, send=inflation.truncated(1)),
+    "inflation.truncated": lambda v: inflation.truncated(1, fill=v.y[0])(v.x),
+    "inflation.analytic_prior": lambda v: inflation.analytic_prior(v.inflating(), SPREAD).sample(v.key, 4),
+    "inflation.empirical_prior": lambda v: inflation.empirical_prior(v.x).sample(v.key, 4),
+    "inflation.coverage": lambda v: inflation.coverage(v.x, inflation.empirical_prior(v.y)),
+    "inflation.chi_coverage": lambda v: inflation.chi_coverage(D),
+    "inflation.process_states": lambda v: inflation.process_states(v.inflating(), v.key, v.x, GRID[::-1]),
+    "inflation.fresh_states": lambda v: inflation.fresh_states(v.inflating(), v.key, v.x, GRID[::-1]),
+    "inflation.outputs": lambda v: inflation.outputs(v.denoise(), v.key, jnp.stack([v.x, v.y]), GRID[:2]),
+    "inflation.residuals": lambda v: inflation.residuals(jnp.stack([v.x, v.y]), v.x),
+    "inflation.innovations": lambda v: inflation.innovations(jnp.stack([v.x, v.y]), v.x),
+    "inflation.autocorrelation": lambda v: inflation.autocorrelation(jnp.stack([v.x, v.y])),
+    "inflation.credible": lambda v: inflation.credible(
+        v.field(), v.key, v.x, GRID, stir=inflation.stirred(inflation.empirical_prior(v.y), float(v.t))
+    ),
+    "inflation.stirred": lambda v: inflation.stirred(inflation.empirical_prior(v.y), float(v.t))(v.key, v.x),
+    "inflation.ball": lambda v: inflation.ball(v.key, v.x[0], float(v.t), 5),
+    "inflation.distorted": lambda v: inflation.distorted(jnp.sin, v.x),
 }
+SPREAD = np.array([3.0, 1.0, 0.2])
+EIGEN = inflation.eigenbasis_of(np.zeros(D), np.diag(SPREAD))
 BESIDE = objectives.sinkhorn_term(denoisers.mean(PLAIN, SCHEDULE), SCHEDULE, blur=1.0)
 _DENOISER = denoisers.mean(objectives.with_ratio(PLAIN), SCHEDULE)
 BALANCED = objectives.balanced(
@@ -299,8 +363,16 @@ VALUES = {
     "Scales",
     "SDE",
 }
+VALUES |= {"Coefficients", "Credible", "Distortion", "Eigenbasis", "Participation", "Path", "Prior", "RoundTrip"}
 VALUES |= {"Pairing", "PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}
-ON_THE_HOST = {"cached_statistics"}  # files and NumPy alone
+ON_THE_HOST = {
+    "cached_statistics",
+    "constant_gap",
+    "horizon",
+    "one_scale",
+    "original",
+    "rescaled",
+}  # files and NumPy alone
 
 
 def public():

@@ -1,0 +1,119 @@
+"""Whether a denoiser's errors at different times belong together: the correlation matrix of its outputs and residuals.
+
+With D_k = D(x_k, t_k) at times t_1 < ... < t_K of one x_0, and <., .> the mean over examples and coordinates, centred:
+
+    (1)  R_kl = <a_k, a_l> / sqrt(<a_k, a_k> <a_l, a_l>)
+    (2)  residuals    a_k = x_0 - D_k
+    (3)  innovations  a_k = D_{k-1} - D_k,   D_0 = x_0
+
+Noisy states of one x_0 come in three ways: along the forward process, whose increments are independent; with fresh noise at each
+time; along the flow, `inflate_path`. Errors that stay correlated add up along a flow, those that do not average out.
+
+Along the forward process the exact D_k = E[x_0 | x_k] is a martingale in reversed time: its innovations are uncorrelated,
+R = I, for data of any law. Its residuals are not, for they share what later looks add: <a_k, a_l> = <a_k, a_k> for k < l, and
+R_kl^2 = <a_k, a_k> / <a_l, a_l>. With fresh noise neither holds. An error against a known truth is a residual too:
+pass E[x_0 | x_k] in the place of x_0.
+References: de Albuquerque and Pearson, arXiv 2407.08843.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ddjax import paths
+from ddjax.compiled import compiled
+from ddjax.schedules import snr_loss
+from ddjax.types import Denoise, Key, Schedule, known, shaped, standard_normal
+
+Times = Float[Array | np.ndarray, " k"]
+States = Float[Array, "k n *event"]
+
+
+def process_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], times: Times) -> States:
+    """x_0 along the forward process at these ascending times, each state made of the one before it.
+
+    x_t = (alpha_t / alpha_s) x_s + noise of variance sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2. Raises: ValueError unless the
+    times ascend.
+    """
+    return _walked(schedule, key, x_0, _ascending(times))
+
+
+@compiled
+def _walked(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
+    def advance(state: tuple[Array, Array], inputs: tuple[Key, Array]) -> tuple[tuple[Array, Array], Array]:
+        x_s, s = state
+        key, t = inputs
+        alpha_t, sigma_t = schedule(t)
+        ratio, gap = alpha_t / schedule(s).alpha, snr_loss(schedule, t, s)
+        std = sigma_t * jnp.sqrt(gap * (2 - gap))  # the difference of the variances, which would cancel
+        noise = standard_normal(key, x_s.shape, x_s.dtype)
+        x_t = jax.vmap(lambda x_s, noise: ratio * x_s + std * noise)(x_s, noise).astype(x_s.dtype)
+        return (x_t, t), x_t
+
+    key_first, key_rest = jax.random.split(key)
+    first = _noised(schedule, key_first, x_0, times[0])
+    keys = jax.random.split(key_rest, len(times) - 1)
+    _, rest = jax.lax.scan(advance, (first, times[0]), (keys, times[1:]))
+    return jnp.concatenate([first[None], rest])
+
+
+def fresh_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], times: Times) -> States:
+    """x_0 at each of these times with noise of its own. Raises: ValueError unless the times ascend."""
+    return _fresh(schedule, key, x_0, _ascending(times))
+
+
+@compiled
+def _fresh(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
+    keys = jax.random.split(key, len(times))
+    return jax.lax.map(lambda pair: _noised(schedule, pair[0], x_0, pair[1]), (keys, times))
+
+
+def outputs(denoise: Denoise, key: Key, states: States, times: Times) -> States:
+    """D(x_k, t_k) for the states at each time, a denoiser with its params bound. Raises: ValueError for other times."""
+    if times.shape != states.shape[:1]:
+        raise ValueError(f"need states for each time, got {states.shape=}, {times.shape=}")
+    return _denoised(denoise, key, states, jnp.asarray(times, float))
+
+
+@compiled
+def _denoised(denoise: Denoise, key: Key, states: Array, times: Array) -> Array:
+    def at(inputs: tuple[Key, Array, Array]) -> Array:
+        key, x, t = inputs
+        return shaped(denoise(key, x, jnp.full(x.shape[:1], t)), x.shape, "a denoiser")
+
+    return jax.lax.map(at, (jax.random.split(key, len(times)), states, times))
+
+
+def residuals(outputs: States, x_0: Float[Array, "n *event"] | States) -> States:
+    """x_0 less each output, eq. (2); or less a truth at each time."""
+    return (x_0 if x_0.ndim == outputs.ndim else x_0[None]) - outputs
+
+
+def innovations(outputs: States, x_0: Float[Array, "n *event"]) -> States:
+    """What each output adds to that at the next noisier time, eq. (3), the first to x_0 itself."""
+    return jnp.concatenate([x_0[None], outputs[:-1]]) - outputs
+
+
+def autocorrelation(values: States) -> Float[Array, "k k"]:
+    """The matrix of eq. (1), 1 on the diagonal; row 0 is against the first time, the l-th off-diagonal is lag l.
+
+    NaN where a value does not vary. Raises: ValueError for fewer than 2 examples.
+    """
+    if values.ndim < 2 or values.shape[1] < 2:
+        raise ValueError(f"need values [k, n, *event] of at least 2 examples, got {values.shape=}")
+    centred = values - jnp.mean(values, 1, keepdims=True)
+    flat = centred.reshape(len(values), -1)
+    flat = flat / jnp.linalg.norm(flat, axis=1, keepdims=True)
+    return jnp.dot(flat, flat.T, precision="highest")
+
+
+def _noised(schedule: Schedule, key: Key, x_0: Array, t: Array) -> Array:
+    noise = standard_normal(key, x_0.shape, x_0.dtype)
+    return jax.vmap(lambda x_0, noise: paths.interpolate(schedule, x_0, noise, t))(x_0, noise)
+
+
+def _ascending(times: Times) -> Array:
+    if times.ndim != 1 or not len(times) or (known(times) and not (np.diff(times) > 0).all()):
+        raise ValueError(f"need a vector of ascending times, from data (0) to noise (1), got {times=}")
+    return jnp.asarray(times, float)
