@@ -2,7 +2,7 @@
 
 The rooms, from the ground up: `schedules`, `times`, `scoring`, `transport`; `predictions`, `paths`,
 `weights`, `couplings`, `mixtures`, `metrics`, `data`; `denoisers`, `networks`, `flows`; `objectives`,
-`samplers`, `training`; `recipes`, `judging`, `targets`; `cli`, `runs`. Each is imported on first use.
+`score_matching`, `samplers`, `training`; `recipes`, `judging`, `targets`; `cli`, `runs`. Each is imported on first use.
 """
 
 import importlib
@@ -12,7 +12,7 @@ __all__ = [  # noqa: RUF022 (in the order of the rooms, not of the alphabet)
     "schedules", "times", "scoring", "transport",
     "predictions", "paths", "couplings", "weights", "mixtures", "metrics", "data",
     "denoisers", "networks", "flows",
-    "objectives", "samplers", "training",
+    "objectives", "score_matching", "samplers", "training",
     "recipes", "judging", "targets",
     "cli", "runs",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ FLOORS = (
     {"schedules", "times", "scoring", "training", "transport", "downloads"},
     {"predictions", "paths", "couplings", "weights", "mixtures", "data"},
     {"denoisers", "networks", "flows", "metrics"},
-    {"objectives", "samplers"},
+    {"objectives", "samplers", "score_matching"},
     {"recipes", "judging", "targets"},
     {"runs"},
     {"commands"},
