@@ -167,11 +167,11 @@ def test_what_the_factories_return(skewed):
         score_matching.implicit_loss, score_matching.sliced_loss,
     ):  # fmt: skip
         assert_takes(make(lambda *_: None, schedule), "params, key, batch")
-    assert_takes(score_matching.explicit_loss(None, None, schedule), "params, key, batch")
-    assert_takes(score_matching.data_loss(None, None), "params, key, batch")
+    assert_takes(score_matching.explicit_loss(lambda *_: None, lambda *_: None, schedule), "params, key, batch")
+    assert_takes(score_matching.data_loss(lambda *_: None, lambda *_: None), "params, key, batch")
     for score in (
         score_matching.mixture_score(skewed, schedule),
-        score_matching.bayes(None, None),
+        score_matching.bayes(lambda *_: None, lambda *_: None),
         score_matching.class_likelihood(skewed, schedule, np.arange(3), 0),
         score_matching.linear_likelihood(skewed, schedule, np.eye(3), np.ones(3), np.eye(3)),
     ):
