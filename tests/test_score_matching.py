@@ -73,7 +73,7 @@ def test_explicit_minus_implicit_is_a_number_of_the_density_alone(skewed):
 def test_uniform_on_an_interval_has_no_implicit_objective():
     """p score does not vanish at the boundary: explicit - implicit is -(score(1) - score(0)), not a number of p alone.
 
-    Along score = -c x the implicit value falls below that of the true score, 0; with a score that is 0 at both ends the
+    score = -3 x has the implicit value -3/2, less than the 0 of the true score; with a score that is 0 at both ends the
     identity holds. Mutations: -div s, or a divergence without the Jacobian's own values.
     """
     nodes, mass = np.polynomial.legendre.leggauss(8)
@@ -87,8 +87,9 @@ def test_uniform_on_an_interval_has_no_implicit_objective():
     for score in (affine(np.array([[-2.0]]), np.array([0.5])), lambda x: x**3 - 0.2):
         ends = score(jnp.ones(1)) - score(jnp.zeros(1))
         close(gap(score), -ends[0], rtol=1e-5)
-    falling = score_matching.implicit(affine(np.array([[-2.0]]), np.zeros(1)), x) @ jnp.asarray(mass / 2, jnp.float32)
-    assert falling < -1 < float(score_matching.implicit(jnp.zeros_like, x)[0]) == 0
+    implicit = score_matching.implicit(lambda x: -3 * x, x) @ jnp.asarray(mass / 2, jnp.float32)
+    close(implicit, -1.5, rtol=1e-5)
+    assert score_matching.implicit(jnp.zeros_like, x)[0] == 0
     close(gap(lambda x: 3 * x * (1 - x)), 0, atol=1e-6)
 
 

@@ -5,11 +5,11 @@
     (3)  E explicit - E implicit = 1/2 E|grad log p|^2, where p score vanishes at the boundary
     (4)  sliced = v^T J v + 1/2 (v^T score)^2,  reduced: v^T J v + 1/2 |score|^2;  J = grad score,  E v v^T = I
 
-By (3), which is integration by parts and is (tr S^-1) / 2 for N(mu, S), (2) needs no grad log p. The boundary counts: on an
-interval under the uniform density grad log p = 0, but (2) falls without end along score = -c x (docs/score_matching.md). Given
-x, (4) has the mean (2). With v of independent signs its variance is 2 sum_{i != j} (J_ij + score_i score_j / 2)^2 for a
-symmetric J, reduced 2 sum_{i != j} J_ij^2: the reduced form varies less unless J_ij and score_i score_j cancel, as they do for
-strongly correlated coordinates.
+By (3), which is integration by parts and is (tr S^-1) / 2 for N(mu, S), (2) needs no grad log p. The boundary counts: under
+the uniform density on [0, 1] the true score is 0, of implicit value 0, while score = -3 x has -3/2, and steeper ends have less
+without end (docs/score_matching.md). Given x, (4) has the mean (2). With v of independent signs its variance is
+2 sum_{i != j} (J_ij + score_i score_j / 2)^2 for a symmetric J, reduced 2 sum_{i != j} J_ij^2: the reduced form varies less
+unless J_ij and score_i score_j cancel, as they do for strongly correlated coordinates.
 References: Hyvarinen, JMLR 6, 2005 (1-3); Song et al., arXiv 1905.07088 (4).
 """
 
