@@ -2,7 +2,8 @@
 
 The rooms, from the ground up: `schedules`, `times`, `scoring`, `transport`; `predictions`, `paths`,
 `weights`, `couplings`, `mixtures`, `metrics`, `data`; `denoisers`, `networks`, `flows`; `objectives`,
-`score_matching`, `samplers`, `sde`, `training`; `inflation`; `recipes`, `judging`, `targets`; `cli`, `runs`. Each is imported on first use.
+`score_matching`, `samplers`, `sde`, `training`; `inflation`; `recipes`, `judging`, `targets`; `cli`, `runs`.
+Each is imported on first use.
 """
 
 import importlib

@@ -8,6 +8,11 @@ v = alpha^2 l + sigma^2 (all per component):
     (3)  p(x_0 | x_t, k) = N(mu_k + U diag(alpha l / v) U^T (x_t - alpha mu_k), U diag(l sigma^2 / v) U^T)
     (4)  score      = -sum_k p(k | x_t) U diag(1 / v) U^T (x_t - alpha mu_k)
 
+and for a measurement y = A x + N(0, R) of x ~ p_0:
+
+    (5)  p(y | k)    = N(A mu_k, A S_k A^T + R)
+    (6)  p(x | y, k) = N(mu_k + S' A^T R^-1 (y - A mu_k), S'),  S' = (S_k^-1 + A^T R^-1 A)^-1,  p(k | y) ~ w_k p(y | k)
+
 Working in the eigenbasis keeps (3) and (4) free of cancellation from t = 1e-4 to 1 in float32. Known covariances are
 decomposed in float64 on the host, so that small variances keep their digits; traced ones in the precision at hand, which
 serves condition numbers up to about 1e4. With the exact posterior
@@ -23,13 +28,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ddjax.schedules import Scales, spread_rate, with_rates
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, known
 
 # accelerators round the factors of a product to 10 bits unless told otherwise, which would end the float32 claim above
 _einsum = partial(jnp.einsum, precision="highest")
+
+Label = int | np.integer | Int[Array, ""]
+Vector = Float[Array | np.ndarray, " _"]
+Matrix = Float[Array | np.ndarray, "_ _"]
 
 
 @jax.tree_util.register_pytree_node_class
@@ -104,6 +113,51 @@ class GaussianMixture:
         """log p(x) + weight log p(component | x): the guided target, up to its normaliser; weight 1 is p(x | component)."""
         return self.log_prob(x) + weight * self.component_log_prob(x)[component]
 
+    def given_class(self, classes: Int[Array | np.ndarray, " k"], label: Label) -> "GaussianMixture":
+        """The law of x given its class, for components k of class classes[k]; the others keep weight 0.
+
+        Raises: ValueError for classes of another length, or a label that no component has, where both are concrete.
+        """
+        if jnp.shape(classes) != self.weights.shape:
+            raise ValueError(f"need a class for each of {len(self.weights)} components, got {jnp.shape(classes)=}")
+        if known(classes, label) and not (np.asarray(classes) == np.asarray(label)).any():
+            raise ValueError(f"no component has this class, got {label=} and {classes=}")
+        logs = jnp.where(jnp.asarray(classes) == label, jnp.log(self.weights), -jnp.inf)
+        return self._spectral(jax.nn.softmax(logs), self.means, self.basis, self.variances)
+
+    def linear_log_prob(self, matrix: Matrix, y: Vector, noise: Matrix) -> Float[Array, " k"]:
+        """log density of y = matrix x + N(0, noise) for x of each component, eq. (5).
+
+        Args:
+            matrix: [m, d]. y: [m]. noise: [m, m], symmetric positive definite.
+        Raises: ValueError for shapes that do not fit, or a noise that is not positive definite, where it is concrete.
+        """
+        matrix, y, noise = _measurement(self.means.shape[1], matrix, y, noise)
+        covs = _einsum("ai,kij,bj->kab", matrix, self.covs, matrix) + noise[None]
+        factors = jnp.linalg.cholesky(covs)
+        misfits = y[None] - _einsum("ai,ki->ka", matrix, self.means)
+        whitened = jax.scipy.linalg.solve_triangular(factors, misfits[..., None], lower=True)[..., 0]
+        diagonal = jnp.diagonal(factors, axis1=1, axis2=2)
+        return -jnp.sum(whitened**2 / 2 + jnp.log(diagonal) + jnp.log(2 * jnp.pi) / 2, -1)
+
+    def given_linear(self, matrix: Matrix, y: Vector, noise: Matrix) -> "GaussianMixture":
+        """The law of x given a measurement y = matrix x + N(0, noise), eq. (6); arguments and errors of `linear_log_prob`."""
+        weights = jax.nn.softmax(jnp.log(self.weights) + self.linear_log_prob(matrix, y, noise))
+        matrix, y, noise = _measurement(self.means.shape[1], matrix, y, noise)
+        spread, directions = jnp.linalg.eigh(noise)
+        factors = self.basis * jnp.sqrt(self.variances)[:, None, :]  # S = F F^T
+        seen = _einsum("ba,bi,kij->kaj", directions / jnp.sqrt(spread)[None], matrix, factors)  # R^(-1/2) A F
+        gains, axes = jnp.linalg.eigh(_einsum("kai,kaj->kij", seen, seen))
+        shrunk = axes / jnp.sqrt(1 + jnp.maximum(gains, 0))[:, None, :]
+        halves = _einsum("kij,kjl->kil", factors, shrunk)  # S' = H H^T, of which no small variance is a difference
+        basis, roots, _ = jnp.linalg.svd(halves)
+        misfits = y[None] - _einsum("ai,ki->ka", matrix, self.means)
+        pulls = _einsum(
+            "kaj,ba,kb->kj", seen, directions / jnp.sqrt(spread)[None], misfits
+        )  # F^T A^T R^(-1) (y - A mu)
+        shifts = _einsum("kij,klj,kl->ki", halves, shrunk, pulls)
+        return self._spectral(weights, self.means + shifts, basis, roots**2)
+
     def mean(self) -> Float[Array, " d"]:
         """E x."""
         return self.weights @ self.means
@@ -171,6 +225,21 @@ def _decomposed(weights: np.ndarray, means: np.ndarray, covs: np.ndarray) -> tup
     if (smallest <= 1e-7 * largest).any() or (smallest < float(limits.tiny)).any() or (smallest < skew).any():
         raise ValueError(f"covariances must be positive definite: smallest eigenvalues {smallest}, largest {largest}")
     return variances, basis
+
+
+def _measurement(d: int, matrix: Matrix, y: Vector, noise: Matrix) -> tuple[Array, Array, Array]:
+    """The parts of a measurement in the default float; ValueError for parts that do not fit together."""
+    m = jnp.shape(y)[0] if jnp.ndim(y) == 1 else None
+    if jnp.shape(matrix) != (m, d) or jnp.shape(noise) != (m, m):
+        told = f"{jnp.shape(matrix)=}, {jnp.shape(y)=}, {jnp.shape(noise)=}"
+        raise ValueError(f"a measurement has matrix [m, {d}], y [m], noise [m, m], got {told}")
+    if known(noise):
+        covariance = np.asarray(noise, np.float64)
+        if not (
+            np.allclose(covariance, covariance.T, rtol=1e-5, atol=0) and (np.linalg.eigvalsh(covariance) > 0).all()
+        ):
+            raise ValueError(f"the noise of a measurement must be symmetric positive definite, got {noise=}")
+    return tuple(jnp.asarray(value, float) for value in (matrix, y, noise))
 
 
 def oracle(mixture: GaussianMixture, schedule: Schedule) -> Denoiser:

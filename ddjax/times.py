@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.types import Key, Schedule
+from ddjax.types import Key, Schedule, shaped
 
 Law = Callable[[Key, int], Float[Array, " n"]]
 
@@ -44,6 +44,19 @@ def steps_of(n: int) -> Law:
         return _inside(jax.random.randint(key, (size,), 1, n + 1) / n)
 
     return steps_law
+
+
+def drawn(law: Law, key: Key, x_0: Float[Array, "batch *event"]) -> Float[Array, " batch"]:
+    """The times of a batch, one for each example, moved off 0 and 1 by one rounding error of the data; float32 or better.
+
+    At the very ends a prediction may be 0/0 (`predictions.convert`), and nearer to them its x_0 may leave the range of
+    float16. A time that is not a number stays so.
+
+    Raises: ValueError for a law that does not return a time for each example.
+    """
+    t = shaped(law(key, x_0.shape[0]), x_0.shape[:1], "a law of times")
+    edge = float(jnp.finfo(x_0.dtype).eps)
+    return jnp.clip(jnp.asarray(t, float), edge, 1 - edge)
 
 
 def _inside(t: Array) -> Array:

@@ -1,15 +1,23 @@
-"""Weights w(t) of the loss: functions of one time, applied to each example's own loss (never batch mean times batch mean)."""
+"""Weights w(t) of the loss: functions of one time, applied to each example's own loss (never batch mean times batch mean).
+
+`uniform`, `snr`, `sigmoid` and `edm` multiply squared errors of x_0, `variance` and `likelihood` those of the score; with
+
+    (1)  score = (alpha D - x_t) / sigma^2,   |D - x_0|^2 = (sigma^4 / alpha^2) |score + noise / sigma|^2
+
+`on_scores` reads the former as the latter.
+"""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.schedules import logsnr
+from ddjax.schedules import logsnr, spread_rate, with_rates
 from ddjax.types import Scalar, Schedule, precise
 
-Weight = Callable[[Scalar], Float[Array, ""]]
+Weight = Callable[[Scalar], Float[Array, "..."]]  # event-shaped where the scales are
 
 
 def uniform(t: Scalar) -> Float[Array, ""]:
@@ -39,3 +47,62 @@ def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:
         return jax.nn.sigmoid(logsnr(schedule, t) - bias)
 
     return sigmoid_weight
+
+
+def edm(schedule: Schedule, *, data_std: float = 0.5) -> Weight:
+    """w(t) = alpha^2 / sigma^2 + 1 / data_std^2, under which an output scaled as EDM scales it has error 1 at every t.
+
+    With sigma / alpha for the noise on unscaled data it is (sigma^2 + data_std^2) / (sigma data_std)^2.
+
+    Args:
+        data_std: standard deviation of an element of x_0, in its units.
+    Raises: ValueError for a data_std that is not positive and finite.
+    References: Karras et al., arXiv 2206.00364, table 1.
+    """
+    if not 0 < data_std < np.inf:
+        raise ValueError(f"data_std must be positive and finite, got {data_std=}")
+
+    def edm_weight(t: Scalar) -> Float[Array, ""]:
+        return jnp.exp(logsnr(schedule, t)) + data_std**-2
+
+    return edm_weight
+
+
+def variance(schedule: Schedule) -> Weight:
+    """w(t) = sigma^2 for scores, which makes of score matching regression on the noise, and all times count alike.
+
+    References: Song and Ermon, arXiv 1907.05600.
+    """
+
+    def variance_weight(t: Scalar) -> Float[Array, "..."]:
+        return schedule(t).sigma ** 2
+
+    return variance_weight
+
+
+def likelihood(schedule: Schedule) -> Weight:
+    """w(t) = g^2 = 2 sigma sigma' - 2 (alpha' / alpha) sigma^2 for scores: the loss bounds the likelihood of the reverse SDE.
+
+    g is the diffusion coefficient of the SDE with these scales; infinite where alpha = 0.
+
+    References: Song et al., arXiv 2101.09258.
+    """
+
+    def likelihood_weight(t: Scalar) -> Float[Array, "..."]:
+        scales, rates = with_rates(schedule, t)
+        return 2 * spread_rate(schedule, t) - 2 * rates.alpha / scales.alpha * scales.sigma**2
+
+    return likelihood_weight
+
+
+def on_scores(schedule: Schedule, weight: Weight) -> Weight:
+    """w(t) sigma^4 / alpha^2: a weight of squared errors of x_0 as one of squared errors of the score, eq. (1).
+
+    That of `snr` is `variance`. Infinite where alpha = 0, or NaN for a weight that is 0 there.
+    """
+
+    def score_weight(t: Scalar) -> Float[Array, "..."]:
+        alpha, sigma = schedule(t)
+        return weight(t) * (sigma**2 / alpha) ** 2
+
+    return score_weight

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ddjax.cli import UserError
 from ddjax.cli.settings import FolderToWrite
+from ddjax.runs import engine
 from experiments import run as runner
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def folder(config: Study, name: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
+    engine.keep_compiled(path.parent / ".jax_cache")
     return path
 
 

@@ -28,6 +28,7 @@ from ddjax import (
     predictions,
     samplers,
     schedules,
+    score_matching,
     scoring,
     sde,
     times,
@@ -96,6 +97,12 @@ class Values:
 
     def with_ratio(self):
         return {"network": self.plain, "ratio": self.t}
+
+    def measurement(self):
+        return np.eye(2, D), self.y[0, :2], 0.1 * np.eye(2)
+
+    def net_loss(self, make, *rest, **settings):
+        return self.loss(make(score_matching.network_score(PLAIN, SCHEDULE), *rest, SCHEDULE, **settings), self.plain)
 
     def loss(self, loss_fn, params):
         return loss_fn(params, self.key, self.x)
@@ -205,11 +212,35 @@ ROWS = {
         v.mixture.posterior(SCHEDULE, v.x[0], v.t).mean(),
         v.mixture.score(SCHEDULE, v.x[0], v.t),
         v.mixture.velocity(SCHEDULE, v.x[0], v.t),
+        v.mixture.given_class(np.arange(2), 1).weights,
+        v.mixture.given_linear(*v.measurement()).covs,
     ],
     "mixtures.oracle": lambda v: v.sampled(
         samplers.bridge(denoisers.bind(mixtures.oracle(v.mixture, SCHEDULE), None), SCHEDULE)
     ),
     "mixtures.mean_oracle": lambda v: v.mixture_denoise()(v.key, v.x, TIMES),
+    "score_matching.explicit": lambda v: score_matching.explicit(jnp.sin, jnp.cos, v.x),
+    "score_matching.implicit": lambda v: score_matching.implicit(jnp.sin, v.x),
+    "score_matching.sliced": lambda v: score_matching.sliced(jnp.sin, v.key, v.x, probes=2),
+    "score_matching.denoising": lambda v: score_matching.denoising(lambda x, t: x * t, SCHEDULE, v.key, v.x, v.t),
+    "score_matching.data_loss": lambda v: v.loss(
+        score_matching.data_loss(score_matching.sliced, lambda params, x: x * params), v.t
+    ),
+    "score_matching.denoising_loss": lambda v: v.net_loss(score_matching.denoising_loss),
+    "score_matching.explicit_loss": lambda v: v.net_loss(score_matching.explicit_loss, lambda x, t: x * t),
+    "score_matching.implicit_loss": lambda v: v.net_loss(score_matching.implicit_loss),
+    "score_matching.sliced_loss": lambda v: v.net_loss(score_matching.sliced_loss, reduced=True),
+    "score_matching.network_score": lambda v: score_matching.network_score(PLAIN, SCHEDULE)(v.plain, v.key, v.x, TIMES),
+    "score_matching.mixture_score": lambda v: score_matching.mixture_score(v.mixture, SCHEDULE)(v.x[0], v.t),
+    "score_matching.bayes": lambda v: score_matching.bayes(
+        score_matching.mixture_score(v.mixture, SCHEDULE), lambda x, t: jnp.sum(x) * t, weight=float(v.t)
+    )(v.x[0], v.t),
+    "score_matching.class_likelihood": lambda v: score_matching.class_likelihood(v.mixture, SCHEDULE, np.arange(2), 1)(
+        v.x[0], v.t
+    ),
+    "score_matching.linear_likelihood": lambda v: score_matching.linear_likelihood(
+        v.mixture, SCHEDULE, *v.measurement()
+    )(v.x[0], v.t),
     "objectives.condition_dropout": lambda v: objectives.condition_dropout(
         lambda params, key, batch: (jnp.sum(batch[0]), {}), probability=0.5, null=7
     )(None, v.key, (v.x, LABELS)),
@@ -242,6 +273,7 @@ ROWS = {
     "paths.prior": lambda v: paths.prior(SCHEDULE, v.key, (N, D)),
     "paths.bridge": lambda v: paths.bridge(SCHEDULE, v.x, v.y, v.t, v.s, churn=v.s),
     "predictions.convert": lambda v: predictions.convert(SCHEDULE, v.x, v.t, v.y, source="score", target="velocity"),
+    "times.drawn": lambda v: times.drawn(times.uniform, v.key, v.x),
     "times.uniform": lambda v: times.uniform(v.key, N),
     "times.stratified": lambda v: times.stratified(v.key, N),
     "times.steps_of": lambda v: times.steps_of(5)(v.key, N),
@@ -282,6 +314,10 @@ ROWS = {
     "weights.uniform": lambda v: weights.uniform(v.t),
     "weights.sigmoid": lambda v: weights.sigmoid(SCHEDULE)(v.t),
     "weights.snr": lambda v: weights.snr(SCHEDULE)(v.t),
+    "weights.edm": lambda v: weights.edm(SCHEDULE)(v.t),
+    "weights.variance": lambda v: weights.variance(SCHEDULE)(v.t),
+    "weights.likelihood": lambda v: weights.likelihood(SCHEDULE)(v.t),
+    "weights.on_scores": lambda v: weights.on_scores(SCHEDULE, weights.uniform)(v.t),
     "metrics.reference": lambda v: reference.sinkhorn_cost(v.x, v.y),
     "inflation.eigenbasis": lambda v: inflation.eigenbasis(v.x).coordinates(v.y),
     "inflation.eigenbasis_of": lambda v: inflation.eigenbasis_of(v.x[0], np.diag(SPREAD)).points(v.y),

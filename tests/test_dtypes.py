@@ -15,7 +15,7 @@ import pytest
 from numpy.testing import assert_allclose as close
 from test_not_finite import KERNELS, RULES, public
 
-from ddjax import couplings, metrics, objectives, samplers, schedules, scoring, times, transport
+from ddjax import couplings, metrics, objectives, samplers, schedules, score_matching, scoring, times, transport
 from ddjax.metrics import reference
 
 GENERATOR = np.random.default_rng(0)
@@ -41,6 +41,10 @@ def drawn(params, key, x_t, t, cond):
 
 def halved(key, x_t, t):
     return x_t / 2
+
+
+def curved(x):
+    return x * x[::-1] - 3 * x
 
 
 def loss(make, cond=None, **settings):
@@ -99,6 +103,8 @@ LOSSES = {
     "objectives.flow_matching pairs": lambda x, y: flow_loss(couplings.assignment)(x, y)[1][
         "pair_cost"
     ],  # whichever they are
+    "score_matching.explicit": lambda x, y: score_matching.explicit(curved, jnp.negative, x),
+    "score_matching.implicit": lambda x, y: score_matching.implicit(curved, x),
 }
 SAMPLERS = {
     "samplers.bridge": partial(samplers.bridge, churn=0.0),

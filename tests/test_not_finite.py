@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddjax import couplings, metrics, objectives, schedules, scoring, transport
+from ddjax import couplings, metrics, objectives, schedules, score_matching, scoring, transport
 from ddjax.metrics import reference
 
 ROOMS = {
     "metrics": metrics, "metrics.reference": reference, "scoring": scoring, "couplings": couplings,
-    "transport": transport, "objectives": objectives,
+    "transport": transport, "objectives": objectives, "score_matching": score_matching,
 }  # fmt: skip
 
 GENERATOR = np.random.default_rng(0)
@@ -65,6 +65,11 @@ def loss_of(make, **settings):
     apply = lambda params, key, x_t, t, cond: x_t + params  # noqa: E731
     loss_fn = make(apply, schedules.Rectified(), **settings)
     return jax.jit(lambda params, x_0: loss_fn(params, key(), x_0)[0])
+
+
+def matched(objective):
+    """The first example of an objective, that whose number is damaged."""
+    return jax.jit(lambda x: objective(x)[0])
 
 
 def dropping():
@@ -178,6 +183,37 @@ ROWS = {
         (loss_of(objectives.flow_matching, coupling=coupling), TRAINED)
         for coupling in (couplings.independent, couplings.sinkhorn)
     ],
+    "score_matching.explicit": [(matched(lambda x: score_matching.explicit(jnp.negative, jnp.sin, x)), {"x": X})],
+    "score_matching.implicit": [(matched(lambda x: score_matching.implicit(jnp.negative, x)), {"x": X})],
+    "score_matching.sliced": [
+        (matched(lambda x, reduced=reduced: score_matching.sliced(jnp.negative, key(), x, reduced=reduced)), {"x": X})
+        for reduced in (False, True)
+    ],
+    "score_matching.denoising": [
+        (matched(lambda x: score_matching.denoising(lambda x, t: -x, schedules.Cosine(), key(), x, 0.3)), {"x_0": X})
+    ],
+    "score_matching.data_loss": [
+        (
+            jax.jit(
+                lambda params, x_0: score_matching.data_loss(
+                    score_matching.sliced, lambda params, x: jnp.sum(params) - x
+                )(params, key(), x_0)[0]
+            ),
+            TRAINED,
+        )
+    ],
+    "score_matching.denoising_loss": [(loss_of(score_matching.denoising_loss), TRAINED)],
+    "score_matching.explicit_loss": [
+        (loss_of(lambda *given: score_matching.explicit_loss(given[0], lambda x, t: -x, given[1])), TRAINED)
+    ],
+    "score_matching.implicit_loss": [(loss_of(score_matching.implicit_loss), TRAINED)],
+    "score_matching.sliced_loss": [(loss_of(score_matching.sliced_loss, probes=2), TRAINED)],
+    "score_matching.bayes": [
+        (
+            lambda x, t: score_matching.bayes(lambda x, t: -x, lambda x, t: -t * jnp.sum(x**2))(x, t)[0],
+            {"x_t": X[0], "t": jnp.float32(0.5)},
+        )
+    ],
     "objectives.sinkhorn_term": [(loss_of(objectives.sinkhorn_term, blur=1.0), TRAINED)],
     "objectives.balanced": [(beside(), TRAINED)],
     "objectives.condition_dropout": [(dropping(), {"x_0": X, "cond": jnp.ones((12, 2))})],
@@ -185,7 +221,7 @@ ROWS = {
 
 # the square of an infinity is one, and the worst there is: a sum or a loss may say so, and noise that is not paired stays
 INFINITE = (
-    "objectives", "scoring.fair", "scoring.biased", "scoring.paired", "scoring.almost_fair", "scoring.banded",
+    "objectives", "score_matching", "scoring.fair", "scoring.biased", "scoring.paired", "scoring.almost_fair", "scoring.banded",
     "scoring.safe_power", "couplings.independent",
 )  # fmt: skip
 # what forbids a pair
@@ -200,6 +236,10 @@ NO_NUMBERS = {
     "objectives.flat": "reshapes",
     "objectives.with_ratio": "makes a network",
     "objectives.descend_ratio": "makes an optimiser",
+    "score_matching.class_likelihood": "of a mixture, which refuses them, at one point",
+    "score_matching.linear_likelihood": "of a mixture, which refuses them, at one point",
+    "score_matching.mixture_score": "of a mixture, which refuses them, at one point",
+    "score_matching.network_score": "what the network makes of them",
 }
 
 

@@ -6,10 +6,11 @@ import importlib
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ddjax
-from ddjax import denoisers, mixtures, objectives, samplers, schedules, training
+from ddjax import denoisers, mixtures, objectives, samplers, schedules, score_matching, training
 from ddjax.types import Network
 
 CONTRACT = """\
@@ -23,11 +24,17 @@ times.stratified(key, n)
 times.logit_normal(mean, std)
 times.power(exponent, *, base)
 times.grid(n, kind)
+times.drawn(law, key, x_0)
 predictions.convert(schedule, x_t, t, value, *, source, target)
 paths.interpolate(schedule, x_0, noise, t)
 paths.prior(schedule, key, shape)
 paths.bridge(schedule, x_0, x_t, t, s, *, churn=1.0)
 weights.sigmoid(schedule, *, bias=0.0)
+weights.snr(schedule)
+weights.edm(schedule, *, data_std=0.5)
+weights.variance(schedule)
+weights.likelihood(schedule)
+weights.on_scores(schedule, weight)
 scoring.energy_score(samples, observation, *, beta=1.0, lam=1.0, estimator="fair", scope="event")
 scoring.kernel_score(samples, observation, *, kernel, lam=1.0, estimator="fair", scope="event")
 scoring.crps(samples, observation, *, estimator="fair")
@@ -47,6 +54,9 @@ mixtures.GaussianMixture.diffuse(self, schedule, t)
 mixtures.GaussianMixture.posterior(self, schedule, x_t, t)
 mixtures.GaussianMixture.score(self, schedule, x_t, t)
 mixtures.GaussianMixture.mean(self)
+mixtures.GaussianMixture.given_class(self, classes, label)
+mixtures.GaussianMixture.given_linear(self, matrix, y, noise)
+mixtures.GaussianMixture.linear_log_prob(self, matrix, y, noise)
 mixtures.oracle(mixture, schedule)
 mixtures.mean_oracle(mixture, schedule)
 denoisers.mean(network, schedule, *, predicts)
@@ -59,6 +69,20 @@ objectives.distributional(denoiser, schedule, *, times, weight, score, size, pop
 objectives.denoising(denoiser, schedule, *, times, weight)
 objectives.flow_matching(velocity, schedule, *, times, weight, coupling, prior)
 objectives.condition_dropout(loss_fn, *, probability, null)
+score_matching.explicit(score, truth, x)
+score_matching.implicit(score, x, *, key=None, divergence)
+score_matching.sliced(score, key, x, *, probes=1, reduced=False)
+score_matching.denoising(score, schedule, key, x_0, t, *, weight)
+score_matching.data_loss(objective, score)
+score_matching.denoising_loss(score, schedule, *, times, weight=None)
+score_matching.explicit_loss(score, truth, schedule, *, times, weight=None)
+score_matching.implicit_loss(score, schedule, *, divergence, times, weight=None)
+score_matching.sliced_loss(score, schedule, *, probes=1, reduced=False, times, weight=None)
+score_matching.network_score(network, schedule, *, predicts="noise")
+score_matching.mixture_score(mixture, schedule)
+score_matching.bayes(score, log_likelihood, *, weight=1.0)
+score_matching.class_likelihood(mixture, schedule, classes, label)
+score_matching.linear_likelihood(mixture, schedule, matrix, y, noise)
 couplings.independent(key, x_0, x_1, cond=None)
 couplings.assignment(key, x_0, x_1, cond=None, *, cost)
 couplings.sinkhorn(key, x_0, x_1, cond=None, *, cost, planner)
@@ -186,12 +210,25 @@ def test_what_the_factories_return(skewed):
         mixtures.oracle(skewed, schedule),
         mixtures.mean_oracle(skewed, schedule),
         denoisers.guided(lambda *_: None, 2.0, null=None),
+        score_matching.network_score(network, schedule),
     ):
         assert [*inspect.signature(denoiser).parameters] == ["params", "key", "x_t", "t", "cond"]
     for make in (samplers.bridge, samplers.euler, samplers.midpoint, samplers.heun, samplers.rk4):
         assert_takes(make(lambda key, x_t, t: x_t, schedule), "key, x_t, t, s")
-    for make in (objectives.distributional, objectives.denoising, objectives.flow_matching):
+    for make in (
+        objectives.distributional, objectives.denoising, objectives.flow_matching, score_matching.denoising_loss,
+        score_matching.implicit_loss, score_matching.sliced_loss,
+    ):  # fmt: skip
         assert_takes(make(lambda *_: None, schedule), "params, key, batch")
+    assert_takes(score_matching.explicit_loss(lambda *_: None, lambda *_: None, schedule), "params, key, batch")
+    assert_takes(score_matching.data_loss(lambda *_: None, lambda *_: None), "params, key, batch")
+    for score in (
+        score_matching.mixture_score(skewed, schedule),
+        score_matching.bayes(lambda *_: None, lambda *_: None),
+        score_matching.class_likelihood(skewed, schedule, np.arange(3), 0),
+        score_matching.linear_likelihood(skewed, schedule, np.eye(3), np.ones(3), np.eye(3)),
+    ):
+        assert_takes(score, "x_t, t")
 
 
 def test_fields_of_the_bundles():

@@ -18,7 +18,6 @@ from jaxtyping import Array
 
 from ddjax import couplings, paths, weights
 from ddjax import times as time_laws
-from ddjax.objectives.noising import drawn_times
 from ddjax.schedules import with_rates
 from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, shaped, standard_normal
 
@@ -38,7 +37,7 @@ def flow_matching(
 
     Args:
         velocity: for instance `flows.network_velocity(network, schedule)`.
-        times: law of t, moved off 0 and 1 by one rounding error of the data (`noising.drawn_times`). weight: w(t), per example.
+        times: law of t, moved off 0 and 1 by one rounding error of the data (`times.drawn`). weight: w(t), per example.
         coupling: re-pairs the noise with (x_0, cond), from `ddjax.couplings`. prior: (key, shape) -> x_1, the law
             that the flow starts from; another than N(0, I) turns one data set into another.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and
@@ -49,7 +48,7 @@ def flow_matching(
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
         key_time, key_noise, key_pair, key_velocity = jax.random.split(key, 4)
-        t = drawn_times(times, key_time, x_0)
+        t = time_laws.drawn(times, key_time, x_0)
         noise = prior(key_noise, x_0.shape).astype(x_0.dtype)
         x_1 = shaped(coupling(key_pair, x_0, noise, cond), x_0.shape, "a coupling")
 

@@ -18,7 +18,6 @@ from jaxtyping import Array
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
-from ddjax.objectives.noising import drawn_times
 from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule, shaped, standard_normal
 
 
@@ -35,7 +34,7 @@ def distributional(
     """The scoring-rule loss, eq. (3).
 
     Args:
-        times: law of t, moved off 0 and 1 by one rounding error of the data (`noising.drawn_times`).
+        times: law of t, moved off 0 and 1 by one rounding error of the data (`times.drawn`).
         weight: w(t), per example. score: a rule (samples [m, *event], observation [*event], t) -> Terms, or a scalar array.
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
         population: how the m draws are made: `denoisers.population` for any denoiser, `denoisers.folded_population`
@@ -51,7 +50,7 @@ def distributional(
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
         key_time, key_noise, key_xi = jax.random.split(key, 3)
-        t = drawn_times(times, key_time, x_0)
+        t = time_laws.drawn(times, key_time, x_0)
         noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
         draws = population(denoiser, params, key_xi, x_t, t, cond, size=size)

@@ -17,7 +17,6 @@ from jaxtyping import Array, Float, Int
 from ddjax import paths, transport
 from ddjax import times as time_laws
 from ddjax.objectives.balance import Term
-from ddjax.objectives.noising import drawn_times
 from ddjax.transport.dense import check_blur
 from ddjax.types import Batch, Denoiser, Key, Metrics, Params, Scalar, Schedule, shaped, standard_normal
 
@@ -79,7 +78,7 @@ def sinkhorn_term(
         if classes and cond is None:
             raise ValueError("transport within classes needs a batch (x_0, labels), got one without labels")
         key_time, key_noise, key_xi = jax.random.split(key, 3)
-        t = drawn_times(times, key_time, x_0)
+        t = time_laws.drawn(times, key_time, x_0)
         noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
         drawn = shaped(denoiser(params, key_xi, x_t, t, cond), x_0.shape, "a denoiser")

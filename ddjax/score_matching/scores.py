@@ -1,0 +1,56 @@
+"""Where scores come from: a network of any prediction kind, or the closed form of a mixture."""
+
+from typing import Any
+
+import jax
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
+
+from ddjax.mixtures import GaussianMixture
+from ddjax.predictions import Kind, convert
+from ddjax.score_matching.noised import TimedScore
+from ddjax.types import Key, Network, Params, Scalar, Schedule, Velocity, shaped
+
+
+def network_score(network: Network, schedule: Schedule, *, predicts: Kind = "noise") -> Velocity:
+    """The score of a network without xi that predicts any kind: score(params, key, x_t [batch, *event], t [batch], cond).
+
+    The signature is that of denoisers and velocities, and the score is an affine function of x_0: `denoisers.bind` and
+    `denoisers.guided` act on it unchanged, the latter as classifier-free guidance (1 - w) score + w score given cond.
+
+    Args:
+        predicts: "noise", for which the score is -noise / sigma, keeps the network's output of order 1 at all times.
+    Raises: the score, ValueError for a network that returns another shape, or an unknown kind.
+    References: Ho and Salimans (guidance), arXiv 2207.12598.
+    """
+    return Partial(_of_network, network, schedule, predicts)
+
+
+def _of_network(
+    network: Network,
+    schedule: Schedule,
+    predicts: Kind,
+    params: Params,
+    key: Key,
+    x_t: Array,
+    t: Array,
+    cond: Any = None,
+) -> Array:
+    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
+
+    def one(x_t: Array, t: Array, value: Array) -> Array:
+        return convert(schedule, x_t, t, value, source=predicts, target="score")
+
+    return jax.vmap(one)(x_t, t, value)
+
+
+def mixture_score(mixture: GaussianMixture, schedule: Schedule) -> TimedScore:
+    """score(x_t, t) = grad log p_t of a mixture, exactly, for one example at one time.
+
+    Given a class or a measurement it is that of `mixture.given_class(...)` or `mixture.given_linear(...)`.
+    """
+    return Partial(_of_mixture, mixture, schedule)
+
+
+def _of_mixture(mixture: GaussianMixture, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar) -> Array:
+    return mixture.score(schedule, x_t, t)
