@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 from scipy.stats import ortho_group
+from sklearn.datasets import make_moons
 
 from ddjax import denoisers, flows, inflation, mixtures, objectives, paths, predictions, samplers, schedules, times
-from ddjax.data import toys
 from ddjax.types import Network
 
 VARIANCES = (3.0, 0.8, 0.05)
@@ -31,9 +31,9 @@ def covariance(seed, d):
     return (basis * np.geomspace(1e2, 1e-2, d)) @ basis.T
 
 
-def moons(n=4000):
+def moons():
     """Two moons, standardised along each axis."""
-    x = np.asarray(toys.two_moons(jax.random.key(0), n, noise=0.08).x_0, np.float64)
+    x = make_moons(4000, noise=0.08, random_state=0)[0]
     return (x - x.mean(0)) / x.std(0)
 
 
