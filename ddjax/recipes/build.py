@@ -10,7 +10,7 @@ from ddjax import couplings, denoisers, flows, objectives, schedules, scoring, t
 from ddjax.data import toys
 from ddjax.networks import classifier
 from ddjax.networks.attention import Kernel
-from ddjax.recipes import drawing
+from ddjax.recipes import drawing, inflations
 from ddjax.recipes.model import Model
 from ddjax.recipes.nets import network
 from ddjax.recipes.recipe import Recipe
@@ -36,18 +36,20 @@ def build(recipe: Recipe, *, chunk: int = drawing.CHUNK) -> Model:
 
 
 def schedule(recipe: Recipe) -> Schedule:
-    """The schedule that a model is trained and sampled on."""
-    return _SCHEDULES[recipe.schedule]
+    """The schedule that a model is trained and sampled on; of an inflation with a scale for each direction of its eigenbasis."""
+    return inflations.schedule(recipe) if recipe.kind == "inflation" else _SCHEDULES[recipe.schedule]
 
 
 def predictor(recipe: Recipe, *, kernel: Kernel = "auto") -> Denoiser | Velocity:
-    """What a trained model predicts with: a denoiser, or of a flow its velocity; `kernel` is that of `networks.dit`."""
+    """What a trained model predicts with: a denoiser, in the eigenbasis for an inflation, or of a flow its velocity; `kernel` is that of `networks.dit`."""
     return _of_network(recipe, network(recipe, dropout=0.0, kernel=kernel))
 
 
 def sampler(recipe: Recipe, *, path: bool = False, kernel: Kernel = "auto") -> drawing.Sampler:
-    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity; or their paths."""
+    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity, Heun's along an inflation."""
     model = predictor(recipe, kernel=kernel)
+    if recipe.kind == "inflation":
+        return inflations.by_inflation(recipe, model, path=path)
     kept: dict = {"null": recipe.classes or None, "path": path}
     if recipe.kind == "flow":
         return drawing.by_flow(model, schedule(recipe), recipe.event_shape, prior=_start(recipe), **kept)
@@ -55,6 +57,8 @@ def sampler(recipe: Recipe, *, path: bool = False, kernel: Kernel = "auto") -> d
 
 
 def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:
+    if recipe.kind == "inflation":
+        return inflations.denoiser(recipe, network)
     make = {
         "distributional": denoisers.distributional,
         "regression": denoisers.mean,
@@ -64,6 +68,8 @@ def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:
 
 
 def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
+    if recipe.kind == "inflation":
+        return inflations.loss(recipe, model)
     along = schedule(recipe)
     sigmoid = weights.sigmoid(along, bias=recipe.bias)
     weight = {"uniform": weights.uniform, "sigmoid": sigmoid, "snr": weights.snr(along)}[recipe.weight]

@@ -15,7 +15,7 @@ from jaxtyping import Array
 from ddjax import denoisers, flows, paths, samplers
 from ddjax import times as grids
 from ddjax.recipes.model import Draw
-from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, Step, Velocity, known
+from ddjax.types import Denoiser, Field, Key, Params, Scalar, Schedule, Step, Velocity, known
 
 Prior = Callable[[Key, tuple[int, ...]], Array]
 # (params, cond, churn, guidance) -> a kernel of `samplers.sample`
@@ -50,8 +50,9 @@ def by_flow(
     null: Any = None,
     prior: Prior | None = None,
     path: bool = False,
+    method: Callable[[Field], Step] = flows.euler,
 ) -> Sampler:
-    """Samples, or paths, that follow a velocity by Euler's method from the prior, N(0, sigma(1)^2) unless told otherwise.
+    """Samples, or paths, that follow a velocity by a method, from the prior, N(0, sigma(1)^2) unless told otherwise.
 
     The sampler raises ValueError for a churn: a flow adds no noise.
     """
@@ -59,7 +60,7 @@ def by_flow(
     def step(params: Params, cond: Any, churn: Scalar | None, guidance: Scalar) -> Step:
         if churn is not None:
             raise ValueError(f"a flow follows its velocity without noise: leave churn out, got {churn=}")
-        return flows.euler(denoisers.bind(_guided(velocity, guidance, null), params, cond))
+        return method(denoisers.bind(_guided(velocity, guidance, null), params, cond))
 
     return _sampler(step, prior or partial(paths.prior, schedule), event_shape, path)
 

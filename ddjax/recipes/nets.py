@@ -1,5 +1,8 @@
 """The network that a recipe names."""
 
+import math
+from dataclasses import replace
+
 from ddjax import networks, objectives
 from ddjax.networks.attention import Kernel
 from ddjax.recipes.recipe import Recipe
@@ -11,6 +14,8 @@ def network(recipe: Recipe, *, dropout: float, kernel: Kernel = "auto") -> Netwo
 
     With a ratio beside its parameters where there is transport; the features of that are convolutions too.
     """
+    if recipe.kind == "inflation" and recipe.space == "eigen":
+        recipe = replace(recipe, event_shape=(math.prod(recipe.event_shape),))
     inject = recipe.inject if recipe.kind == "distributional" else None
     made = _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout, kernel)
     made = made._replace(convolutional=made.convolutional or bool(recipe.features and recipe.transport))
@@ -18,11 +23,8 @@ def network(recipe: Recipe, *, dropout: float, kernel: Kernel = "auto") -> Netwo
 
 
 def _mlp(recipe: Recipe, inject: int | None) -> Network:
-    size = 1
-    for side in recipe.event_shape:
-        size *= side
     network = networks.mlp(
-        size,
+        math.prod(recipe.event_shape),
         width=recipe.width,
         depth=recipe.depth,
         inject=inject,

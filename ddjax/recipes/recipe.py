@@ -8,11 +8,12 @@ from typing import Any, Literal
 class Recipe:
     """Network, objective and optimiser of one model.
 
-    kind: `distributional` learns draws of x_0 by a scoring rule, `regression` its mean, `flow` a velocity.
+    kind: `distributional` learns draws of x_0 by a scoring rule, `regression` its mean, `flow` a velocity, `inflation` the mean of
+        x_0 along an inflationary flow.
     """
 
     name: str
-    kind: Literal["distributional", "regression", "flow"] = "distributional"
+    kind: Literal["distributional", "regression", "flow", "inflation"] = "distributional"
     event_shape: tuple[int, ...]
     """[d] for vectors, [height, width, channels] for images."""
     classes: int = 0
@@ -78,6 +79,20 @@ class Recipe:
     """Folder of the classifier (`runs.classifiers`) in whose features transport is; the data themselves without one."""
     prior: Literal["normal", "eight_gaussians"] = "normal"
     """Where a flow starts."""
+    eigen: str = ""
+    """Of an inflation, the eigenbasis of its data (`recipes.inflations.written`)."""
+    keep: int = 0
+    """Directions that an inflation keeps; 0 preserves the participation ratio instead."""
+    gap: float = 1.0
+    """By how much slower than the kept directions, at 2, the others grow, in (0, 2]."""
+    gamma: float = 5e-4
+    """C(0) / s^2 of an inflation: the noise at t = 0, without which the score there is infinite."""
+    preconditioning: Literal["anisotropic", "edm", "eigen_edm"] = "anisotropic"
+    """What keeps input and target of an inflation's network at unit variance."""
+    space: Literal["eigen", "data"] = "eigen"
+    """Where an inflation's network lives."""
+    time_law: Literal["quadratic", "uniform", "normal"] = "quadratic"
+    """Training times of an inflation: u^2 with uniform u, u itself, or N(12, 1.2^2) in units of 1 / rho cut off at its horizon."""
     label_dropout: float = 0.0
     """Share of labels hidden while training, for guidance."""
     guidance: float = 1.0

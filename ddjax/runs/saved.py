@@ -25,7 +25,7 @@ class Trained(NamedTuple):
     @property
     def flow(self) -> bool:
         """Whether samples follow a velocity, without noise."""
-        return self.recipe.kind == "flow"
+        return self.recipe.kind in ("flow", "inflation")
 
     def sample(self, params: Params, key: Key, n: Any, *, steps: int, churn: float) -> Array:
         """n samples, which may be a symbol, their classes in turns, at the recipe's guidance."""
