@@ -37,6 +37,10 @@ def test_what_the_page_says_of_the_table():
     told = [slopes[name] for name in ("explicit", "denoising, sigma²", "implicit, exact trace", "sliced")]
     assert told == sorted(told)
     assert f"{told[0]:.2f}, {told[1]:.2f}, {told[2]:.2f} and {told[3]:.2f}" in PAGE
+    trained = [ERRORS[name].mean(0) for name in ("explicit", "denoising, sigma²", "implicit, exact trace", "sliced")]
+    assert (np.diff(trained, axis=0) > 0).all()
+    denoised, g2, sigmoid = (ERRORS[f"denoising, {weight}"].mean(0) for weight in ("sigma²", "g²", "sigmoid"))
+    assert g2[0] < denoised[0] and (g2[1:] > denoised[1:]).all() and (sigmoid[-4:] < denoised[-4:]).all()
     cost = STORED["milliseconds"]
     ratios = [
         cost[name] / cost["denoising, sigma²"]
