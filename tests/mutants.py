@@ -26,6 +26,7 @@ TESTS = {
     "judging": ["judging"],
     "objectives": ["objectives", "flow_matching", "transports"],
     "samplers": ["samplers"],
+    "score_matching": ["score_matching"],
     "couplings": ["couplings", "costs"],
     "metrics": ["metrics", "manifold", "frechet"],
     "families": ["settings_arrive", "family", "moons", "images"],

@@ -145,6 +145,15 @@ def test_divergences_are_traces():
     np.testing.assert_allclose(flows.hutchinson()(diagonal, jax.random.key(2), x)[1], -0.5, rtol=1e-6)
 
 
+def test_many_directions_are_as_good_as_few():
+    """Six coordinates and six probes, which are taken together. Mutation: the first few alone."""
+    scales = jnp.arange(1.0, 7.0)
+    bend = lambda x: scales * x + jnp.roll(x, 1) ** 2  # noqa: E731
+    x = jnp.linspace(-1.0, 1.0, 6)
+    np.testing.assert_allclose(flows.exact_divergence(bend, jax.random.key(0), x)[1], 21, rtol=1e-6)
+    np.testing.assert_allclose(flows.hutchinson(6)(lambda x: scales * x, jax.random.key(1), x)[1], 21, rtol=1e-6)
+
+
 def test_hutchinson_log_density_of_a_linear_flow():
     """dx/dt = A x has x_1 = e^A x_0 and log p_0 = log N(x_1; 0, sigma^2) + tr A; with signs e, off by e^T A e - tr A.
 

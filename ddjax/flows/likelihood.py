@@ -21,6 +21,7 @@ from ddjax.compiled import compiled
 from ddjax.flows.adaptive import require_batch, require_solvable, slope_of, solve, warn_unless
 from ddjax.types import Key, Scalar, Schedule
 
+_FEW = 4
 Divergence = Callable[[Callable[[Array], Array], Key, Array], tuple[Array, Array]]
 
 
@@ -36,7 +37,7 @@ def exact_divergence(u: Callable[[Array], Array], key: Key, x: Array) -> tuple[A
     """u(x) and the trace of its Jacobian, by one forward derivative for each of the d coordinates."""
     value, derivative = jax.linearize(u, x)
     directions = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-    columns = jax.vmap(derivative)(directions)
+    columns = along(derivative, directions)
     return value, jnp.sum(columns * directions)
 
 
@@ -53,7 +54,15 @@ def hutchinson(probes: int = 1) -> Divergence:
 def _hutchinson(probes: int, u: Callable[[Array], Array], key: Key, x: Array) -> tuple[Array, Array]:
     value, derivative = jax.linearize(u, x)
     signs = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
-    return value, jnp.sum(signs * jax.vmap(derivative)(signs)) / probes
+    return value, jnp.sum(signs * along(derivative, signs)) / probes
+
+
+def along(derivative: Callable[[Array], Array], directions: Float[Array, "n *event"]) -> Float[Array, "n *event"]:
+    """A linear map of each direction; a few of them one by one, three times faster under `vmap` and `grad` than all at once
+    on a CPU (docs/score_matching.md)."""
+    if directions.shape[0] > _FEW:
+        return jax.vmap(derivative)(directions)
+    return jnp.stack([derivative(direction) for direction in directions])
 
 
 def log_density(

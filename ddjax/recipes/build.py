@@ -41,12 +41,15 @@ def schedule(recipe: Recipe) -> Schedule:
 
 
 def predictor(recipe: Recipe, *, kernel: Kernel = "auto") -> Denoiser | Velocity:
-    """What a trained model predicts with: a denoiser, in the eigenbasis for an inflation, or of a flow its velocity; `kernel` is that of `networks.dit`."""
+    """What a trained model predicts with: a denoiser (of an inflation in its eigenbasis), or of a flow its velocity.
+
+    `kernel` is that of `networks.dit`.
+    """
     return _of_network(recipe, network(recipe, dropout=0.0, kernel=kernel))
 
 
 def sampler(recipe: Recipe, *, path: bool = False, kernel: Kernel = "auto") -> drawing.Sampler:
-    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity, Heun's along an inflation."""
+    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity, Heun's of an inflation."""
     model = predictor(recipe, kernel=kernel)
     if recipe.kind == "inflation":
         return inflations.by_inflation(recipe, model, path=path)

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax import flows
-from ddjax.flows.likelihood import Divergence
+from ddjax.flows.likelihood import Divergence, along
 from ddjax.types import Key, shaped
 
 Score = Callable[[Array], Array]
@@ -76,7 +76,7 @@ def sliced(score: Score, key: Key, x: Points, *, probes: int = 1, reduced: bool 
         value, derivative = jax.linearize(lambda x: read(score, x), x)
         v = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
         slices = jnp.tensordot(v, value, x.ndim)
-        return (jnp.sum(v * jax.vmap(derivative)(v)) + jnp.sum(slices**2) / 2) / probes
+        return (jnp.sum(v * along(derivative, v)) + jnp.sum(slices**2) / 2) / probes
 
     return jax.vmap(one)(jax.random.split(key, x.shape[0]), x)
 

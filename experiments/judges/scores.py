@@ -136,7 +136,7 @@ def _network(width: int) -> Any:
 
 
 def costs(batch: int, width: int, rounds: int) -> dict[str, float]:
-    """Milliseconds of a loss with its gradient: medians over rounds in which every objective has its turn."""
+    """Milliseconds of a loss with its gradient, every objective in turn; the quickest round counts, for others can only add."""
     network, x_0 = _network(width), targets.skewed().sample(jax.random.key(0), batch)
     params = network.init(jax.random.key(1))
     score = score_matching.network_score(network, SCHEDULE)
@@ -147,7 +147,7 @@ def costs(batch: int, width: int, rounds: int) -> dict[str, float]:
             began = time.perf_counter()
             jax.block_until_ready(call(params, jax.random.key(i), x_0))
             seconds[name].append(time.perf_counter() - began)
-    return {name: 1e3 * float(np.median(taken[1:])) for name, taken in seconds.items()}
+    return {name: 1e3 * min(taken[1:]) for name, taken in seconds.items()}
 
 
 @lru_cache(1)

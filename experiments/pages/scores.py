@@ -15,8 +15,8 @@ HEADS = (
 )  # fmt: skip
 NOTE = (
     f"bias (with its standard error), std and slope std: at t = {LEVEL:g}, for a score that is wrong on purpose; std of one "
-    "example's value and of its derivative along the score. ms: a loss with its gradient. Then E|s - s*|²/E|s*|² of the "
-    "trained networks by noise level, means over seeds."
+    "example's value and of its derivative along the score. ms: a loss with its gradient, the quickest round. Then "
+    "E|s - s*|²/E|s*|² of the trained networks by noise level, means over seeds."
 )
 
 
