@@ -7,8 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from ddjax import judging, runs
-from ddjax.runs import engine
+from ddjax import judging
 from experiments import run as runner
 from experiments.judges import scores as judges
 from experiments.pages import scores as pages
@@ -52,8 +51,7 @@ def test_what_the_page_says_of_the_table():
 def test_the_page_of_the_study_is_written(tmp_path, capsys):
     """From the stored numbers: table, figure, summary. Mutation: a caption of another file."""
     found = pages.findings(ESTIMATES, STORED["milliseconds"], ERRORS)
-    folder = runs.Run(tmp_path, STORED["settings"], engine.Engine())
-    runner.write(folder, runner.Experiment("score_matching", [], None, None), found, {"training": 0.0, "total": 0.0})
+    runner.write(tmp_path, "score_matching", STORED["settings"], found, {"total": 0.0})
     assert json.loads((tmp_path / "summary.json").read_text())["score_errors"] == STORED["score_errors"]
     assert "data:image/png" in (tmp_path / "report.html").read_text()
     assert "denoising, sigmoid" in capsys.readouterr().out

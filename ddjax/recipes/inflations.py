@@ -89,6 +89,11 @@ def _velocity(
     return flows.velocity(denoisers.bind(model, params, cond), along)(key, y_t, t)
 
 
+def grid(n: int) -> Array:
+    """n steps of equal size in u, eq. (2), from t = 1 to 0."""
+    return times.grid(n) ** 2
+
+
 def by_inflation(recipe: Recipe, model: Denoiser, *, path: bool = False) -> Sampler:
     """Eq. (1): samples of the data, or their paths, on the squares of a grid, eq. (2). Two calls of the denoiser a step."""
     eigen = eigenbasis(recipe)
