@@ -21,14 +21,15 @@ from ddjax.networks import inception
 from ddjax.runs import classifiers, engine, jobs
 from ddjax.types import Batch
 from experiments import run as runner
-from experiments.families import conditional_ot, images, ot_loss, two_gaussians, two_moons
+from experiments.families import conditional_ot, images, inflation, ot_loss, two_gaussians, two_moons
 from experiments.imaging import judging as image_judges
 from experiments.imaging import spaces
-from experiments.judges import conditions, gaps, gaussians, moons, shapes
+from experiments.judges import conditions, gaps, gaussians, inflations, moons, shapes
 from experiments.pages import conditions as condition_pages
 from experiments.pages import gaps as gap_pages
 from experiments.pages import gaussians as gaussian_pages
 from experiments.pages import images as image_pages
+from experiments.pages import inflations as inflation_pages
 from experiments.pages import moons as moon_pages
 from experiments.run import Findings
 
@@ -139,6 +140,22 @@ FAMILIES = {
         "hold_out": (7, {"load.every"}),
         "skip_unreadable": (True, {"load.skip_unreadable"}),
     },
+    inflation: TRAINED
+    | {
+        "seeds": (4, {"train.seed", "sweep.seeds"}),
+        "data": ("circles", {"opened.default", "standardised.name"}),
+        "keep": ((0,), {"recipe.keep", "recipe.name", "sweep.model", "alone.n", "gaussian.keep", "kept.method", "kept.steps"}),
+        "gap": ((0.5,), {"recipe.gap", "recipe.name", "sweep.model"}),
+        "gamma": (0.125, {"recipe.gamma"}),
+        "preconditioning": ("edm", {"recipe.preconditioning"}),
+        "space": ("data", {"recipe.space"}),
+        "time_law": ("normal", {"recipe.time_law"}),
+        "method": ("rk4", {"judged.method", "kept.method"}),
+        "nfe": ((1, 3), {"sweep.nfe", "draw.steps", "judged.steps", "kept.steps"}),
+        "samples": (1500, {"draw.n", "floors.n", "points.n", "pca.n", "alone.n"}),
+        "least": (0.5, set()),  # of digits: tests/test_inflation_family.py
+        "repeats": (5, {"floors.repeats"}),
+    },
 }  # fmt: skip
 
 
@@ -206,10 +223,25 @@ def written(monkeypatch):
             for name, value in (budget | {"seeds": len(params)}).items():
                 seen.note(f"cell.{name}", value)
 
+        def planar(name):
+            def sample(key, n):
+                if n < 10_000_000 and isinstance(n, int) and n != 100_000 and not isinstance(key, jax.core.Tracer):
+                    seen.note("points.n", n)
+                return jax.random.normal(key, (n, 2)) * jnp.array([[2.0, 1.0]])
+
+            return sample
+
+        def other(name):
+            def drawn(params, key, n):
+                seen.note(f"{name}.n", n)
+                return np.zeros((n, 2))
+
+            return lambda *args, **kwargs: drawn
+
         def points(n, *_, **__):
             return Batch(jnp.zeros((n, 2)), jnp.zeros(n, int))
 
-        end(runs, "open_run", "opened", types.SimpleNamespace(path=None))
+        end(runs, "open_run", "opened", types.SimpleNamespace(path=None, settings={}))
         end(engine, "start", "start", None)
         end(recipes, "parameters", "parameters", 0)
         end(runner, "write", "write", None)
@@ -251,6 +283,11 @@ def written(monkeypatch):
         end(gap_pages, "findings", "page", Findings([], {}, ""))
         end(gap_pages, "told", "page", "")
         end(gap_pages, "while_training", "page", None)
+        end(inflations, "standardised", "standardised", planar)
+        end(inflations, "judged", "judged", None)
+        end(inflations, "from_the_kept", "kept", other("alone"))
+        end(inflations, "pca_gaussian", "gaussian", other("pca"))
+        end(inflation_pages, "findings", "page", Findings([], {}, ""))
         family.run(settings)
         return {name: values for name, values in seen.items() if name.split(".")[0] not in ("page", "write", "start")}
 

@@ -31,10 +31,14 @@ def written(eigen: inflation.Eigenbasis) -> str:
 
 
 def eigenbasis(recipe: Recipe) -> inflation.Eigenbasis:
-    """The eigenbasis that a recipe holds. Raises: ValueError for text that holds none, or one of other data."""
+    """The eigenbasis that a recipe holds, known under jit too.
+
+    Raises: ValueError for text that holds none, or one of other data.
+    """
+    dtype = jax.dtypes.canonicalize_dtype(float)
     try:
         arrays = safetensors.numpy.load(base64.b64decode(recipe.eigen, validate=True))
-        eigen = inflation.Eigenbasis(**{name: jnp.asarray(value, float) for name, value in arrays.items()})
+        eigen = inflation.Eigenbasis(**{name: value.astype(dtype) for name, value in arrays.items()})
     except (binascii.Error, safetensors.SafetensorError, TypeError) as error:
         raise ValueError(f"the recipe {recipe.name!r} holds no eigenbasis of its data: {error}") from None
     d = int(np.prod(recipe.event_shape))
