@@ -12,9 +12,10 @@ from experiments.benchmark.side import Side, Work
 
 def make(method: str, sizes: dict[str, list[int]]) -> Side:
     """`method` at every size, {label: [n, d] or [n, m, d]}."""
-    values = {label: (partial(METHODS[method], *given(size))) for label, size in sizes.items()}
+    values, equal = distances.remembered(
+        {label: partial(METHODS[method], *given(size)) for label, size in sizes.items()}
+    )
     work = {label: Work(lambda value=value: jax.block_until_ready(value())) for label, value in values.items()}
-    equal = lambda: {label: float(value()) for label, value in values.items()}  # noqa: E731
     return Side(work, equal, jax_side.device(), jax_side.memory_mb, jax_side.matmul)
 
 

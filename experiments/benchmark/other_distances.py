@@ -13,9 +13,10 @@ from experiments.benchmark.torch_side import DEVICE
 
 def make(method: str, sizes: dict[str, list[int]]) -> Side:
     """`method` at every size, {label: [n, d] or [n, m, d]}."""
-    values = {label: partial(METHODS[method], *given(size)) for label, size in sizes.items()}
+    values, equal = distances.remembered(
+        {label: partial(METHODS[method], *given(size)) for label, size in sizes.items()}
+    )
     work = {label: Work(torch_side.synchronised(value)) for label, value in values.items()}
-    equal = lambda: {label: float(value()) for label, value in values.items()}  # noqa: E731
     return Side(work, equal, torch_side.device(), torch_side.memory_mb, torch_side.matmul)
 
 

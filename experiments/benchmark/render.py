@@ -17,6 +17,7 @@ TITLES = {
     "unet": "UNet, 28 x 28 images: a regression step",
     "dit": "DiT, 28 x 28 images: a regression step",
     "ot": "Optimal transport, values equal to 1e-3",
+    "gradient": "A transport loss and its gradient, values equal to 1e-3",
     "metrics": "Metrics and scores, values equal to 1e-3",
     "gpu": "On an accelerator, one side at a time: losses and values equal to 2 %",
 }

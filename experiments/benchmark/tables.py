@@ -139,6 +139,12 @@ def ot(part: Part) -> str:
     return "\n\n".join([coupling, sinkhorn, exact])
 
 
+def gradient(part: Part) -> str:
+    """The Sinkhorn divergence with its gradient."""
+    size = part["rows"][0]["work"]
+    return race(part, f"Sinkhorn divergence and gradient, {size}", ["geomloss, scaling .99"])
+
+
 def metrics(part: Part) -> str:
     """MMD^2, energy score, CRPS."""
     others = {"mmd": ("MMD²", "torch, whole matrices"), "energy": ("energy score", "scoringrules")}
@@ -198,6 +204,7 @@ TABLES = {
     "unet": step,
     "dit": step,
     "ot": ot,
+    "gradient": gradient,
     "metrics": metrics,
     "gpu": gpu,
 }

@@ -61,7 +61,7 @@ class Config(Training):
     """Training times: u squared with uniform u, uniform, or N(12, 1.2) in units of the growth rate."""
     method: Literal["euler", "heun", "rk4"] = "heun"
     """Of the way up and down; samples by number of steps are Heun's."""
-    nfe: tuple[Steps, ...] = (8, 32, 128)
+    nfe: tuple[Steps, ...] = (8, 32, 64)
     """Numbers of solver's steps to generate in; inflations and round trips take the largest."""
     seeds: Seeds = 3
     steps: Count = 5000
