@@ -64,7 +64,7 @@ class Config(Training):
     nfe: tuple[Steps, ...] = (8, 32, 64)
     """Numbers of solver's steps to generate in; inflations and round trips take the largest."""
     seeds: Seeds = 3
-    steps: Count = 5000
+    steps: Count = 15_000
     depth: Depth = 3
     """Number of hidden layers."""
     learning_rate: Positive = 2e-3
