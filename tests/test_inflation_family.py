@@ -1,15 +1,17 @@
 """The family of inflationary flows: its data, what is judged of a flow, and a small run from end to end."""
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddjax import cli, inflation, recipes
+from ddjax import cli, data, inflation, recipes
 from ddjax.__main__ import main
 from ddjax.recipes import inflations
+from ddjax.runs import classifiers
 from experiments.families import inflation as family
 from experiments.judges import inflations as judges
 from experiments.pages import inflations as pages
@@ -35,8 +37,8 @@ def exact(**changed):
 def judged():
     """A reducing flow of the Gaussian, nothing left to learn."""
     recipe, still = exact(keep=1)
-    data = gaussian(jax.random.key(1), 20_000)
-    return recipe, judges.judged(recipe, still, data, jax.random.key(2), steps=64, method="heun")
+    points = gaussian(jax.random.key(1), 20_000)
+    return recipe, judges.judged(recipe, still, points, jax.random.key(2), steps=64, method="heun")
 
 
 def test_a_flow_with_nothing_left_to_learn_meets_every_expectation(judged):
@@ -139,3 +141,27 @@ def test_participation_is_preserved_or_reduced(judged):
     np.testing.assert_allclose(preserved, preserved[0], rtol=1e-5)
     assert reduced[0] == pytest.approx(float(preserved[0]), rel=1e-5) and 1 < reduced[-1] < 1.1
     assert pages.participation([recipe]).axes[0].get_xlabel() == "t"
+
+
+@pytest.mark.parametrize("least", [1e-3, 0.1])
+def test_digits_are_judged_against_held_out_ones(monkeypatch, least):
+    """Training images to draw from, all held-out ones to compare with, and no variance below its share of the largest.
+
+    Fails for a judge that sees training images, or a basis of the raw covariance, where pixels never change.
+    """
+    flat = classifiers.Trained(lambda x: x.reshape(len(x), -1)[:, 20:24], None, 1.0, Path("none"))
+    monkeypatch.setattr(classifiers, "trained", lambda train, test: flat)
+    source = family.source_of(family.Config(data="digits", least=least))
+    test = np.asarray(data.to_float(jnp.asarray(data.load("digits", "test").x)))
+    np.testing.assert_array_equal(source.held_out(jax.random.key(0), 5).x_0, test)
+    train = {image.tobytes() for image in np.asarray(data.to_float(jnp.asarray(data.load("digits", "train").x)))}
+    drawn = np.asarray(source.sample(jax.random.key(1), 40))
+    assert all(image.tobytes() in train for image in drawn) and drawn.shape == (40, 8, 8, 1)
+    assert float(source.eigen.variances[-1] / source.eigen.variances[0]) == pytest.approx(least, rel=1e-4)
+    assert [
+        recipe.name for recipe in family.recipes_of(family.Config(data="digits", keep=(0, 2), gap=(0.02, 0.5)), source)
+    ] == [
+        "preserving",
+        "keep 2, gap 0.02",
+        "keep 2, gap 0.5",
+    ]

@@ -108,7 +108,7 @@ def source_of(settings: Config) -> Source:
         floors = judging.floors(truth, distances, key_floor, n=settings.samples, repeats=settings.repeats)
         eigen = inflation.eigenbasis(sample(key_basis, 100_000))
         return Source(sample, truth, (2,), eigen, distances, floors, settings.samples)
-    train, test = data.digits("train"), data.digits("test")
+    train, test = data.load("digits", "train"), data.load("digits", "test")
     images, real = (data.to_float(jnp.asarray(part.x)) for part in (train, test))
     distances = inflation_judges.distances(classifiers.trained(train, test).features)
     sample = lambda key, n: jax.random.choice(key, images, (n,), replace=n > len(images))  # noqa: E731
