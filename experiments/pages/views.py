@@ -172,10 +172,13 @@ def filmed(figure: Figure, moving: list[Any], n: int) -> list[Image.Image]:
             for artist in artists:
                 figure.draw_artist(artist)
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-    colors = np.array([to_rgb(color) for color in ("black", *COLORS[:3])])
-    tints = 1 - np.linspace(0, 1, 16)[:, None, None] * (1 - colors)
+    tints = [
+        1 - depth * (1 - np.array(to_rgb(color)))
+        for color, levels in (("black", 64), *((color, 16) for color in COLORS[:3]))
+        for depth in np.linspace(0, 1, levels)
+    ]
     palette = Image.new("P", (1, 1))
-    palette.putpalette((255 * tints).round().astype(np.uint8).tobytes())
+    palette.putpalette((255 * np.array(tints)).round().astype(np.uint8).tobytes())
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
@@ -196,7 +199,7 @@ def kinds(mixture: GaussianMixture, x_0: np.ndarray) -> np.ndarray:
     """The likeliest component of each point [n]."""
     parts = zip(*map(np.asarray, (mixture.weights, mixture.means, mixture.covs)), strict=True)
     each = [np.log(w) + scipy.stats.multivariate_normal(mean, cov).logpdf(x_0) for w, mean, cov in parts]
-    return np.argmax(each, 0)
+    return np.argmax(np.reshape(each, (-1, len(x_0))), 0)  # SciPy drops the axis of a single point
 
 
 def densities(mixture: GaussianMixture, schedule: Schedule, times: np.ndarray) -> np.ndarray:
