@@ -47,7 +47,7 @@ def by_bayes(mixture):
 def test_the_conditional_reverse_sde_draws_the_posterior(law, score, skewed):
     """From N(0, I), with y = A x + noise: mean within 3 % of the posterior's deviation, covariance within 3 %.
 
-    Mutations: the score of the prior (57 % and more off), half of the pull in the drift, a likelihood without sigma.
+    Mutations: the score of the prior, half of the pull in the drift.
     """
     gaussian = GaussianMixture(
         np.ones(1), np.array([[0.5, -1.0, 0.2]]), np.array([[[1.0, 0.4, 0.0], [0.4, 0.6, -0.2], [0.0, -0.2, 0.8]]])
@@ -139,7 +139,7 @@ def test_one_process_on_two_clocks():
 
 
 def test_the_reverse_of_ornstein_uhlenbeck():
-    """Anderson's drift is (g / 2) x + g score, g at the time horizon - tau. Mutations: g at tau, the sign of the drift."""
+    """Anderson's drift is (g / 2) x + g score, g at the time horizon - tau. Mutation: g at tau."""
     rate, x, tau = lambda t: 1 + 3 * t, jnp.array([0.4, -1.1]), 0.7
     back = sde.reverse(sde.ornstein_uhlenbeck(rate), lambda x, t: -x / (1 + t), 2.0)
     g = 1 + 3 * 1.3

@@ -23,7 +23,7 @@ SETTINGS, VIEWS = STORED["settings"], STORED["views"]
 def test_the_tables_are_the_stored_run():
     """Mutation: any digit of either."""
     assert STORED["provenance"]["command"] == "python -m experiments.three_views"
-    assert STORED["provenance"]["command"] in PAGE
+    assert STORED["provenance"]["command"] in PAGE and f"in {STORED['seconds']['total']:.0f} s on" in PAGE
     assert judging.markdown(pages.BY_HAND, pages.by_hand(STORED["by hand"])) in PAGE
     for of in VIEWS.values():
         assert judging.markdown(pages.marginal_heads(STORED["times"]), pages.marginals(of)) in PAGE
