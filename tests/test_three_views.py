@@ -91,7 +91,7 @@ def test_the_study_writes_all_that_it_promises(tmp_path, capsys, monkeypatch):
         three_views.run(config)
     except SystemExit as told:  # so few steps leave the floor
         assert "a marginal leaves the floor" in str(told)
-    files = {"summary.json", "report.html", "three_views.png", "joint.png", "three_views.gif"}
+    files = {"summary.json", "report.html", "three_views.png", "joint_laws.png", "three_views.gif"}
     assert {path.name for path in config.out.iterdir()} == files
     summary = json.loads((config.out / "summary.json").read_text())
     printed = capsys.readouterr().out

@@ -17,6 +17,7 @@ from jaxtyping import Array
 from sklearn.neighbors import NearestNeighbors
 
 from ddjax import metrics, sde
+from ddjax.compiled import compiled
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Key, Schedule
 
@@ -92,7 +93,7 @@ def correlations(path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def exact_correlations(mixture: GaussianMixture, schedule: Schedule, times: np.ndarray) -> np.ndarray:
     """Eq. (1) of both SDEs."""
     variance = float(mixture.cov()[0, 0])
-    alpha, sigma = (np.array([float(schedule(t)[i]) for t in times]) for i in (0, 1))
+    alpha, sigma = map(np.asarray, jax.jit(jax.vmap(schedule))(jnp.asarray(times, float)))
     return alpha * (variance / (alpha**2 * variance + sigma**2)) ** 0.5
 
 
@@ -100,9 +101,15 @@ def residual_correlation(mixture: GaussianMixture, schedule: Schedule, views: Vi
     """Eq. (2), given the state at the k-th time."""
     path = views.states[name]
     t, horizon = float(views.times[k]), float(views.times[-1])
-    past = path[0] - np.asarray(jax.vmap(lambda x: mixture.posterior(schedule, x, t).mean())(jnp.asarray(path[k])))
+    past = path[0] - np.asarray(_recalled(mixture, schedule, jnp.asarray(path[k]), jnp.asarray(t)))
     future = path[-1] - float(schedule(horizon).alpha / schedule(t).alpha) * path[k]
     return float(np.corrcoef(past[:, 0], future[:, 0])[0, 1])
+
+
+@compiled
+def _recalled(mixture: GaussianMixture, schedule: Schedule, x: Array, t: Array) -> Array:
+    """E[x_0 | x_t = x] of every point."""
+    return jax.vmap(lambda x: mixture.posterior(schedule, x, t).mean())(x)
 
 
 def overlap(path: np.ndarray, *, n: int = 2000, k: int = 10) -> float:
