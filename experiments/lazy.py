@@ -12,8 +12,8 @@ _ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved", "report":
 _ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
 _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
 _ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
-_ELSEWHERE |= {"inflations": "ddjax.recipes.inflations"}
-for _data in ("gaussian", "moon", "condition", "gap", "view", "score", "inflation"):
+_ELSEWHERE |= {"inflations": "ddjax.recipes.inflations", "exact_flows": "experiments.judges.exact_flows"}
+for _data in ("gaussian", "moon", "condition", "gap", "view", "score", "inflation", "posterior"):
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}
 
 
