@@ -74,7 +74,8 @@ def test_links_and_figures_of_the_page():
         assert (ROOT / "docs/figures" / file).stat().st_size < 200_000
     film = ROOT / "docs/figures/three_views.gif"
     assert film.stat().st_size < 1_000_000
-    assert Image.open(film).n_frames == three_views.EVERY * (three_views.TIMES - 1) + 1
+    with Image.open(film) as opened:
+        assert opened.n_frames == three_views.EVERY * (three_views.TIMES - 1) + 1
 
 
 def test_points_are_coloured_by_their_hump():
