@@ -94,3 +94,26 @@ def test_what_the_page_says_of_all_toys():
         for model, seeds in run["judged"].items():
             assert max(of["full"] for of in seeds) < 1e-2
             assert cell(run, model, steps)["value"] < cell(run, "PCA's Gaussian of 2 (no training)", steps)["value"]
+
+
+INFERRED = json.loads((ROOT / "docs/results/inflation_inference.json").read_text())
+
+
+def inferred():
+    """A row for each way that the observations went: posterior, and its calibration over many runs."""
+    heads = ["observations", "posterior mean", "95 % intervals", "truth inside", "calibration: p, Bonferroni over 3 weights"]
+    lines = []
+    for way, of in INFERRED["posteriors"].items():
+        means = ", ".join(f"{value:.2f}" for value in of["mean"])
+        bounds = ", ".join(f"{low:.2f} to {high:.2f}" for low, high in zip(of["low"], of["high"], strict=True))
+        told = INFERRED["calibration"].get(way)
+        lines.append([way, means, bounds, "yes" if of["inside"] else "no", f"{told['bonferroni']:.2f}" if told else ""])
+    return judging.markdown(heads, lines)
+
+
+def test_the_posteriors_are_the_stored_run():
+    """Mutation: any digit of either."""
+    assert inferred() in PAGE
+    assert f"{INFERRED['settings']['runs']} runs" in PAGE and f"{INFERRED['settings']['n']} observations" in PAGE
+    calibrated = INFERRED["calibration"].values()
+    assert min(of["bonferroni"] for of in calibrated) > 0.05
