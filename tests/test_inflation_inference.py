@@ -103,13 +103,15 @@ def test_a_rank_counts_the_draws_below():
 
 
 def test_balanced_data():
-    """300 points hold 150, 75 and 75, with the moments of their components."""
+    """4000 points hold 2000, 1000 and 1000, with the moments of their components, and 6 of thirds 2 each. Mutation: `left`."""
     mixture = inflation_inference.target()
     x = np.asarray(judges.balanced(mixture, jax.random.key(0), 4000))
     for k, rows in enumerate(np.split(x, [2000, 3000])):
         assert np.abs(rows.mean(0) - mixture.means[k]).max() < 5 * 0.71 / len(rows) ** 0.5
         np.testing.assert_allclose(np.cov(rows.T), mixture.covs[k], atol=0.08)
-    assert len(judges.balanced(mixture, jax.random.key(0), 23)) == 23
+    labels = np.argmax(judges.likelihoods(far_apart(), judges.balanced(far_apart(), jax.random.key(1), 6)), 1)
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert len(judges.balanced(mixture, jax.random.key(2), 23)) == 23
 
 
 @pytest.mark.parametrize("make", [exact_flows.preserving, exact_flows.reducing])
@@ -125,6 +127,10 @@ def test_an_exact_flow_returns_its_data_and_generates_its_law(make):
     np.testing.assert_allclose(np.cov(white.T), np.eye(2), atol=5 * (2 / 1000) ** 0.5)
     assert float(jnp.mean((exact_flows.returned(flow, key_lost, x, times, keep=1) - x) ** 2)) > 0.05
     other = exact_flows.reweighted(flow, jnp.array([0.1, 0.8, 0.1]))
+    alpha, sigma = flow.schedule(1.0)
+    prior = exact_flows.latent_prior(other)
+    np.testing.assert_allclose(prior.mean, alpha * other.mixture.mean(), rtol=1e-5)
+    np.testing.assert_allclose(prior.std**2, alpha**2 * np.diag(other.mixture.cov()) + sigma**2, rtol=1e-5)
     exact = flow.eigen.points(other.mixture.mean()[None])[0]
     made = exact_flows.generated(other, key_made, 1000, times)
     assert jnp.abs(made.mean(0) - exact).max() < 0.1
