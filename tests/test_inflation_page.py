@@ -101,7 +101,13 @@ INFERRED = json.loads((ROOT / "docs/results/inflation_inference.json").read_text
 
 def inferred():
     """A row for each way that the observations went: posterior, and its calibration over many runs."""
-    heads = ["observations", "posterior mean", "95 % intervals", "truth inside", "calibration: p, Bonferroni over 3 weights"]
+    heads = [
+        "observations",
+        "posterior mean",
+        "95 % intervals",
+        "truth inside",
+        "calibration: p, Bonferroni over 3 weights",
+    ]
     lines = []
     for way, of in INFERRED["posteriors"].items():
         means = ", ".join(f"{value:.2f}" for value in of["mean"])
