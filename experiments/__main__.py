@@ -20,7 +20,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.traps                  three published mistakes, and what each costs                       1 min
   python -m experiments.score_matching         every objective of score matching beside the exact score            3 min
   python -m experiments.inflation_inference    a posterior carried through inflationary flows, and its calibration      3 min
-  python -m experiments.anisotropic_flow       flow matching on the paths of inflationary flows, with and without OT           6 min
+  python -m experiments.anisotropic_flow       flow matching on the paths of inflationary flows, with and without OT          10 min
   python -m experiments.benchmark              training and sampling beside torch; --suite all: everything measured    5 min
   python -m experiments.benchmark --render     README's tables and figures of speed from the stored results      seconds
   python -m experiments.benchmark.overheads    what the progress display and the checkpoints cost, timed in turns          1 min

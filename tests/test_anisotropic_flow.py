@@ -106,11 +106,11 @@ def test_errors_of_a_velocity_that_is_off_by_a_fifth():
 
 
 def test_the_clock_and_its_law():
-    """The clock runs from 0 to 1; the law is that of u^3 on it. Mutation: `log` for `log1p`."""
+    """The clock runs from 0 to 1; the law is that of u^4 on it. Mutation: `log` for `log1p`."""
     np.testing.assert_allclose(judges.clock(jnp.array([0.0, 1.0])), [0, 1], atol=1e-6)
     t = judges.law(jax.random.key(0), 4000)
     assert float(t.min()) > 0 and float(t.max()) < 1
-    assert float(jnp.mean(judges.clock(t) < 0.125)) == pytest.approx(0.5, abs=0.001)
+    assert float(jnp.mean(judges.clock(t) < 0.0625)) == pytest.approx(0.5, abs=0.001)
 
 
 def test_transport_widens_the_path_and_independent_pairs_do_not():
@@ -124,12 +124,12 @@ def test_transport_widens_the_path_and_independent_pairs_do_not():
 
 
 def test_training_comes_nearer_to_the_pfode():
-    """300 steps on two clusters leave less than a third of the error. Mutation: the weight inverted."""
+    """600 steps on two clusters leave less than a third of the error. Mutation: the weight inverted."""
     law = GaussianMixture(np.array([0.4, 0.6]), np.array([[1.5, 0.0], [-1.0, 0.3]]), np.stack([0.1 * np.eye(2)] * 2))
     flow = exact_flows.preserving(law)
     network, velocity = judges.learned(flow, 32)
     key_init, key_train, key_before, key_after = jax.random.split(jax.random.key(0), 4)
-    how = {"steps": 300, "batch": 256, "width": 32, "learning_rate": 1e-2}
+    how = {"steps": 600, "batch": 256, "width": 32, "learning_rate": 1e-2}
     params = judges.trained(flow, couplings.independent, key_train, **how)
     before = judges.overall(flow, velocity, network.init(key_init), key_before, n=200, cells=8)
     assert judges.overall(flow, velocity, params, key_after, n=200, cells=8) < before / 3

@@ -42,8 +42,8 @@ def clock(t: Array) -> Array:
 
 
 def law(key: Key, n: int) -> Float[Array, " n"]:
-    """Times u^3 of the clock, u ~ U(0, 1) stratified: more of the early ones, at which the velocity is large and hard to learn."""
-    u = time_laws.stratified(key, n) ** 3
+    """Times u^4 of the clock, u ~ U(0, 1) stratified: more of the early ones, at which the velocity is large and hard to learn."""
+    u = time_laws.stratified(key, n) ** 4
     eps = jnp.finfo(u.dtype).eps
     return jnp.clip(_EARLY * jnp.expm1(u * np.log1p(1 / _EARLY)), eps, 1 - eps)
 
