@@ -7,6 +7,7 @@ import numpy as np
 
 from ddjax import judging
 from experiments.judges.inflations import WAYS
+from experiments.pages import velocities
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/inflation.md").read_text()
@@ -123,3 +124,14 @@ def test_the_posteriors_are_the_stored_run():
     assert f"{INFERRED['settings']['runs']} runs" in PAGE and f"{INFERRED['settings']['n']} observations" in PAGE
     calibrated = INFERRED["calibration"].values()
     assert min(of["bonferroni"] for of in calibrated) > 0.05
+
+
+LEARNED = json.loads((ROOT / "docs/results/anisotropic_flow.json").read_text())
+
+
+def test_the_velocities_are_the_stored_run():
+    """Errors and spreads by time. Mutation: any digit of either."""
+    for table in (velocities.errors(LEARNED["flows"]), velocities.paths(LEARNED["flows"])):
+        assert judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines]) in PAGE
+    assert max(of["independent"]["overall"] for of in LEARNED["flows"].values()) < 0.1
+    assert LEARNED["times"] == list(velocities.TIMES)

@@ -11,6 +11,7 @@ from ddjax import judging
 from experiments import run as runner
 from experiments.judges import scores as judges
 from experiments.pages import scores as pages
+from experiments.studies import score_matching
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/score_matching.md").read_text()
@@ -64,3 +65,13 @@ def test_edm_draws_its_own_noise_levels():
     levels = np.log(np.asarray(sigma / alpha) / 3)
     assert np.median(levels) == pytest.approx(-1.2, abs=0.1)
     assert np.subtract(*np.quantile(levels, [0.75, 0.25])) / 1.349 == pytest.approx(1.2, rel=0.05)
+
+
+def test_the_study_runs_to_its_end(tmp_path, monkeypatch, capsys):
+    """Its measures replaced by the stored ones: a line for each training, and files. Mutation: a name that the study does not import."""
+    monkeypatch.setattr(judges, "estimates", lambda n: ESTIMATES)
+    monkeypatch.setattr(judges, "costs", lambda batch, width, rounds: STORED["milliseconds"])
+    monkeypatch.setattr(judges, "trained_errors", lambda name, **settings: ERRORS[name])
+    score_matching.run(score_matching.Config(out=tmp_path / "out"))
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".html", ".png"}
+    assert capsys.readouterr().out.count("trained by") == len(judges.OBJECTIVES)
