@@ -68,7 +68,7 @@ def test_edm_draws_its_own_noise_levels():
 
 
 def test_the_study_runs_to_its_end(tmp_path, monkeypatch, capsys):
-    """Its measures replaced by the stored ones: a line for each training, and files. Mutation: a name that the study does not import."""
+    """With the stored numbers for its measures: a line for each training, and files. Mutation: a name that is not imported."""
     monkeypatch.setattr(judges, "estimates", lambda n: ESTIMATES)
     monkeypatch.setattr(judges, "costs", lambda batch, width, rounds: STORED["milliseconds"])
     monkeypatch.setattr(judges, "trained_errors", lambda name, **settings: ERRORS[name])
