@@ -13,27 +13,13 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from ddjax.predictions import Kind, convert
+from ddjax.predictions import Kind, convert, of_network
 from ddjax.types import Denoise, Denoiser, Key, Keys, Network, Params, Scalar, Schedule, known, shaped, standard_normal
 
 
 def mean(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
     """The posterior mean from a network without xi that predicts any kind."""
-    return Partial(_mean, network, schedule, predicts)
-
-
-def _mean(
-    network: Network,
-    schedule: Schedule,
-    predicts: Kind,
-    params: Params,
-    key: Key,
-    x_t: Array,
-    t: Array,
-    cond: Any = None,
-) -> Array:
-    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
-    return _to_x_0(schedule, x_t, t, value, predicts)
+    return Partial(of_network, network, schedule, predicts, "x0")
 
 
 def distributional(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:

@@ -8,13 +8,14 @@ Every kind is a row (p, q) of scales and rates, and one 2 x 2 solve, eq. (2), re
 is infinite at sigma = 0, where scores are finite: it is read through the noise, -sigma score, and with velocities by (3).
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.schedules import Scales, spread_rate, with_rates
-from ddjax.types import Scalar, Schedule
+from ddjax.types import Key, Network, Params, Scalar, Schedule, shaped
 
 Kind = Literal["x0", "noise", "v", "velocity", "score"]
 KINDS = get_args(Kind)
@@ -63,6 +64,29 @@ def convert(
     else:
         found = _solved(scales, rates, x, given, source, target)
     return found.astype(value.dtype)
+
+
+def of_network(
+    network: Network,
+    schedule: Schedule,
+    source: Kind,
+    target: Kind,
+    params: Params,
+    key: Key,
+    x_t: Float[Array, "batch *event"],
+    t: Float[Array, " batch"],
+    cond: Any = None,
+) -> Float[Array, "batch *event"]:
+    """The prediction of a network without xi, of kind `source`, read as `target`: a denoiser, a velocity or a score.
+
+    Raises: ValueError for a network that returns another shape, or an unknown kind.
+    """
+    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
+
+    def one(x_t: Array, t: Array, value: Array) -> Array:
+        return convert(schedule, x_t, t, value, source=source, target=target)
+
+    return jax.vmap(one)(x_t, t, value)
 
 
 def _solved(scales: Scales, rates: Scales, x_t: Array, value: Array, source: str, target: str) -> Array:

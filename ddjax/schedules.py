@@ -195,6 +195,15 @@ def spread_rate(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
     return jnp.where(jnp.isinf(rates.sigma), just_after.sigma * rates_after.sigma, scales.sigma * rates.sigma)
 
 
+def squared_diffusion(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
+    """g^2 = 2 sigma sigma' - 2 (alpha' / alpha) sigma^2 of dx = (alpha' / alpha) x dt + g dW; infinite where alpha = 0.
+
+    References: Karras et al., arXiv 2206.00364, appendix B.
+    """
+    scales, rates = with_rates(schedule, t)
+    return 2 * spread_rate(schedule, t) - 2 * rates.alpha / scales.alpha * scales.sigma**2
+
+
 def logsnr(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
     """Log signal-to-noise ratio, eq. (2): +inf where sigma = 0, -inf where alpha = 0."""
     alpha, sigma = schedule(t)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.schedules import logsnr, spread_rate, with_rates
+from ddjax.schedules import logsnr, squared_diffusion
 from ddjax.types import Scalar, Schedule, precise
 
 Weight = Callable[[Scalar], Float[Array, "..."]]  # event-shaped where the scales are
@@ -81,16 +81,13 @@ def variance(schedule: Schedule) -> Weight:
 
 
 def likelihood(schedule: Schedule) -> Weight:
-    """w(t) = g^2 = 2 sigma sigma' - 2 (alpha' / alpha) sigma^2 for scores: the loss bounds the likelihood of the reverse SDE.
-
-    g is the diffusion coefficient of the SDE with these scales; infinite where alpha = 0.
+    """w(t) = g^2 of `schedules.squared_diffusion` for scores: the loss bounds the likelihood of the reverse SDE.
 
     References: Song et al., arXiv 2101.09258.
     """
 
     def likelihood_weight(t: Scalar) -> Float[Array, "..."]:
-        scales, rates = with_rates(schedule, t)
-        return 2 * spread_rate(schedule, t) - 2 * rates.alpha / scales.alpha * scales.sigma**2
+        return squared_diffusion(schedule, t)
 
     return likelihood_weight
 

@@ -13,14 +13,14 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.conditional_ot         the curse of conditions: three couplings, three conditions          5 min
   python -m experiments.images                 DDM beside regression on digits (also glyphs, photos, your own)    15 min
   python -m experiments.ot_loss                the gap between samples and data in features, and a loss that closes it     10 min
-  python -m experiments.inflation              inflationary flows on toys and digits: up, down, there and back            5 min
+  python -m experiments.inflation              inflationary flows on toys and digits: up, down, there and back           10 min
   python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min
   python -m experiments.dispersion             the spread that lam and beta imply, trained against theory          1 min
   python -m experiments.three_views            SDE, density and probability flow: equal at every time, different together   2 min
   python -m experiments.traps                  three published mistakes, and what each costs                       1 min
   python -m experiments.score_matching         every objective of score matching beside the exact score            3 min
   python -m experiments.inflation_inference    a posterior carried through inflationary flows, and its calibration      3 min
-  python -m experiments.anisotropic_flow       flow matching on the paths of inflationary flows, with and without OT          10 min
+  python -m experiments.anisotropic_flow       flow matching on the paths of inflationary flows, with and without OT          14 min
   python -m experiments.benchmark              training and sampling beside torch; --suite all: everything measured    5 min
   python -m experiments.benchmark --render     README's tables and figures of speed from the stored results      seconds
   python -m experiments.benchmark.overheads    what the progress display and the checkpoints cost, timed in turns          1 min

@@ -285,6 +285,7 @@ ROWS = {
     "times.matched": lambda v: times.matched(schedules.OrnsteinUhlenbeck(), N),
     "schedules.with_rates": lambda v: schedules.with_rates(SCHEDULE, v.t),
     "schedules.spread_rate": lambda v: schedules.spread_rate(SCHEDULE, v.t),
+    "schedules.squared_diffusion": lambda v: schedules.squared_diffusion(SCHEDULE, v.t),
     "schedules.logsnr": lambda v: schedules.logsnr(SCHEDULE, v.t),
     "schedules.snr_loss": lambda v: schedules.snr_loss(SCHEDULE, v.t, v.s),
     **{

@@ -165,6 +165,7 @@ def test_grids_and_the_law_of_times(x64):
         lambda: inflation.variance_preserving(3, beta_min=0.0),
         lambda: inflation.normal(std=0.0, horizon=1.0),
         lambda: inflation.normal(horizon=0.0),
+        lambda: inflation.normal(horizon=6.9),
     ],
 )
 def test_impossible_requests_are_refused(unchecked, make):

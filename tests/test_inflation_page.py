@@ -135,3 +135,30 @@ def test_the_velocities_are_the_stored_run():
         assert judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines]) in PAGE
     assert max(of["independent"]["overall"] for of in LEARNED["flows"].values()) < 0.1
     assert LEARNED["times"] == list(velocities.TIMES)
+
+
+def short(value, digits):
+    """.097 for 0.097."""
+    return f"{value:.{digits}f}".lstrip("0")
+
+
+def test_times_and_sentences_are_those_of_the_stored_runs():
+    """Seconds, ratios and README's numbers. Mutation: any of them."""
+    for run in (*TOYS.values(), LEARNED):
+        assert f"{run['seconds']['total']:.0f}" in PAGE
+    for run in TOYS.values():
+        steps = max(run["settings"]["nfe"])
+        plain = cell(run, "PCA's Gaussian of 2 (no training)", steps)["value"]
+        made = [cell(run, model, steps) for model in run["judged"]]
+        assert all(2 < plain / of["value"] < 4.5 and of["value"] <= 2 * of["floor"] for of in made)
+        assert all(worst(seeds)[1] < 2 for seeds in run["judged"].values())
+    moons = TOYS["moons"]
+    steps = max(moons["settings"]["nfe"])
+    bent = cell(moons, "keep 1, gap 1: the kept latents alone", steps)["value"]
+    straight = cell(moons, "PCA's Gaussian of 1 (no training)", steps)["value"]
+    assert f"W₁ {short(bent, 2)} on moons" in PAGE and f"straight one ({short(straight, 2)})" in PAGE.replace("\n", " ")
+    readme = (ROOT / "README.md").read_text()
+    made = cell(moons, "preserving", steps)
+    assert f"W₁ {short(made['value'], 3)}, floor {short(made['floor'], 3)} ± {short(made['floor_std'], 3)}" in readme
+    assert max(of["full"] for seeds in moons["judged"].values() for of in seeds) <= 1e-6 and "costs 1e-6" in readme
+    assert f"within {max(worst(seeds)[1] for seeds in moons['judged'].values()):.1f} points" in readme

@@ -88,17 +88,17 @@ def reference(recipe):
 
 def inflated(recipe, net):
     """The loss of an inflation, composed here by hand."""
+    growth, ends = inflation.constant_gap(recipe.gap), 15.01 if recipe.time_law == "normal" else None
     if recipe.keep:
-        growth = inflation.constant_gap(recipe.gap)
-        S = inflation.reducing(EIGEN.variances, keep=recipe.keep, growth=growth, gamma=recipe.gamma)
+        S = inflation.reducing(EIGEN.variances, keep=recipe.keep, growth=growth, gamma=recipe.gamma, horizon=ends)
     else:
-        S = inflation.preserving(EIGEN.variances, gamma=recipe.gamma)
+        S = inflation.preserving(EIGEN.variances, gamma=recipe.gamma, horizon=ends)
     kinds = {"anisotropic": inflation.Anisotropic, "edm": inflation.EDM, "eigen_edm": inflation.EigenEDM}
     conditioned = kinds[recipe.preconditioning](S, EIGEN.variances)
     rooted = Network(net.init, lambda params, y, t, cond, xi: net.apply(params, y, jnp.sqrt(t), cond, xi))
     rooted = inflation.in_data_space(rooted, EIGEN) if recipe.space == "data" else rooted
     law = lambda key, n: times.stratified(key, n) ** (2 if recipe.time_law == "quadratic" else 1)  # noqa: E731
-    law = inflation.normal(12.0, 1.2, horizon=S.horizon) if recipe.time_law == "normal" else law
+    law = inflation.normal(12.0, 1.2, horizon=15.01) if recipe.time_law == "normal" else law
     loss_fn = objectives.distributional(
         inflation.preconditioned(rooted, conditioned), S, times=law, score=inflation.Standardised(conditioned), size=1
     )

@@ -12,8 +12,8 @@ import jax
 from jax.tree_util import Partial
 from jaxtyping import Array
 
-from ddjax.predictions import Kind, convert
-from ddjax.types import Denoise, Field, Key, Network, Params, Schedule, Velocity, shaped
+from ddjax.predictions import Kind, convert, of_network
+from ddjax.types import Denoise, Field, Key, Network, Schedule, Velocity, shaped
 
 
 def network_velocity(network: Network, schedule: Schedule, *, predicts: Kind = "velocity") -> Velocity:
@@ -21,7 +21,7 @@ def network_velocity(network: Network, schedule: Schedule, *, predicts: Kind = "
 
     Only "velocity" is finite at both ends: x_0 says nothing of the noise at t = 0, nor noise of x_0 at alpha = 0.
     """
-    return Partial(_of_network, network, schedule, predicts)
+    return Partial(of_network, network, schedule, predicts, "velocity")
 
 
 def velocity(denoise: Denoise, schedule: Schedule) -> Field:
@@ -29,26 +29,10 @@ def velocity(denoise: Denoise, schedule: Schedule) -> Field:
     return Partial(_of_denoiser, denoise, schedule)
 
 
-def _of_network(
-    network: Network,
-    schedule: Schedule,
-    predicts: Kind,
-    params: Params,
-    key: Key,
-    x_t: Array,
-    t: Array,
-    cond: Any = None,
-) -> Array:
-    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
-    return _to_velocity(schedule, x_t, t, value, predicts)
-
-
 def _of_denoiser(denoise: Denoise, schedule: Schedule, key: Key, x_t: Array, t: Array, *cond: Any) -> Array:
-    return _to_velocity(schedule, x_t, t, shaped(denoise(key, x_t, t, *cond), x_t.shape, "a denoiser"), "x0")
+    x_0 = shaped(denoise(key, x_t, t, *cond), x_t.shape, "a denoiser")
 
+    def one(x_t: Array, t: Array, x_0: Array) -> Array:
+        return convert(schedule, x_t, t, x_0, source="x0", target="velocity")
 
-def _to_velocity(schedule: Schedule, x_t: Array, t: Array, value: Array, predicts: Kind) -> Array:
-    def one(x_t: Array, t: Array, value: Array) -> Array:
-        return convert(schedule, x_t, t, value, source=predicts, target="velocity")
-
-    return jax.vmap(one)(x_t, t, value)
+    return jax.vmap(one)(x_t, t, x_0)

@@ -36,10 +36,13 @@ def variance_preserving(
 def normal(mean: float = 12.0, std: float = 1.2, *, horizon: float) -> times.Law:
     """t horizon ~ N(mean, std^2), in the units of the paper and clipped to (0, horizon): beside `times.uniform`.
 
-    Raises: ValueError for numbers that are not finite, or a std or horizon that is not positive.
+    Raises: ValueError for numbers that are not finite, a std or horizon that is not positive, or a mean beyond the horizon, where
+        most times would be cut off.
     """
     if not (np.isfinite(mean) and 0 < std < np.inf and 0 < horizon < np.inf):
         raise ValueError(f"need a finite mean, std > 0 and horizon > 0, got {mean=}, {std=}, {horizon=}")
+    if mean > horizon:
+        raise ValueError(f"most times of N({mean:g}, {std:g}^2) lie beyond the horizon, got {horizon=}")
 
     def normal_law(key: Key, n: int) -> Float[Array, " n"]:
         t = (mean + std * jax.random.normal(key, (n,))) / horizon

@@ -21,6 +21,7 @@ from ddjax.recipes.drawing import Sampler, by_flow
 from ddjax.recipes.recipe import Recipe
 from ddjax.types import Apply, Denoiser, Key, LossFn, Network, Params, Schedule, Velocity
 
+_NORMAL_HORIZON = 15.01  # the paper's: its normal times lie beyond the horizon that a Gaussian prior needs
 _PRECONDITIONINGS = {"anisotropic": inflation.Anisotropic, "edm": inflation.EDM, "eigen_edm": inflation.EigenEDM}
 
 
@@ -50,11 +51,11 @@ def eigenbasis(recipe: Recipe) -> inflation.Eigenbasis:
 def schedule(recipe: Recipe) -> inflation.Preserving | inflation.Reducing:
     """The schedule with a scale for each direction. Raises: ValueError as `inflation.preserving` and `inflation.reducing`."""
     variances = eigenbasis(recipe).variances
+    horizon = _NORMAL_HORIZON if recipe.time_law == "normal" else None
     if not recipe.keep:
-        return inflation.preserving(variances, gamma=recipe.gamma)
-    return inflation.reducing(
-        variances, keep=recipe.keep, growth=inflation.constant_gap(recipe.gap), gamma=recipe.gamma
-    )
+        return inflation.preserving(variances, gamma=recipe.gamma, horizon=horizon)
+    growth = inflation.constant_gap(recipe.gap)
+    return inflation.reducing(variances, keep=recipe.keep, growth=growth, gamma=recipe.gamma, horizon=horizon)
 
 
 def denoiser(recipe: Recipe, network: Network) -> Denoiser:

@@ -92,7 +92,7 @@ class Recipe:
     space: Literal["eigen", "data"] = "eigen"
     """Where an inflation's network lives."""
     time_law: Literal["quadratic", "uniform", "normal"] = "quadratic"
-    """Training times of an inflation: u^2 with uniform u, u itself, or N(12, 1.2^2) in units of 1 / rho cut off at its horizon."""
+    """Training times of an inflation: u^2 with uniform u, u itself, or N(12, 1.2^2) in units of 1 / rho, to a horizon of 15.01."""
     label_dropout: float = 0.0
     """Share of labels hidden while training, for guidance."""
     guidance: float = 1.0

@@ -1,15 +1,12 @@
 """Where scores come from: a network of any prediction kind, or the closed form of a mixture."""
 
-from typing import Any
-
-import jax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.mixtures import GaussianMixture
-from ddjax.predictions import Kind, convert
+from ddjax.predictions import Kind, of_network
 from ddjax.score_matching.noised import TimedScore
-from ddjax.types import Key, Network, Params, Scalar, Schedule, Velocity, shaped
+from ddjax.types import Network, Scalar, Schedule, Velocity
 
 
 def network_score(network: Network, schedule: Schedule, *, predicts: Kind = "noise") -> Velocity:
@@ -23,25 +20,7 @@ def network_score(network: Network, schedule: Schedule, *, predicts: Kind = "noi
     Raises: the score, ValueError for a network that returns another shape, or an unknown kind.
     References: Ho and Salimans (guidance), arXiv 2207.12598.
     """
-    return Partial(_of_network, network, schedule, predicts)
-
-
-def _of_network(
-    network: Network,
-    schedule: Schedule,
-    predicts: Kind,
-    params: Params,
-    key: Key,
-    x_t: Array,
-    t: Array,
-    cond: Any = None,
-) -> Array:
-    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
-
-    def one(x_t: Array, t: Array, value: Array) -> Array:
-        return convert(schedule, x_t, t, value, source=predicts, target="score")
-
-    return jax.vmap(one)(x_t, t, value)
+    return Partial(of_network, network, schedule, predicts, "score")
 
 
 def mixture_score(mixture: GaussianMixture, schedule: Schedule) -> TimedScore:

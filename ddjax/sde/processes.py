@@ -18,7 +18,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from ddjax.schedules import spread_rate, with_rates
+from ddjax.schedules import squared_diffusion, with_rates
 from ddjax.types import Scalar, Schedule, known
 
 Score = Callable[[Array, Array], Array]
@@ -76,8 +76,7 @@ def _drift(schedule: Schedule, x: Array, t: Scalar) -> Array:
 
 
 def _diffusion(schedule: Schedule, x: Array, t: Scalar) -> Float[Array, "..."]:
-    scales, rates = with_rates(schedule, t)
-    return jnp.sqrt(2 * spread_rate(schedule, t) - 2 * rates.alpha / scales.alpha * scales.sigma**2)
+    return jnp.sqrt(squared_diffusion(schedule, t))
 
 
 def drift_at(sde: SDE, x: Array, t: Scalar) -> Array:

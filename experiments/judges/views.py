@@ -12,11 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
-from jax.tree_util import Partial
 from jaxtyping import Array
 from sklearn.neighbors import NearestNeighbors
 
-from ddjax import metrics, sde
+from ddjax import metrics, score_matching, sde
 from ddjax.compiled import compiled
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Key, Schedule
@@ -35,17 +34,12 @@ class Views(NamedTuple):
         return Views(self.times[::k], {name: path[::k] for name, path in self.states.items()})
 
 
-def score(mixture: GaussianMixture, schedule: Schedule, x: Array, t: Array) -> Array:
-    """The exact score of one point, with the time behind the state."""
-    return mixture.score(schedule, x, t)
-
-
 def walked(
     mixture: GaussianMixture, schedule: Schedule, key: Key, *, n: int, times: np.ndarray, substeps: int
 ) -> Views:
     """All three views by Heun's method, of n points."""
     key_data, key_forward, key_backward, key_flow = jax.random.split(key, 4)
-    process, truth = sde.of_schedule(schedule), Partial(score, mixture, schedule)
+    process, truth = sde.of_schedule(schedule), score_matching.mixture_score(mixture, schedule)
     horizon = float(times[-1])
     how: dict[str, Any] = {"method": "heun", "substeps": substeps}
     x_0 = mixture.sample(key_data, n)
