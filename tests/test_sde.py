@@ -93,7 +93,7 @@ def test_scales_of_each_coordinate(x64):
 def test_both_forms_of_andersons_drift(x64, skewed):
     """-f + div(G G^T) + G G^T score = -f + div(G G^T p) / p, of full, coordinate-wise and scalar G that depend on x.
 
-    Fails without the divergence, with its index on the wrong side, or with G^T G.
+    Fails without the divergence, with the gradient of the trace in its place, or with G^T G.
     """
     t, x = 0.4, jnp.asarray(X)
     density = log_density(skewed, schedules.OrnsteinUhlenbeck(3.0))

@@ -178,6 +178,16 @@ def test_adaptive_steps():
     assert abs(std - 0.8) < 4 * error
 
 
+def test_adaptive_steps_of_a_full_matrix():
+    """dx = x turned by a right angle, dW: |x|^2 = exp(t), without any noise, by Ito's rule.
+
+    Fails without the correction (|x| stays 1), or with its indices exchanged.
+    """
+    process = sde.SDE(lambda x, t: 0 * x, lambda x, t: jnp.stack([jnp.stack([-x[1], x[0]]), jnp.zeros(2)], 1))
+    found = sde.integrate(process, jax.random.key(18), jnp.tile(jnp.array([[0.6, 0.8]]), (50, 1)), tolerance=1e-5)
+    np.testing.assert_allclose(jnp.sum(found.x**2, 1), np.e, rtol=0.01)
+
+
 def test_the_reverse_sde_draws_the_data(skewed):
     """From the exact x_T, mean and covariance of a mixture in 3-D."""
     schedule, n = schedules.OrnsteinUhlenbeck(4.0), 20_000
