@@ -272,6 +272,9 @@ ROWS = {
     "paths.interpolate": lambda v: paths.interpolate(SCHEDULE, v.x, v.y, v.t),
     "paths.prior": lambda v: paths.prior(SCHEDULE, v.key, (N, D)),
     "paths.bridge": lambda v: paths.bridge(SCHEDULE, v.x, v.y, v.t, v.s, churn=v.s),
+    "predictions.of_network": lambda v: predictions.of_network(
+        PLAIN, SCHEDULE, "velocity", "x0", v.plain, v.key, v.x, TIMES
+    ),
     "predictions.convert": lambda v: predictions.convert(SCHEDULE, v.x, v.t, v.y, source="score", target="velocity"),
     "times.drawn": lambda v: times.drawn(times.uniform, v.key, v.x),
     "times.uniform": lambda v: times.uniform(v.key, N),
