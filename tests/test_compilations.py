@@ -42,6 +42,7 @@ N, D = 24, 3
 SCHEDULE, GRID = schedules.Cosine(), times.grid(3)
 NETWORK = networks.mlp(D, width=4, depth=1)
 PLAIN = networks.mlp(D, width=4, depth=1, inject=None)
+SPANNED = networks.mlp(D, width=4, depth=1, inject=None, cond_size=1)
 TIMES = jnp.linspace(0.1, 0.9, N)
 LABELS = jnp.arange(N, dtype=jnp.int32) % 2
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -69,6 +70,7 @@ class Values:
         )
         self.numbers = jax.tree.map(lambda leaf: leaf + 0.01 * i, PARAMS)
         self.plain = jax.tree.map(lambda leaf: leaf + 0.01 * i, PLAIN_PARAMS)
+        self.spanned = jax.tree.map(lambda leaf: leaf + 0.01 * i, SPANNED_PARAMS)
 
     @property
     def key(self):
@@ -79,6 +81,12 @@ class Values:
 
     def field(self):
         return denoisers.bind(flows.network_velocity(PLAIN, schedules.Cosine()), self.plain)
+
+    def average(self):
+        return flows.average_velocity(SPANNED)
+
+    def mean_denoise(self):
+        return denoisers.bind(denoisers.mean(PLAIN, schedules.Cosine()), self.plain)
 
     def inflating(self):
         return inflation.preserving(SPREAD)
@@ -119,7 +127,7 @@ def squares(x, t):
 
 
 PROCESS = sde.of_schedule(schedules.VariancePreserving())
-PARAMS, PLAIN_PARAMS = NETWORK.init(jax.random.key(0)), PLAIN.init(jax.random.key(0))
+PARAMS, PLAIN_PARAMS, SPANNED_PARAMS = (net.init(jax.random.key(0)) for net in (NETWORK, PLAIN, SPANNED))
 
 
 def draw(key, n):
@@ -133,6 +141,20 @@ ROWS = {
     "samplers.midpoint": lambda v: v.sampled(samplers.midpoint(v.denoise(), SCHEDULE)),
     "samplers.heun": lambda v: v.sampled(samplers.heun(v.denoise(), SCHEDULE)),
     "samplers.rk4": lambda v: v.sampled(samplers.rk4(v.denoise(), SCHEDULE)),
+    "samplers.renoise": lambda v: v.sampled(samplers.renoise(v.denoise(), SCHEDULE)),
+    "samplers.conditioned": lambda v: samplers.conditioned(v.denoise(), Partial(likely, v.t), draws=3)(
+        v.key, v.x, TIMES
+    ),
+    "samplers.effective_draws": lambda v: samplers.effective_draws(
+        v.denoise(), Partial(likely, v.t), v.key, v.x, TIMES, draws=3
+    ),
+    "samplers.effective_size": lambda v: samplers.effective_size(v.x),
+    "samplers.plugged_in": lambda v: v.sampled(
+        samplers.bridge(samplers.plugged_in(v.mean_denoise(), Partial(likely, v.t), SCHEDULE), SCHEDULE)
+    ),
+    "samplers.particles": lambda v: samplers.particles(
+        v.denoise(), Partial(likely, v.t), SCHEDULE, v.key, v.x, GRID, draws=2
+    ),
     "samplers.sample": lambda v: v.sampled(CLOSURE),
     "samplers.sample_until": lambda v: samplers.sample_until(CLOSURE, v.key, v.x, GRID),
     "samplers.decreasing": lambda v: samplers.decreasing(GRID),
@@ -151,6 +173,8 @@ ROWS = {
     ),
     "flows.exact_divergence": lambda v: flows.exact_divergence(jnp.sin, v.key, v.x[0]),
     "flows.hutchinson": lambda v: flows.hutchinson(2)(jnp.sin, v.key, v.x[0]),
+    "flows.average_velocity": lambda v: v.average()(v.spanned, v.key, v.x, TIMES, 0.5 * TIMES, None),
+    "flows.jump": lambda v: v.sampled(flows.jump(v.average(), v.spanned)),
     "flows.path_length": lambda v: flows.path_length(jnp.stack([v.x, v.y])),
     "flows.straightness": lambda v: flows.straightness(jnp.stack([v.x, v.y]), jnp.stack([v.t, v.s])),
     "metrics.energy_distance": lambda v: metrics.energy_distance(v.x, v.y, beta=float(v.t)),
@@ -244,6 +268,10 @@ ROWS = {
     "objectives.condition_dropout": lambda v: objectives.condition_dropout(
         lambda params, key, batch: (jnp.sum(batch[0]), {}), probability=0.5, null=7
     )(None, v.key, (v.x, LABELS)),
+    "objectives.consistency": lambda v: v.loss(
+        objectives.consistency(denoisers.mean(PLAIN, SCHEDULE), SCHEDULE), v.plain
+    ),
+    "objectives.mean_flow": lambda v: v.loss(objectives.mean_flow(v.average(), SCHEDULE), v.spanned),
     "objectives.denoising": lambda v: v.loss(objectives.denoising(denoisers.mean(PLAIN, SCHEDULE), SCHEDULE), v.plain),
     "objectives.distributional": lambda v: v.loss(
         objectives.distributional(denoisers.distributional(NETWORK, SCHEDULE), SCHEDULE, size=2), v.numbers
@@ -386,6 +414,12 @@ _DENOISER = denoisers.mean(objectives.with_ratio(PLAIN), SCHEDULE)
 BALANCED = objectives.balanced(
     objectives.denoising(_DENOISER, SCHEDULE), objectives.sinkhorn_term(_DENOISER, SCHEDULE, blur=1.0)
 )
+
+
+def likely(y, x_0):
+    return -jnp.sum((x_0 - y) ** 2)
+
+
 CLOSURE = lambda key, x_t, t, s: x_t * s  # noqa: E731
 LABELLED = lambda params, key, x_t, t, cond: x_t * params + cond[:, None].astype(float)  # noqa: E731
 VALUES = {
@@ -402,6 +436,9 @@ VALUES = {
     "Term",
     "Scales",
     "SDE",
+    "AverageVelocity",
+    "Particles",
+    "Times",
 }
 VALUES |= {"Coefficients", "Credible", "Distortion", "Eigenbasis", "Participation", "Path", "Prior", "RoundTrip"}
 VALUES |= {"Pairing", "PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}

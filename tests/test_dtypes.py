@@ -63,6 +63,21 @@ def dropped(x, y):
     return loss_fn(None, key(), (x, y))
 
 
+AT_HALF = {"times": lambda key, n: jnp.full(n, 0.5), "prior": lambda key, shape: whole(key, shape, jnp.float32)}
+
+
+def stepped(x, y):
+    """A consistency loss of a map that is 3 at t = .5 and 1 before."""
+    late = lambda params, key, x_t, t, cond: jnp.full_like(x_t, 1) + 2 * (t > 0.49).astype(x_t.dtype)[:, None]  # noqa: E731
+    return objectives.consistency(late, SCHEDULE, times=AT_HALF["times"], gap=0.25)(None, key(), x)
+
+
+def averaged(x, y):
+    """A mean flow whose average velocity is x_t itself."""
+    of_span = lambda params, key, x_t, t, r, cond: x_t  # noqa: E731
+    return objectives.mean_flow(of_span, SCHEDULE, power=0.0, **AT_HALF)(None, key(), x)
+
+
 FIGURES = {
     **{f"metrics.mmd {i}": partial(metrics.mmd, kernel=kernel) for i, kernel in enumerate(KERNELS)},
     **{f"metrics.energy_distance {beta}": partial(metrics.energy_distance, beta=beta) for beta in (0.5, 1, 2)},
@@ -97,6 +112,8 @@ LOSSES = {
         for i, rule in enumerate(RULES[1:3])
     },
     "objectives.denoising": loss(objectives.denoising),
+    "objectives.consistency": stepped,
+    "objectives.mean_flow": averaged,
     "objectives.sinkhorn_term": loss(objectives.sinkhorn_term, blur=1.0),
     "objectives.condition_dropout": dropped,
     "objectives.flow_matching": flow_loss(couplings.independent),

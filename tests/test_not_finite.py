@@ -179,6 +179,24 @@ ROWS = {
         for rule in (*RULES[1:3], scoring.KernelRule(scoring.rbf()))
     ],
     "objectives.denoising": [(loss_of(objectives.denoising), TRAINED)],
+    "objectives.consistency": [
+        (loss_of(objectives.consistency, huber=huber, times=lambda key, n: jnp.full(n, 0.3)), TRAINED)
+        for huber in (0.0, 0.5)
+    ],
+    "objectives.mean_flow": [
+        (
+            jax.jit(
+                lambda params, x_0, improved=improved: objectives.mean_flow(
+                    lambda params, key, x_t, t, r, cond: x_t + params,
+                    schedules.Rectified(),
+                    improved=improved,
+                    power=0.0,
+                )(params, key(), x_0)[0]
+            ),
+            TRAINED,
+        )
+        for improved in (False, True)
+    ],
     "objectives.flow_matching": [
         (loss_of(objectives.flow_matching, coupling=coupling), TRAINED)
         for coupling in (couplings.independent, couplings.sinkhorn)

@@ -41,7 +41,7 @@ def reference(recipe):
     time = networks.raw_time if recipe.time == "raw" else networks.time_features
     net = networks.mlp(
         2, width=recipe.width, depth=recipe.depth, inject=inject, time=time, residual=recipe.residual,
-        cond_size=recipe.classes + recipe.cond_size,
+        cond_size=recipe.classes + recipe.cond_size + (recipe.kind == "mean_flow"),
     )  # fmt: skip
     if recipe.classes:
         net = networks.labelled(net, recipe.classes)
@@ -64,12 +64,22 @@ def reference(recipe):
         loss_fn = objectives.flow_matching(velocity, S, weight=weight, coupling=pairs, prior=start)
     elif recipe.kind == "inflation":
         loss_fn = inflated(recipe, net)
+    elif recipe.kind == "consistency":
+        denoiser, huber = denoisers.mean(net, S, predicts=recipe.predicts), recipe.huber
+        loss_fn = objectives.consistency(denoiser, S, times=law, gap=recipe.stride, weight=weight, huber=huber)
+    elif recipe.kind == "mean_flow":
+        share = recipe.equal if recipe.equal is not None else 0.5 if recipe.improved else 0.75
+        start = jax.random.normal
+        if recipe.prior == "eight_gaussians":
+            start = lambda key, shape: toys.eight_gaussians(key, shape[0]).x_0  # noqa: E731
+        u, power, improved = flows.average_velocity(net), recipe.power, recipe.improved
+        loss_fn = objectives.mean_flow(u, S, equal=share, power=power, improved=improved, prior=start)
     elif recipe.kind == "regression":
         denoiser = denoisers.mean(net, S, predicts=recipe.predicts)
         loss_fn = objectives.denoising(denoiser, S, times=law, weight=weight)
     else:
         denoiser = denoisers.distributional(net, S, predicts=recipe.predicts)
-        rule, size = scoring.Energy(recipe.beta, recipe.lam), recipe.population
+        rule, size = rule_of(recipe), recipe.population
         loss_fn = objectives.distributional(denoiser, S, times=law, weight=weight, score=rule, size=size)
     if recipe.transport is not None:
         net, w = objectives.with_ratio(net), recipe.transport
@@ -84,6 +94,22 @@ def reference(recipe):
     if recipe.label_dropout:
         loss_fn = objectives.condition_dropout(loss_fn, probability=recipe.label_dropout, null=recipe.classes)
     return net, loss_fn
+
+
+def rule_of(recipe):
+    """The scoring rule of a recipe, by hand."""
+    b, lam, width = recipe.beta, recipe.lam, recipe.bandwidth
+    if recipe.rule == "sddm":
+
+        def weather(samples, x_0, t):
+            squares = jnp.mean((samples - x_0[None]) ** 2)
+            return t * scoring.crps(samples, x_0) + (1 - t) * squares
+
+        return weather
+    if recipe.rule == "iddm":
+        return scoring.Energy(lambda t: 2 * (1 - t) + b * t, lambda t: lam * t, scope="position")
+    kernels = {"imq": scoring.imq, "rbf": scoring.rbf, "exponential": scoring.exponential}
+    return scoring.KernelRule(kernels[recipe.rule](width), lam) if recipe.rule in kernels else scoring.Energy(b, lam)
 
 
 def inflated(recipe, net):
@@ -120,6 +146,11 @@ CHANGES = [
     {"time": "raw"},
     {"beta": 0.5},
     {"lam": 0.5},
+    {"rule": "iddm", "beta": 0.1},
+    {"rule": "sddm", "population": 3},
+    {"rule": "rbf", "bandwidth": 0.5},
+    {"rule": "imq", "bandwidth": 0.5},
+    {"rule": "exponential", "bandwidth": 2.0, "lam": 0.5},
     {"population": 3},
     {"weight": "sigmoid"},
     {"weight": "sigmoid", "bias": 1.0},
@@ -139,6 +170,15 @@ CHANGES = [
     {"kind": "flow", "coupling": "aware", "cond_size": 1},
     {"kind": "flow", "coupling": "aware", "cond_size": 1, "share": 0.5},
     {"kind": "flow", "prior": "eight_gaussians"},
+    {"kind": "consistency"},
+    {"kind": "consistency", "stride": 0.2},
+    {"kind": "consistency", "huber": 0.3},
+    {"kind": "mean_flow", "time": "raw"},
+    {"kind": "mean_flow", "time": "raw", "improved": True},
+    {"kind": "mean_flow", "time": "raw", "equal": 0.1},
+    {"kind": "mean_flow", "time": "raw", "power": 0.0},
+    {"kind": "mean_flow", "time": "raw", "cond_size": 1},
+    {"kind": "mean_flow", "time": "raw", "prior": "eight_gaussians"},
     {"kind": "inflation", "eigen": TEXT},
     {"kind": "inflation", "eigen": TEXT, "gamma": 0.01},
     {"kind": "inflation", "eigen": TEXT, "keep": 1},
@@ -272,6 +312,37 @@ def test_transport_is_in_the_features_of_a_saved_classifier(tmp_path):
     np.testing.assert_allclose(metrics["transport"], term(params, key_term, x_0)[0], rtol=1e-4)
     with pytest.raises(ValueError, match="which a flow has none of"):
         recipes.build(recipes.Recipe(name="a", kind="flow", event_shape=(2,), transport=1.0))
+
+
+def test_few_step_models_are_drawn_by_their_own_samplers():
+    """Consistency renoises: a network of zeros answers x_t, which two steps bring to .5 x_1 + .5 z. A mean flow jumps, and
+    stays where it is. Mutations: the bridge for either; noise kept between the steps."""
+    n, changed = 20_000, {"event_shape": (2,), "width": 8, "depth": 2}
+    consistency = recipes.build(recipes.Recipe(name="a", kind="consistency", **changed))
+    still = jax.tree.map(jnp.zeros_like, consistency.network.init(key()))
+    drawn = np.asarray(consistency.draw(still, key(5), n, steps=2))
+    np.testing.assert_allclose(drawn.std(0), np.sqrt(0.5), rtol=0.03)
+    jumping = recipes.Recipe(name="a", kind="mean_flow", time="raw", **changed)
+    model = recipes.build(jumping)
+    still = jax.tree.map(jnp.zeros_like, model.network.init(key()))
+    path = recipes.sampler(jumping, path=True)(still, key(6), 3, times.grid(4))
+    np.testing.assert_array_equal(path, jnp.broadcast_to(path[:1], path.shape))
+    for of in (consistency, model):
+        with pytest.raises(ValueError, match="leave churn out"):
+            of.draw(still, key(5), 2, steps=2, churn=0.5)
+    with pytest.raises(ValueError, match="no guidance"):
+        model.draw(still, key(5), 2, steps=2, guidance=2.0)
+
+
+def test_few_step_models_that_cannot_be_are_refused():
+    """A second time that the net has no place for, features of time that are fast, an end that is not its own."""
+    for changed in ({"net": "dit", "time": "raw"}, {"time": "features"}, {"time": "raw", "classes": 3}):
+        with pytest.raises(ValueError, match="a mean flow has two times"):
+            recipes.build(recipes.Recipe(name="a", kind="mean_flow", event_shape=(4, 4, 1), **changed))
+    with pytest.raises(ValueError, match="is x_t itself at t = 0"):
+        recipes.build(recipes.Recipe(name="a", kind="consistency", event_shape=(2,), predicts="x0"))
+    with pytest.raises(ValueError, match="which a flow has none of"):
+        recipes.build(recipes.Recipe(name="a", kind="mean_flow", time="raw", event_shape=(2,), transport=1.0))
 
 
 def test_an_inflation_is_drawn_from_the_law_of_its_data():

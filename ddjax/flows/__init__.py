@@ -7,12 +7,13 @@ x_t, t) -> dx/dt`.
 """
 
 from ddjax.flows.adaptive import Solution, integrate
+from ddjax.flows.averages import AverageVelocity, average_velocity, jump
 from ddjax.flows.geometry import path_length, straightness
 from ddjax.flows.likelihood import Likelihood, exact_divergence, hutchinson, log_density
 from ddjax.flows.runge_kutta import euler, heun, kutta3, midpoint, rk4
 from ddjax.flows.velocities import network_velocity, velocity
 
 __all__ = [
-    "Likelihood", "Solution", "euler", "exact_divergence", "heun", "hutchinson", "integrate", "kutta3",
-    "log_density", "midpoint", "network_velocity", "path_length", "rk4", "straightness", "velocity",
+    "AverageVelocity", "Likelihood", "Solution", "average_velocity", "euler", "exact_divergence", "heun", "hutchinson",
+    "integrate", "jump", "kutta3", "log_density", "midpoint", "network_velocity", "path_length", "rk4", "straightness", "velocity",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
@@ -40,8 +41,11 @@ def schedule(recipe: Recipe) -> Schedule:
     return inflations.schedule(recipe) if recipe.kind == "inflation" else _SCHEDULES[recipe.schedule]
 
 
-def predictor(recipe: Recipe, *, kernel: Kernel = "auto") -> Denoiser | Velocity:
-    """What a trained model predicts with: a denoiser (of an inflation in its eigenbasis), or of a flow its velocity.
+Predictor = Denoiser | Velocity | flows.AverageVelocity
+
+
+def predictor(recipe: Recipe, *, kernel: Kernel = "auto") -> Predictor:
+    """What a trained model predicts with: a denoiser (of an inflation in its eigenbasis), of a flow its velocity, average or not.
 
     `kernel` is that of `networks.dit`.
     """
@@ -49,28 +53,36 @@ def predictor(recipe: Recipe, *, kernel: Kernel = "auto") -> Denoiser | Velocity
 
 
 def sampler(recipe: Recipe, *, path: bool = False, kernel: Kernel = "auto") -> drawing.Sampler:
-    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity, Heun's of an inflation."""
+    """The pure sampler behind `Model.draw`: the bridge of a denoiser, Euler's method along a velocity, Heun's of an inflation,
+    fresh noise for a consistency model, jumps along an average velocity."""
     model = predictor(recipe, kernel=kernel)
     if recipe.kind == "inflation":
         return inflations.by_inflation(recipe, model, path=path)
+    if recipe.kind == "mean_flow":
+        return drawing.by_jumps(model, schedule(recipe), recipe.event_shape, prior=_start(recipe), path=path)
     kept: dict = {"null": recipe.classes or None, "path": path}
+    if recipe.kind == "consistency":
+        return drawing.by_renoise(model, schedule(recipe), recipe.event_shape, **kept)
     if recipe.kind == "flow":
         return drawing.by_flow(model, schedule(recipe), recipe.event_shape, prior=_start(recipe), **kept)
     return drawing.by_bridge(model, schedule(recipe), recipe.event_shape, **kept)
 
 
-def _of_network(recipe: Recipe, network: Network) -> Denoiser | Velocity:
+def _of_network(recipe: Recipe, network: Network) -> Predictor:
     if recipe.kind == "inflation":
         return inflations.denoiser(recipe, network)
+    if recipe.kind == "mean_flow":
+        return flows.average_velocity(network)
     make = {
         "distributional": denoisers.distributional,
         "regression": denoisers.mean,
+        "consistency": denoisers.mean,
         "flow": flows.network_velocity,
     }[recipe.kind]
     return make(network, schedule(recipe), predicts=recipe.predicts)
 
 
-def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
+def _loss(recipe: Recipe, model: Predictor) -> LossFn:
     if recipe.kind == "inflation":
         return inflations.loss(recipe, model)
     along = schedule(recipe)
@@ -80,15 +92,25 @@ def _loss(recipe: Recipe, model: Denoiser | Velocity) -> LossFn:
         return objectives.flow_matching(
             model, along, weight=weight, coupling=coupling(recipe), prior=_start(recipe) or standard_normal
         )
+    if recipe.kind == "mean_flow":
+        weighted = {"equal": recipe.equal, "power": recipe.power}
+        start = _start(recipe) or standard_normal
+        return objectives.mean_flow(model, along, improved=recipe.improved, prior=start, **weighted)
     sampled = {"times": _times(recipe), "weight": weight}
+    if recipe.kind == "consistency":
+        if recipe.predicts == "x0":
+            raise ValueError(
+                "the answer of a consistency model is x_t itself at t = 0: predict a velocity, not predicts=x0"
+            )
+        return objectives.consistency(model, along, gap=recipe.stride, huber=recipe.huber, **sampled)
     if recipe.kind == "regression":
         return objectives.denoising(model, along, **sampled)
     drawn = {"size": recipe.population, "population": denoisers.folded_population}
     return objectives.distributional(model, along, score=_score(recipe), **drawn, **sampled)
 
 
-def _transport(recipe: Recipe, model: Denoiser | Velocity) -> objectives.Term:
-    if recipe.kind == "flow":
+def _transport(recipe: Recipe, model: Predictor) -> objectives.Term:
+    if recipe.kind in ("flow", "mean_flow"):
         raise ValueError("transport is of denoised batches, which a flow has none of")
     phi = objectives.flat
     if recipe.features:
@@ -107,12 +129,29 @@ def _times(recipe: Recipe) -> times.Law:
 
 
 def _score(recipe: Recipe) -> scoring.Rule:
-    whole = scoring.Energy(recipe.beta, recipe.lam)
+    whole = _rule(recipe)
     if not recipe.score_patch:
         return whole
     if recipe.score_patch > min(recipe.event_shape[:2]):
         raise ValueError(f"patches of {recipe.score_patch} are larger than the images, {recipe.event_shape}")
     return scoring.Patched(whole, recipe.score_patch)
+
+
+def _rule(recipe: Recipe) -> scoring.Rule:
+    """The rule of the whole event. References of iddm: arXiv 2609.37147."""
+    if recipe.rule == "energy":
+        return scoring.Energy(recipe.beta, recipe.lam)
+    if recipe.rule == "iddm":
+        return scoring.Energy(lambda t: 2 - (2 - recipe.beta) * t, lambda t: recipe.lam * t, scope="position")
+    if recipe.rule == "sddm":
+        return _weather
+    kernel = {"imq": scoring.imq, "rbf": scoring.rbf, "exponential": scoring.exponential}[recipe.rule]
+    return scoring.KernelRule(kernel(recipe.bandwidth), recipe.lam)
+
+
+def _weather(samples: Array, x_0: Array, t: Array) -> scoring.Terms:
+    crps, squares = (scoring.Energy(beta, lam, scope="element")(samples, x_0) for beta, lam in ((1.0, 1.0), (2.0, 0.0)))
+    return jax.tree.map(lambda a, b: t * a + (1 - t) * b, crps, squares)
 
 
 def coupling(recipe: Recipe) -> couplings.Coupling:

@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from ddjax import denoisers, flows, paths, samplers
 from ddjax import times as grids
+from ddjax.flows import AverageVelocity
 from ddjax.recipes.model import Draw
 from ddjax.types import Denoiser, Field, Key, Params, Scalar, Schedule, Step, Velocity, known
 
@@ -58,11 +59,46 @@ def by_flow(
     """
 
     def step(params: Params, cond: Any, churn: Scalar | None, guidance: Scalar) -> Step:
-        if churn is not None:
-            raise ValueError(f"a flow follows its velocity without noise: leave churn out, got {churn=}")
+        _refuse(churn, "a flow follows its velocity without noise")
         return method(denoisers.bind(_guided(velocity, guidance, null), params, cond))
 
     return _sampler(step, prior or partial(paths.prior, schedule), event_shape, path)
+
+
+def by_renoise(
+    denoiser: Denoiser, schedule: Schedule, event_shape: tuple[int, ...], *, null: Any = None, path: bool = False
+) -> Sampler:
+    """Samples, or paths, of a consistency model by `samplers.renoise`. The sampler raises ValueError for a churn."""
+
+    def step(params: Params, cond: Any, churn: Scalar | None, guidance: Scalar) -> Step:
+        _refuse(churn, "a consistency model renoises in full")
+        return samplers.renoise(denoisers.bind(_guided(denoiser, guidance, null), params, cond), schedule)
+
+    return _sampler(step, partial(paths.prior, schedule), event_shape, path)
+
+
+def by_jumps(
+    average: AverageVelocity,
+    schedule: Schedule,
+    event_shape: tuple[int, ...],
+    *,
+    prior: Prior | None = None,
+    path: bool = False,
+) -> Sampler:
+    """Samples, or paths, along an average velocity by `flows.jump`. The sampler raises ValueError for churn or guidance."""
+
+    def step(params: Params, cond: Any, churn: Scalar | None, guidance: Scalar) -> Step:
+        _refuse(churn, "a flow follows its velocity without noise")
+        if not (known(guidance) and guidance == 1):
+            raise ValueError(f"a mean flow has no guidance, got {guidance=}")
+        return flows.jump(average, params, cond)
+
+    return _sampler(step, prior or partial(paths.prior, schedule), event_shape, path)
+
+
+def _refuse(churn: Scalar | None, why: str) -> None:
+    if churn is not None:
+        raise ValueError(f"{why}: leave churn out, got {churn=}")
 
 
 def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:

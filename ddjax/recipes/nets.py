@@ -16,6 +16,11 @@ def network(recipe: Recipe, *, dropout: float, kernel: Kernel = "auto") -> Netwo
     """
     if recipe.kind == "inflation" and recipe.space == "eigen":
         recipe = replace(recipe, event_shape=(math.prod(recipe.event_shape),))
+    if recipe.kind == "mean_flow" and (recipe.net != "mlp" or recipe.classes or recipe.time != "raw"):
+        told = f"net={recipe.net}, time={recipe.time}, classes={recipe.classes}"
+        raise ValueError(
+            f"a mean flow has two times, which an mlp with raw times and without classes takes, got {told}"
+        )
     inject = recipe.inject if recipe.kind == "distributional" else None
     made = _mlp(recipe, inject) if recipe.net == "mlp" else _of_images(recipe, inject, dropout, kernel)
     made = made._replace(convolutional=made.convolutional or bool(recipe.features and recipe.transport))
@@ -28,7 +33,7 @@ def _mlp(recipe: Recipe, inject: int | None) -> Network:
         width=recipe.width,
         depth=recipe.depth,
         inject=inject,
-        cond_size=recipe.classes or recipe.cond_size,
+        cond_size=recipe.classes or recipe.cond_size + (recipe.kind == "mean_flow"),
         time=networks.raw_time if recipe.time == "raw" else networks.time_features,
         residual=recipe.residual,
     )

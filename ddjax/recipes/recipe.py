@@ -9,11 +9,11 @@ class Recipe:
     """Network, objective and optimiser of one model.
 
     kind: `distributional` learns draws of x_0 by a scoring rule, `regression` its mean, `flow` a velocity, `inflation` the mean of
-        x_0 along an inflationary flow.
+        x_0 along an inflationary flow, `consistency` the end of the flow, `mean_flow` its average velocity between two times.
     """
 
     name: str
-    kind: Literal["distributional", "regression", "flow", "inflation"] = "distributional"
+    kind: Literal["distributional", "regression", "flow", "inflation", "consistency", "mean_flow"] = "distributional"
     event_shape: tuple[int, ...]
     """[d] for vectors, [height, width, channels] for images."""
     classes: int = 0
@@ -47,10 +47,15 @@ class Recipe:
     remat: bool = False
     """Recompute blocks of unet and dit in the backward pass."""
 
+    rule: Literal["energy", "imq", "rbf", "exponential", "iddm", "sddm"] = "energy"
+    """Scoring rule: the energy score or that of a kernel; iddm has exponent 2 - (2 - beta) t, interaction lam t and norms by
+    position; sddm is t CRPS + (1 - t) squared error, by element."""
     beta: float = 1.0
     """Exponent of the energy score, in (0, 2]."""
     lam: float = 1.0
     """Weight of the interaction; 1 is the proper rule."""
+    bandwidth: float = 1.0
+    """Of the kernel, in units of the data; the constant c of imq."""
     score_patch: int = 0
     """Side of the patches whose mean score joins that of the whole image; 0 for none."""
     population: int = 8
@@ -77,6 +82,16 @@ class Recipe:
     """Transport moves nothing from class to class."""
     features: str = ""
     """Folder of the classifier (`runs.classifiers`) in whose features transport is; the data themselves without one."""
+    stride: float = 0.05
+    """Of a consistency model: t - q, between the two times whose answers it compares, in (0, 1]."""
+    huber: float = 0.0
+    """Of a consistency model: the constant of Huber's distance, 0 for the square."""
+    improved: bool = False
+    """Of a mean flow: regression on the velocity itself."""
+    equal: float | None = None
+    """Of a mean flow: share of examples whose two times are one; the paper's where there is none."""
+    power: float = 1.0
+    """Of a mean flow: each example has weight 1 / (loss + .01)^power."""
     prior: Literal["normal", "eight_gaussians"] = "normal"
     """Where a flow starts."""
     eigen: str = ""

@@ -24,8 +24,8 @@ class Trained(NamedTuple):
 
     @property
     def flow(self) -> bool:
-        """Whether samples follow a velocity, without noise."""
-        return self.recipe.kind in ("flow", "inflation")
+        """Whether samples follow a flow, with no churn to choose."""
+        return self.recipe.kind in ("flow", "inflation", "consistency", "mean_flow")
 
     def sample(self, params: Params, key: Key, n: Any, *, steps: int, churn: float) -> Array:
         """n samples, which may be a symbol, their classes in turns, at the recipe's guidance."""
