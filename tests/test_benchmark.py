@@ -43,6 +43,21 @@ def test_readme_shows_the_stored_results():
         assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_performance_says_of_a_gradient_is_stored():
+    """Faster than geomloss at equal value to 1e-3, below 2 GB, and the page's own numbers. Mutation: any digit of either."""
+    stored = json.loads((ROOT / "benchmarks/results/cpu-2-cores.json").read_text())["suites"]["gradient"]
+    theirs, ours = sorted(stored["rows"], key=lambda row: -row["ms"])
+    values = [next(iter(stored["equal"][row["side"]].values())) for row in (theirs, ours)]
+    assert theirs["side"].startswith("geomloss") and ours["memory_mb"] < 2000
+    assert values[0] == pytest.approx(values[1], rel=1e-3)
+    page = (ROOT / "docs/performance.md").read_text().replace("\n", " ")
+    assert (
+        f"{theirs['ms'] / 1e3:.0f} s and {theirs['memory_mb']:,.0f} MB where ours takes {ours['ms'] / 1e3:.1f} s"
+        in page
+    )
+    assert f"{ours['memory_mb']:.0f} MB, values {values[0]:.4f} and {values[1]:.4f}" in page
+
+
 def test_results_name_no_host_and_carry_versions():
     for stored in results.every():
         assert stored["hardware"]["cores"] >= 1 and "host" not in json.dumps(stored).lower()
