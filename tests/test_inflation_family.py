@@ -58,12 +58,31 @@ def test_a_flow_with_nothing_left_to_learn_meets_every_expectation(judged):
     np.testing.assert_allclose(np.cov(found.clouds["latents"].T), np.eye(2), atol=0.05)
 
 
+def test_its_density_and_its_errors_are_those_of_the_gaussian(judged):
+    """Log-likelihood within 4 errors of minus the entropy, and that of PCA's Gaussian the same; innovations uncorrelated.
+
+    With the exact mean they are so within 4 / sqrt(n d), and residuals along the flow are not: they are +-1. Fails for a density
+    in other units, an innovation to the wrong neighbour, or times in the wrong order.
+    """
+    _, found = judged
+    entropy = 1 + np.log(2 * np.pi) + np.linalg.slogdet(COV)[1] / 2
+    assert abs(found.likelihood.mean + entropy) < 4 * found.likelihood.error
+    assert abs(found.likelihood.mean - found.likelihood.gaussian) < 0.02
+    off = ~np.eye(16, dtype=bool)
+    innovations = found.correlations["innovations along the process"]
+    assert np.abs(innovations[off]).max() < 5 / np.sqrt(2 * 2000)
+    np.testing.assert_allclose(np.diag(innovations), 1, rtol=1e-5)
+    assert np.abs(found.correlations["residuals along the flow"][off]).min() > 0.3
+    assert np.abs(found.correlations["outputs along the flow"][off]).min() > 0.3
+
+
 def test_a_flow_of_other_data_is_found_out():
     """Latents of data twice as wide leave the chi law by more than 20 points. Fails for an empirical prior."""
     recipe, still = exact()
     wide = EIGEN.mean[None] + 2 * (gaussian(jax.random.key(3), 4000) - EIGEN.mean[None])
     found = judges.judged(recipe, still, wide, jax.random.key(4), steps=16, method="rk4")
     assert np.abs(found.departures["data"]).max() > 20
+    assert np.abs(found.correlations["innovations along the process"][~np.eye(16, dtype=bool)]).max() > 0.1
 
 
 def test_what_kept_latents_alone_draw_is_the_gaussian_of_pca():
@@ -112,7 +131,7 @@ def test_a_small_run_writes_all_that_it_promises(run):
     assert set(summary["judged"]) == {"preserving", "keep 1, gap 1"}
     page = (run / "report.html").read_text()
     assert "latents within 2 points of the chi law" in page and "MISSED" in page
-    for name in ("samples", "coverage", "participation", "training"):
+    for name in ("samples", "coverage", "correlations", "participation", "training"):
         assert (run / f"{name}.png").exists()
 
 

@@ -21,6 +21,7 @@ from ddjax.data import toys
 from ddjax.judging import Metric
 from ddjax.recipes import Model, Recipe, inflations
 from ddjax.types import Batch, Key, Params
+from experiments.judges.denoising_errors import LogLikelihood, correlations, log_likelihood
 
 Sample = Callable[[Key, int], Array]
 
@@ -61,19 +62,23 @@ def radii(d: int) -> tuple[float, ...]:
 
 
 class Judged(NamedTuple):
-    """Of one model and seed: errors of eq. (1), departures of eq. (2) [radii] by way, and what is drawn."""
+    """Of one model and seed: errors of eq. (1), departures of eq. (2) [radii] by way, what is drawn, and errors of the denoiser."""
 
     full: float
     kept: float | None
     departures: dict[str, np.ndarray]
     clouds: dict[str, np.ndarray]
+    correlations: dict[str, np.ndarray]
+    likelihood: LogLikelihood
 
 
 def judged(recipe: Recipe, params: Params, data: Array, key: Key, *, steps: int, method: str) -> Judged:
     """Inflate data, generate as much, and go there and back, all in `steps` steps of a method."""
     eigen, along = inflations.eigenbasis(recipe), recipes.schedule(recipe)
     prior = inflation.analytic_prior(along, eigen.variances)
-    key_prior, key_up, key_down, key_again, key_trip, key_back, key_kept = jax.random.split(key, 7)
+    key_prior, key_up, key_down, key_again, key_trip, key_back, key_kept, key_errors, key_density = jax.random.split(
+        key, 9
+    )
     field = denoisers.bind(inflations.velocity(recipe, recipes.predictor(recipe)), params)
     how: dict[str, Any] = {"times": inflations.grid(steps), "method": METHODS[method]}
     y = eigen.coordinates(data)
@@ -95,7 +100,9 @@ def judged(recipe: Recipe, params: Params, data: Array, key: Key, *, steps: int,
     clouds |= {"there and back": eigen.points(trip.x_0)}
     clouds |= {f"back from {recipe.keep} of {len(eigen.variances)}": eigen.points(kept.x_0)} if kept else {}
     error = lambda found: float(jnp.mean(found.error))  # noqa: E731
-    return Judged(error(trip), kept and error(kept), departures, {name: np.asarray(x) for name, x in clouds.items()})
+    drawn = {name: np.asarray(x) for name, x in clouds.items()}
+    of_times = correlations(recipe, params, y, key_errors), log_likelihood(recipe, params, y, key_density)
+    return Judged(error(trip), kept and error(kept), departures, drawn, *of_times)
 
 
 def distances(features: Callable[[Array], Array] | None = None) -> dict[str, Metric]:

@@ -10,6 +10,7 @@ from ddjax import runs
 from ddjax.judging import Number
 from ddjax.recipes import Recipe, inflations
 from experiments.judges import inflations as judges
+from experiments.judges.denoising_errors import POINTS
 from experiments.judges.inflations import WAYS, Judged
 from experiments.pages import figures, report
 from experiments.run import Findings, Trained
@@ -32,6 +33,11 @@ def findings(
             coverage(judged, d),
             "Share of latents within each radius less that of the chi law; every seed.",
         ),
+        "correlations.png": (
+            correlations(judged),
+            "Correlations of what the denoiser says, and of its errors, at 16 times from data to noise; seed 0. "
+            "Innovations of the exact mean are uncorrelated.",
+        ),
         "participation.png": (participation(trained.recipes), "Participation ratio of the law at each time."),
         "training.png": (
             figures.training(runs.read_metrics(trained.folder.path)),
@@ -45,6 +51,8 @@ def findings(
                     "full": of.full,
                     "kept": of.kept,
                     "departures": {way: of.departures[way].round(3).tolist() for way in WAYS},
+                    "likelihood": of.likelihood._asdict(),
+                    "correlations": {what: matrix.round(3).tolist() for what, matrix in of.correlations.items()},
                 }
                 for of in seeds
             ]
@@ -59,7 +67,7 @@ def findings(
         summary,
         pictures,
         notes(numbers, judged),
-        [there_and_back(judged), latents(judged, d)],
+        [there_and_back(judged), latents(judged, d), likelihoods(judged)],
     )
 
 
@@ -105,6 +113,34 @@ def latents(judged: dict[str, list[Judged]], d: int) -> report.Table:
             lines.append([name, way, *(f"{m:+.2f} ± {s:.2f}" for m, s in zip(values.mean(0), spread, strict=True))])
     heads = ["model", "latents of", *(f"r = {r:.3g}" for r in judges.radii(d))]
     return report.plain("Share of latents within a radius less that of the chi law, points", heads, lines)
+
+
+def likelihoods(judged: dict[str, list[Judged]]) -> report.Table:
+    """Mean log density of fresh data: median and range over seeds, beside PCA's Gaussian."""
+    lines = []
+    for name, seeds in judged.items():
+        means = [of.likelihood.mean for of in seeds]
+        told = f"{np.median(means):.3f} [{min(means):.3f}, {max(means):.3f}]"
+        lines.append([name, told, f"{seeds[0].likelihood.error:.3f}", f"{seeds[0].likelihood.gaussian:.3f}"])
+    heads = ["model", "log-likelihood", "standard error", "PCA's Gaussian"]
+    return report.plain(f"Mean log-likelihood of {POINTS['likelihood']} points, nats", heads, lines)
+
+
+def correlations(judged: dict[str, list[Judged]]) -> Figure:
+    """The matrices over times of every model, seed 0."""
+    rows = {name: seeds[0].correlations for name, seeds in judged.items()}
+    titles = list(next(iter(rows.values())))
+    figure = Figure(figsize=(2.3 * len(titles) + 0.6, 2.2 * len(rows) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    for row, (name, matrices) in zip(axes, rows.items(), strict=True):
+        for axis, title in zip(row, titles, strict=True):
+            shown = axis.imshow(matrices[title], vmin=-1, vmax=1, cmap="RdBu_r")
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(name, fontsize=8)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8)
+    figure.colorbar(shown, ax=axes, shrink=0.8, label="correlation")
+    return figure
 
 
 def samples(judged: dict[str, list[Judged]]) -> Figure:
