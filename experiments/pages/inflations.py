@@ -52,7 +52,7 @@ def findings(
                     "kept": of.kept,
                     "departures": {way: of.departures[way].round(3).tolist() for way in WAYS},
                     "likelihood": of.likelihood._asdict(),
-                    "correlations": {what: matrix.round(3).tolist() for what, matrix in of.correlations.items()},
+                    "correlated": {what: largest(matrix) for what, matrix in of.correlations.items()},
                 }
                 for of in seeds
             ]
@@ -113,6 +113,11 @@ def latents(judged: dict[str, list[Judged]], d: int) -> report.Table:
             lines.append([name, way, *(f"{m:+.2f} ± {s:.2f}" for m, s in zip(values.mean(0), spread, strict=True))])
     heads = ["model", "latents of", *(f"r = {r:.3g}" for r in judges.radii(d))]
     return report.plain("Share of latents within a radius less that of the chi law, points", heads, lines)
+
+
+def largest(matrix: np.ndarray) -> float:
+    """The largest correlation off the diagonal, in size."""
+    return round(float(np.abs(matrix[~np.eye(len(matrix), dtype=bool)]).max()), 4)
 
 
 def likelihoods(judged: dict[str, list[Judged]]) -> report.Table:
