@@ -212,6 +212,12 @@ ROWS = {
     "scoring.Patched": lambda v: scoring.Patched(scoring.Energy(), 2)(
         v.x.reshape(2, 6, 6, 1), v.y.reshape(2, 6, 6, 1)[0], v.t
     ),
+    "scoring.Sum": lambda v: SUM(v.x.reshape(2, 6, 6, 1), v.y.reshape(2, 6, 6, 1)[0], v.t),
+    "scoring.Windows": lambda v: scoring.Windows(2, (1,))(v.x.reshape(2, 6, 6, 1)),
+    "scoring.pooling": lambda v: scoring.pooling(2)(v.x.reshape(12, 6, 1)),
+    "scoring.finite_differences": lambda v: scoring.finite_differences(0, wrap=True)(v.x),
+    "scoring.scaled": lambda v: scoring.scaled(v.y)(v.x),
+    "scoring.spectrum": lambda v: scoring.spectrum(v.x.reshape(12, 6, 1)),
     "scoring.almost_fair": lambda v: scoring.energy_score(v.x[:4], v.y[0], estimator=scoring.almost_fair(0.9)),
     "scoring.banded": lambda v: scoring.energy_score(v.x[:4], v.y[0], estimator=scoring.banded(2)),
     "scoring.biased": lambda v: scoring.energy_score(v.x[:4], v.y[0], estimator=scoring.biased),
@@ -407,6 +413,9 @@ ROWS = {
     "inflation.ball": lambda v: inflation.ball(v.key, v.x[0], float(v.t), 5),
     "inflation.distorted": lambda v: inflation.distorted(jnp.sin, v.x),
 }
+SUM = scoring.Sum(
+    ((1.0, scoring.Energy(), scoring.pooling(2)), (0.5, scoring.Energy(scope="position"), scoring.spectrum))
+)
 SPREAD = np.array([3.0, 1.0, 0.2])
 EIGEN = inflation.eigenbasis_of(np.zeros(D), np.diag(SPREAD))
 BESIDE = objectives.sinkhorn_term(denoisers.mean(PLAIN, SCHEDULE), SCHEDULE, blur=1.0)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
-from test_not_finite import KERNELS, RULES, public
+from test_not_finite import KERNELS, RULES, SUM, public
 
 from ddjax import couplings, metrics, objectives, samplers, schedules, score_matching, scoring, times, transport
 from ddjax.metrics import reference
@@ -105,6 +105,8 @@ FIGURES = {
     **{f"scoring {i}": lambda x, y, rule=rule: rule(x[:4], y[0], 0.5) for i, rule in enumerate(RULES[:-1])},
     "scoring.Patched": lambda x, y: RULES[-1](x[:12].reshape(3, 4, 3, 1), y[:4].reshape(4, 3, 1), 0.5),
     "scoring.crps": lambda x, y: scoring.crps(x[:4], y[0]),
+    "scoring.crps area": lambda x, y: scoring.crps(x[:4], y[0], area=np.array([1, 0, 3])),
+    "scoring.Sum": lambda x, y: SUM(x[:16].reshape(3, 4, 4, 1), y[:16].reshape(3, 4, 4, 1)[0], 0.5),
 }
 LOSSES = {
     **{

@@ -27,6 +27,7 @@ GENERATOR = np.random.default_rng(0)
 X, Y = (jnp.asarray(GENERATOR.gamma(1.5, size=(12, 2)), jnp.float32) for _ in range(2))
 WIDE_X, WIDE_Y = (jnp.asarray(GENERATOR.gamma(1.5, size=(12, 30)), jnp.float32) for _ in range(2))
 IMAGES, IMAGE = (jnp.asarray(GENERATOR.gamma(1.5, size=(*m, 4, 4, 1)), jnp.float32) for m in ((4,), ()))
+AREA = np.linspace(0.5, 1.0, 4)[:, None, None]
 COST = jnp.asarray(GENERATOR.gamma(1.5, size=(6, 6)), jnp.float32)
 LABELS = np.arange(12) % 2
 KERNELS = [scoring.rbf(), scoring.imq(), scoring.exponential(), scoring.energy(0.5), scoring.energy(2)]
@@ -35,6 +36,14 @@ RULES = [
     scoring.Energy(lambda t: 2 - 1.9 * t, lambda t: t), *[scoring.KernelRule(kernel) for kernel in KERNELS],
     scoring.KernelRule(scoring.imq(), lam=0), scoring.Patched(scoring.Energy(0.1), 2),
 ]  # fmt: skip
+SUM = scoring.Sum(
+    (
+        (1.0, scoring.Energy(), scoring.pooling(2)),
+        (0.5, scoring.KernelRule(scoring.rbf(), scope="position"), scoring.spectrum),
+        (0.5, scoring.Energy(scope="element"), scoring.finite_differences(0, wrap=True)),
+        (2.0, scoring.Energy(0.5, scope=scoring.Windows(2, (1,))), None),
+    )
+)
 
 
 def key():
@@ -139,7 +148,20 @@ ROWS = {
     "metrics.reference.sinkhorn_cost": [(converged(reference.sinkhorn_cost), REAL)],
     "scoring.energy_score": [(jax.jit(partial(scoring.energy_score, beta=0.1, lam=lam)), DRAWS) for lam in (0.0, 1.0)],
     "scoring.kernel_score": [(jax.jit(partial(scoring.kernel_score, kernel=KERNELS[0])), DRAWS)],
-    "scoring.crps": [(jax.jit(scoring.crps), DRAWS)],
+    "scoring.crps": [
+        (jax.jit(scoring.crps), DRAWS),
+        (jax.jit(lambda *given: scoring.crps(*given[:2], area=given[2])), DRAWS | {"area": AREA}),
+        (lambda area: scoring.crps(IMAGES, IMAGE, area=area), {"area": AREA}),
+    ],
+    "scoring.Sum": [(scored(SUM), DRAWS)],
+    "scoring.Windows": [(lambda squares: scoring.Windows(2)(squares[None])[0, 0, 0], {"squares": IMAGE})],
+    "scoring.pooling": [(lambda image: scoring.pooling(2)(image)[0, 0], {"image": IMAGE})],
+    "scoring.finite_differences": [(lambda image: scoring.finite_differences(0)(image)[0, 0], {"image": IMAGE})],
+    "scoring.spectrum": [(lambda image: jnp.sum(scoring.spectrum(image) ** 2), {"image": IMAGE})],
+    "scoring.scaled": [
+        (lambda image: scoring.scaled(AREA)(image)[0, 0], {"image": IMAGE}),
+        (lambda weights: scoring.scaled(weights)(IMAGE), {"weights": AREA}),
+    ],
     "scoring.Energy": [(scored(rule), DRAWS) for rule in RULES if isinstance(rule, scoring.Energy)],
     "scoring.KernelRule": [(scored(rule), DRAWS) for rule in RULES if isinstance(rule, scoring.KernelRule)],
     "scoring.Patched": [(scored(rule), DRAWS) for rule in RULES if isinstance(rule, scoring.Patched)],
@@ -240,7 +262,8 @@ ROWS = {
 # the square of an infinity is one, and the worst there is: a sum or a loss may say so, and noise that is not paired stays
 INFINITE = (
     "objectives", "score_matching", "scoring.fair", "scoring.biased", "scoring.paired", "scoring.almost_fair", "scoring.banded",
-    "scoring.safe_power", "couplings.independent",
+    "scoring.safe_power", "scoring.Windows", "scoring.pooling", "scoring.finite_differences", "scoring.spectrum", "scoring.scaled",
+    "couplings.independent",
 )  # fmt: skip
 # what forbids a pair
 MEANT = {

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 from numpy.testing import assert_allclose as close
 
 from ddjax import objectives, schedules, scoring
-from ddjax.scoring import Energy, KernelRule, Patched, imq
+from ddjax.scoring import Energy, KernelRule, Patched, Terms, Windows, imq
 
 
 def drawn(m=5, event=(4, 6, 2), seed=0):
@@ -30,6 +31,70 @@ def test_every_term_is_that_of_the_whole_and_the_mean_of_each_window(x64, rule, 
         np.asarray(whole) + np.mean(np.asarray(each), 0),
         rtol=1e-12,
     )
+
+
+def absolute(samples, observation, t):
+    """A rule of one's own, without pairs."""
+    confinement = jnp.mean(jnp.abs(samples - observation[None]))
+    return Terms(confinement, confinement, jnp.zeros_like(confinement))
+
+
+@pytest.mark.parametrize("wrap", [(), (1,), (0, 1)])
+@pytest.mark.parametrize(
+    "rule", [Energy(0.5), KernelRule(imq(0.7), 0.7), Energy(scope="position"), Energy(0.5, scope="element"), absolute]
+)
+def test_patches_go_round_where_the_image_does(x64, rule, wrap):
+    """Each window by hand, of indices modulo the side along what wraps; box sums and rules that are called with patches.
+
+    Mutations: wrap of the other axis; one row too few behind the last; a scope "element" taken for a norm.
+    """
+    samples, observation = drawn()
+    starts = [range(side if axis in wrap else side - 2) for axis, side in enumerate((4, 6))]
+    windows = [np.ix_((i + np.arange(3)) % 4, (j + np.arange(3)) % 6) for i in starts[0] for j in starts[1]]
+    flat = [(samples[:, i, j].reshape(5, -1), observation[i, j].reshape(-1)) for i, j in windows]
+    of_vector = jax.jit(lambda x, y: rule(x, y, 0.0))
+    each = np.mean([np.asarray(of_vector(x, y)) for x, y in flat], 0)
+    close(
+        jax.jit(Patched(rule, 3, wrap))(samples, observation),
+        np.asarray(of_vector(samples, observation)) + each,
+        rtol=1e-12,
+    )
+
+
+def test_windows_are_box_sums_to_rounding():
+    """Also where one pixel is a million times the others: their sums keep six digits.
+
+    Mutation: differences of running totals.
+    """
+    squares = np.random.default_rng(0).gamma(1.5, size=(2, 40, 30, 3)).astype(np.float32)
+    squares[:, 0, 0] = 1e6
+    found = Windows(5)(jnp.asarray(squares))
+    view = np.lib.stride_tricks.sliding_window_view(squares.astype(np.float64), (5, 5), (1, 2))
+    close(found, view.sum((3, 4, 5)), rtol=5e-7)
+
+
+def sizes(jaxpr):
+    """Of every array that a program makes, those inside its functions too."""
+    for equation in jaxpr.eqns:
+        yield from (variable.aval.size for variable in equation.outvars)
+        for inner in jaxprs_in_params(equation.params):
+            yield from sizes(inner)
+
+
+@pytest.mark.parametrize("rule", [Energy(0.1), KernelRule(imq())])
+def test_no_patch_is_built(rule):
+    """No array of value and gradient is larger than the draws (a border goes round). Mutation: windows as vectors."""
+    samples, observation = jnp.ones((4, 12, 12, 3)), jnp.ones((12, 12, 3))
+    gradient = jax.value_and_grad(lambda samples: Patched(rule, 3, (1,))(samples, observation).score)
+    assert max(sizes(jax.make_jaxpr(gradient)(samples).jaxpr)) <= 4 * 12 * 14 * 3
+
+
+def test_gradients_are_those_of_patches(x64):
+    """Of box sums and of the rule called with each patch, in every draw. Mutation: a stopped gradient of a shifted sum."""
+    samples, observation = map(jnp.asarray, drawn())
+    by_sums = lambda samples: Patched(Energy(0.5), 3)(samples, observation).score  # noqa: E731
+    by_patches = lambda samples: Patched(lambda *given: Energy(0.5)(*given), 3)(samples, observation).score  # noqa: E731
+    close(jax.jit(jax.grad(by_sums))(samples), jax.jit(jax.grad(by_patches))(samples), rtol=1e-10)
 
 
 def test_what_it_reduces_to(x64):
@@ -85,6 +150,9 @@ def test_coincident_draws_have_a_gradient():
         (lambda: Patched(Energy(), 0), "at least 1 pixel"),
         (lambda: Patched(Energy(), 5)(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (lambda: Patched(Energy(), 1)(jnp.ones((2, 6)), jnp.ones(6)), "need images"),
+        (lambda: Patched(Energy(), 2, (2,)), "0 its height and 1 its width"),
+        (lambda: Energy(scope=Windows(5))(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
+        (lambda: Patched(lambda *_: 0.0, 5)(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (
             lambda: objectives.distributional(None, schedules.Rectified(), score=Patched(Energy()), size=1),
             "population size must be at least 2",

@@ -26,12 +26,20 @@ def biased(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
 
 
 def almost_fair(fairness: float = 0.95) -> Estimator:
-    """fairness * fair + (1 - fairness) * biased. References: Lang et al., arXiv 2412.15832."""
+    """a U + (1 - a) V of the fair U and the biased V = U (m - 1) / m, for any m.
+
+    That is (1 - epsilon) U with epsilon = (1 - a) / m, which is (1 - a) / 2 for two draws alone.
+
+    Args:
+        fairness: a, in [0, 1].
+    Raises: ValueError for another a.
+    References: Lang et al., arXiv 2412.15832.
+    """
     if not 0 <= fairness <= 1:
         raise ValueError(f"fairness must lie in [0, 1], got {fairness=}")
 
     def almost_fair_estimator(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
-        return fairness * fair(samples, rho) + (1 - fairness) * biased(samples, rho)
+        return (1 - (1 - fairness) / samples.shape[0]) * fair(samples, rho)
 
     return almost_fair_estimator
 

@@ -7,14 +7,15 @@ everywhere, so a spread that is wrong in one place hardly moves its rule; it doe
 References: Pacchiardi et al., arXiv 2112.08217, score spatial forecasts by patches. The equal weights are ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Real
 
-from ddjax.scoring.rules import Rule, Terms, needs_pairs
+from ddjax.scoring.rules import Energy, KernelRule, Rule, Terms, needs_pairs
+from ddjax.scoring.scopes import Windows
 from ddjax.types import Scalar
 
 
@@ -22,15 +23,20 @@ from ddjax.types import Scalar
 class Patched:
     """Eq. (1) as a rule of its own: `Patched(scoring.Energy(0.1), size=3)`, for draws [m, height, width, channels].
 
-    Raises: ValueError for a size below 1; when called, for events that are not images or are smaller than a patch.
+    Norms over whole patches are `Windows`, which builds none; any other rule is called with each patch as one vector.
+
+    Args:
+        wrap: axes that are periodic, 0 the height and 1 the width: (1,) where longitude goes round.
+    Raises: ValueError for a size below 1 or another axis; when called, for events that are not images or are smaller
+        than a patch.
     """
 
     rule: Rule
     size: int = 3
+    wrap: tuple[int, ...] = ()
 
     def __post_init__(self):
-        if self.size < 1:
-            raise ValueError(f"a patch has at least 1 pixel along its side, got size={self.size}")
+        Windows(self.size, self.wrap)  # which tells a mistake
 
     @property
     def pairs(self) -> bool:
@@ -45,21 +51,23 @@ class Patched:
     ) -> Terms:
         """Terms of one example at time t: sums of those of the whole and the means of those of the patches."""
         whole = self.rule(samples, observation, t)
-        each = jax.vmap(lambda samples, observation: self.rule(samples, observation, t), in_axes=(1, 0))
-        of_patches = each(windows(samples, self.size), windows(observation, self.size))
-        return jax.tree.map(lambda whole, patches: whole + jnp.mean(patches), whole, of_patches)
+        return jax.tree.map(jnp.add, whole, self._of_patches(samples, observation, t))
+
+    def _of_patches(self, samples: Array, observation: Array, t: Scalar) -> Terms:
+        rule, windows = self.rule, Windows(self.size, self.wrap)
+        if isinstance(rule, Energy | KernelRule) and rule.scope in ("event", "position") and rule.area is None:
+            return replace(rule, scope=windows)(samples, observation, t)  # a patch is one vector, and so one position
+        patches = vectors(samples, windows), vectors(observation[None], windows)[0]
+        each = jax.vmap(lambda samples, observation: rule(samples, observation, t), in_axes=(1, 0))(*patches)
+        return jax.tree.map(jnp.mean, each)
 
 
-def windows(
-    images: Real[Array | np.ndarray, "*n height width channels"], size: int
-) -> Real[Array, "*n patches values"]:
-    """All size x size windows, overlapping, row by row; each as the vector of its values.
-
-    Raises: ValueError for what is not an image of at least size x size pixels.
-    """
-    if images.ndim < 3 or min(images.shape[-3:-1]) < size:
-        raise ValueError(f"need images [..., height, width, channels] of at least {size} x {size}, got {images.shape=}")
-    *n, height, width, channels = images.shape
+def vectors(
+    images: Real[Array | np.ndarray, "n height width channels"], windows: Windows
+) -> Real[Array, "n patches values"]:
+    """All windows, row by row, each as the vector of its values. Raises: ValueError as `Windows` does."""
+    images, size = windows.closed(images), windows.size
+    n, height, width, channels = images.shape
     rows, columns = height - size + 1, width - size + 1
-    shifted = [images[..., i : i + rows, j : j + columns, :] for i in range(size) for j in range(size)]
-    return jnp.stack(shifted, -2).reshape(*n, rows * columns, size * size * channels)
+    shifted = [images[:, i : i + rows, j : j + columns] for i in range(size) for j in range(size)]
+    return jnp.stack(shifted, -2).reshape(n, rows * columns, size * size * channels)

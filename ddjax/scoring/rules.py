@@ -17,8 +17,8 @@ References: Gneiting and Raftery, JASA 102 (2007), section 5; De Bortoli et al.,
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,11 +26,11 @@ from jaxtyping import Array, Float, Real
 
 from ddjax.scoring.estimators import Estimator, estimator_of
 from ddjax.scoring.kernels import Kernel, energy
+from ddjax.scoring.scopes import Area, Scope, check_area, left_out, rho_of_differences
 from ddjax.types import Scalar, known, nan_unless_finite, precise
 
 Draws = Real[Array | np.ndarray, "m *event"]
 Observation = Real[Array | np.ndarray, "*event"]
-Scope = Literal["event", "position", "element"]
 
 
 class Terms(NamedTuple):
@@ -58,34 +58,26 @@ def needs_pairs(rule: Rule) -> bool:
     return isinstance(rule, Pairing) and rule.pairs
 
 
-def _reduced(kernel: Kernel, scope: Scope, event_rank: int) -> Callable[[Array], Array]:
-    """rho of differences [n, *event] -> [n]: norms over the axes of the scope, means over the other event axes."""
-    first = {"event": 1, "position": max(event_rank, 1), "element": event_rank + 1}
-    if scope not in first:
-        raise ValueError(f"scope must be one of {sorted(first)}, got {scope!r}")
-    normed = tuple(range(first[scope], event_rank + 1))
-    averaged = tuple(range(1, min(first[scope], event_rank + 1)))
-
-    def rho_of_differences(differences: Array) -> Array:
-        return jnp.mean(kernel.rho(jnp.sum(differences**2, normed, keepdims=True)), averaged).reshape(-1)
-
-    return rho_of_differences
-
-
-def _terms(samples: Draws, observation: Observation, kernel: Kernel, lam: Scalar, estimator, scope: Scope) -> Terms:
-    m, event = samples.shape[0], samples.shape[1:]
-    if event != observation.shape:
-        raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
+def _terms(
+    samples: Draws, observation: Observation, kernel: Kernel, lam: Scalar, estimator, scope: Scope, area: Area | None
+) -> Terms:
+    check_shapes(samples, observation)
     _check_lam(lam)
-    pairs = _pairs(lam)
+    m, pairs = samples.shape[0], _pairs(lam)
     if m < 2 and pairs:
         raise ValueError(f"a population of at least 2 is needed for lam > 0, got {m} draw and {lam=}")
-    samples = precise(samples)
-    rho = _reduced(kernel, scope, len(event))
-    differences = nan_unless_finite(samples - precise(observation)[None].astype(samples.dtype))
+    rho = rho_of_differences(kernel, scope, area, observation.shape)
+    samples, observation = (left_out(precise(values), area) for values in (samples, observation))
+    differences = nan_unless_finite(samples - observation[None].astype(samples.dtype))
     confinement = jnp.mean(rho(differences))
     interaction = estimator_of(estimator)(samples, rho) if pairs else jnp.zeros_like(confinement)
     return Terms(confinement - jnp.asarray(lam, samples.dtype) / 2 * interaction, confinement, interaction)
+
+
+def check_shapes(samples: Draws, observation: Observation) -> None:
+    """Raises: ValueError for samples that are not draws of events like the observation."""
+    if samples.shape[1:] != observation.shape:
+        raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
 
 
 def _pairs(lam) -> bool:
@@ -96,18 +88,26 @@ def _pairs(lam) -> bool:
 class Energy:
     """The energy rule as a value: `rule(samples, observation, t) -> Terms`, beta and lam constant or functions of t.
 
-    Raises: ValueError for a constant beta outside (0, 2], or a constant lam that is negative or infinite.
+    Raises: ValueError for a constant beta outside (0, 2], a constant lam that is negative or infinite, or an area that
+        `energy_score` refuses.
     """
 
     beta: Scalar | Callable[[Array], Array] = 1.0
     lam: Scalar | Callable[[Array], Array] = 1.0
     estimator: str | Estimator = "fair"
     scope: Scope = "event"
+    area: Area | None = None
 
     def __post_init__(self):
         if not callable(self.beta):
             energy(self.beta)
         _check_rule(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and _value(self) == _value(other)
+
+    def __hash__(self) -> int:
+        return hash(_value(self))
 
     @property
     def pairs(self) -> bool:
@@ -117,23 +117,30 @@ class Energy:
     def __call__(self, samples: Draws, observation: Observation, t: Scalar = 0.0) -> Terms:
         """Terms of one example at time t."""
         kernel = energy(_at(self.beta, t))
-        return _terms(samples, observation, kernel, _at(self.lam, t), self.estimator, self.scope)
+        return _terms(samples, observation, kernel, _at(self.lam, t), self.estimator, self.scope, self.area)
 
 
 @dataclass(frozen=True)
 class KernelRule:
     """A kernel rule as a value: `rule(samples, observation, t) -> Terms`, with lam constant or a function of t.
 
-    Raises: ValueError for a constant lam that is negative or infinite.
+    Raises: ValueError for a constant lam that is negative or infinite, or an area that `energy_score` refuses.
     """
 
     kernel: Kernel
     lam: Scalar | Callable[[Array], Array] = 1.0
     estimator: str | Estimator = "fair"
     scope: Scope = "event"
+    area: Area | None = None
 
     def __post_init__(self):
         _check_rule(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and _value(self) == _value(other)
+
+    def __hash__(self) -> int:
+        return hash(_value(self))
 
     @property
     def pairs(self) -> bool:
@@ -142,13 +149,20 @@ class KernelRule:
 
     def __call__(self, samples: Draws, observation: Observation, t: Scalar = 0.0) -> Terms:
         """Terms of one example at time t."""
-        return _terms(samples, observation, self.kernel, _at(self.lam, t), self.estimator, self.scope)
+        return _terms(samples, observation, self.kernel, _at(self.lam, t), self.estimator, self.scope, self.area)
 
 
 def _check_rule(rule: Energy | KernelRule) -> None:
     estimator_of(rule.estimator)
+    check_area(rule.area, rule.scope)
     if not callable(rule.lam):
         _check_lam(rule.lam)
+
+
+def _value(rule: Energy | KernelRule) -> tuple:
+    """What makes two rules equal: their fields, and the numbers of an area, so that they may be static."""
+    *others, area = (getattr(rule, field.name) for field in fields(rule))
+    return (*others, None if area is None else (area.shape, area.dtype, np.asarray(area).tobytes()))
 
 
 def _check_lam(lam) -> None:
@@ -168,19 +182,25 @@ def energy_score(
     lam: Scalar = 1.0,
     estimator: str | Estimator = "fair",
     scope: Scope = "event",
+    area: Area | None = None,
 ) -> Float[Array, ""]:
     """Energy score, eq. (1) with rho = ||.||^beta, of draws [m, *event] against an observation [*event].
 
     Args:
         beta: in (0, 2]. lam: >= 0; 1 is proper, 0 needs no second draw.
         estimator: "fair", "v", "almost_fair", "paired", or a function such as `banded(2)`.
-        scope: norms over the whole "event", per spatial "position" (the last axis), or per "element".
-    Raises: ValueError for a beta outside (0, 2], fewer than 2 draws with lam > 0, shapes that do not fit.
+        scope: norms over the whole "event", per spatial "position" (the last axis), or per "element", averaged over the
+            rest; or a function of squared differences such as `Windows(3)`.
+        area: weights >= 0 of that average, for instance the cosine of the latitude as [height, 1, 1] (what is inside the
+            norm is weighed by `scaled`). Where it is 0, as in ~isnan(observation), a missing value is left out; without,
+            NaN makes the score NaN.
+    Raises: ValueError for a beta outside (0, 2], fewer than 2 draws with lam > 0, shapes that do not fit, an area
+        that is negative, not finite or 0 everywhere (NaN where it is traced), or one with another scope.
 
     >>> print(f"{energy_score(jnp.array([1.0, 2.0, 4.0]), jnp.array(3.0)):.4f}")  # 4/3 - (1/2) 2
     0.3333
     """
-    return _terms(samples, observation, energy(beta), lam, estimator, scope).score
+    return _terms(samples, observation, energy(beta), lam, estimator, scope, area).score
 
 
 def kernel_score(
@@ -191,17 +211,21 @@ def kernel_score(
     lam: Scalar = 1.0,
     estimator: str | Estimator = "fair",
     scope: Scope = "event",
+    area: Area | None = None,
 ) -> Float[Array, ""]:
     """Kernel score, eq. (1) with rho = scale (k(0) - k); kernels `imq(c)`, `rbf(bandwidth)`, `exponential(bandwidth)`.
 
-    Raises: ValueError for fewer than 2 draws with lam > 0, or shapes that do not fit.
+    Raises: ValueError for fewer than 2 draws with lam > 0, or shapes that do not fit; scope and area as in `energy_score`.
     """
-    return _terms(samples, observation, kernel, lam, estimator, scope).score
+    return _terms(samples, observation, kernel, lam, estimator, scope, area).score
 
 
-def crps(samples: Draws, observation: Observation, *, estimator: str | Estimator = "fair") -> Float[Array, ""]:
+def crps(
+    samples: Draws, observation: Observation, *, estimator: str | Estimator = "fair", area: Area | None = None
+) -> Float[Array, ""]:
     """Continuous ranked probability score, the mean over elements of E|x - y| - E|x - x'| / 2.
 
-    References: Gneiting and Raftery, JASA 102 (2007), eq. (21).
+    Args: estimator and area as in `energy_score`; `estimator=almost_fair(a)` is the almost fair CRPS of any m.
+    References: Gneiting and Raftery, JASA 102 (2007), eq. (21); Lang et al., arXiv 2412.15832.
     """
-    return energy_score(samples, observation, estimator=estimator, scope="element")
+    return energy_score(samples, observation, estimator=estimator, scope="element", area=area)
