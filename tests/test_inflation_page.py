@@ -118,6 +118,8 @@ def test_what_the_page_says_of_all_toys():
         for model, seeds in run["judged"].items():
             assert max(of["full"] for of in seeds) < 1e-2
             assert cell(run, model, steps)["value"] < cell(run, "PCA's Gaussian of 2 (no training)", steps)["value"]
+        bent = cell(run, "keep 1, gap 1: the kept latents alone", steps)["value"]
+        assert bent < cell(run, "PCA's Gaussian of 1 (no training)", steps)["value"]
 
 
 INFERRED = json.loads((ROOT / "docs/results/inflation_inference.json").read_text())
