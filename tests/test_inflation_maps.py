@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as same
 from scipy.stats import chi
 
-from ddjax import denoisers, flows, inflation, times
+from ddjax import denoisers, flows, inflation, metrics, times
 from ddjax.mixtures import GaussianMixture
 
 VARIANCES = np.array([3.0, 0.8, 0.05])
@@ -100,6 +100,23 @@ def test_generation_from_either_prior_has_the_mixtures_moments():
         x_0 = inflation.generate(field, key(), prior.sample(jax.random.key(2), 4000), grid)
         close(x_0.var(0), EIGEN.variances, rtol=0.08)
     close(inflation.coverage(latents, analytic), inflation.chi_coverage(2), atol=0.025)
+
+
+@pytest.mark.filterwarnings("ignore:.*too short for a Gaussian prior")
+@pytest.mark.parametrize("horizon", [None, 0.02])
+def test_latents_are_gaussian_at_the_horizon_of_the_rule(horizon):
+    """MMD^2 to N(0, I) within 4 standard deviations of its floor at C(T) / s^2 = 1,000, and far above it for a short T.
+
+    Mutations: latents in other units; a rule that asks for less.
+    """
+    schedule = inflation.preserving(EIGEN.variances, gamma=5e-4, horizon=horizon)
+    field = field_of(inflation.mixture_oracle, LAW, schedule)
+    latents = inflation.inflate(field, key(), LAW.sample(jax.random.key(1), 4000), times.grid(64) ** 2)
+    white = inflation.analytic_prior(schedule, EIGEN.variances).whitened(latents)
+    normal = lambda key, n: jax.random.normal(key, (n, 2))  # noqa: E731
+    floor = metrics.floor(metrics.mmd, normal, jax.random.key(3), n=4000, repeats=10)
+    distance = (float(metrics.mmd(white, normal(jax.random.key(4), 4000))) - floor.mean) / floor.std
+    assert abs(distance) < 4 if horizon is None else distance > 20
 
 
 def test_paths_keep_every_kth_state_and_both_ends():
