@@ -5,6 +5,7 @@ xhat = D(x_t, t, xi) is a draw of its model of p(x_0 | x_t). A population is `ja
 depend on xi is computed once.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,8 +14,22 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from ddjax.compiled import compiled
 from ddjax.predictions import Kind, convert, of_network
-from ddjax.types import Denoise, Denoiser, Key, Keys, Network, Params, Scalar, Schedule, known, shaped, standard_normal
+from ddjax.types import (
+    Denoise,
+    Denoiser,
+    Key,
+    Keys,
+    Network,
+    Params,
+    Scalar,
+    Schedule,
+    known,
+    precise,
+    shaped,
+    standard_normal,
+)
 
 
 def mean(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
@@ -97,6 +112,110 @@ def folded_population(
     if size < 1:
         raise ValueError(f"a population has at least 1 draw, got {size=}")
     return denoiser(params, jax.random.split(key, size), x_t, t, cond)
+
+
+@jax.tree_util.register_pytree_node_class
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """A denoiser's law of x_0 given x_t [batch, *event] at times t [batch]: what `posterior` returns.
+
+    A key means the same n draws in all three methods: `mean` and `cov` are the moments of what `sample` returns, in float32 or
+    better, from blocks of draws that are not kept. All are differentiable by params, x_t, t and cond, along each draw.
+    """
+
+    denoiser: Denoiser
+    params: Params
+    x_t: Float[Array, "batch *event"]
+    t: Float[Array, " batch"]
+    cond: Any = None
+
+    def sample(self, key: Key, n: int) -> Float[Array, "batch n *event"]:
+        """n draws for each example. Raises: ValueError for n < 1."""
+        return population(self.denoiser, self.params, key, self.x_t, self.t, self.cond, size=n)
+
+    def mean(self, key: Key, n: int) -> Float[Array, "batch *event"]:
+        """The mean of n draws. Raises: ValueError for n < 1."""
+        return self._moments(key, n, least=1)[0].reshape(self.x_t.shape)
+
+    def cov(self, key: Key, n: int) -> Float[Array, "batch d d"]:
+        """The unbiased covariance of n draws of flattened events, n - 1 in the denominator. Raises: ValueError for n < 2."""
+        return self._moments(key, n, least=2)[1]
+
+    def _moments(self, key: Key, n: int, *, least: int) -> tuple[Array, Array | None]:
+        if n < least:
+            raise ValueError(f"this moment needs at least {least} draw{'s' * (least > 1)}, got {n=}")
+        return _moments(self.denoiser, self.params, key, self.x_t, self.t, self.cond, n, least > 1)
+
+    def tree_flatten(self):
+        """Leaves: those of params, x_t, t and cond."""
+        return (self.params, self.x_t, self.t, self.cond), self.denoiser
+
+    @classmethod
+    def tree_unflatten(cls, denoiser, leaves):
+        """Rebuild without checks: leaves may be tracers."""
+        found = object.__new__(cls)
+        for name, value in zip(("denoiser", "params", "x_t", "t", "cond"), (denoiser, *leaves), strict=True):
+            object.__setattr__(found, name, value)
+        return found
+
+
+def posterior(
+    denoiser: Denoiser, params: Params, x_t: Float[Array, "batch *event"], t: Float[Array, " batch"], cond: Any = None
+) -> Posterior:
+    """The law of x_0 given x_t that a denoiser draws from, as a value: `.sample(key, n)`, `.mean(key, n)`, `.cov(key, n)`.
+
+    It is a pytree, of which the denoiser is no leaf. A derivative goes along each draw with its xi fixed, which for a smooth
+    function of x_t and xi is the derivative of the law. Of the exact posterior it is
+
+        d E[x_0 | x_t] / d x_t = alpha / sigma^2 Cov(x_0 | x_t).
+
+    `mixtures.oracle` of several components is not smooth: a draw chooses its component, and a choice has no derivative. What comes
+    out is alpha / sigma^2 times the covariance inside the components, without that between them; `mixtures.mean_oracle` has both.
+
+    Raises: ValueError for an x_t that is not [batch, *event], or a t that is not [batch].
+    References: Efron, JASA 106 (2011), section 2: the formulas of Tweedie, of first and second order.
+
+    >>> blur = lambda params, key, x_t, t, cond: x_t + params * jax.random.normal(key, x_t.shape)
+    >>> found = posterior(blur, 2.0, jnp.ones((5, 3)), jnp.full(5, 0.5))
+    >>> found.sample(jax.random.key(0), 7).shape, found.cov(jax.random.key(0), 7).shape
+    ((5, 7, 3), (5, 3, 3))
+    """
+    if jnp.ndim(x_t) < 1 or jnp.shape(t) != jnp.shape(x_t)[:1]:
+        shapes = f"{jnp.shape(x_t)=}, {jnp.shape(t)=}"
+        raise ValueError(f"a posterior is of x_t [batch, *event] at times t [batch], got {shapes}")
+    return Posterior(denoiser, params, x_t, t, cond)
+
+
+_BLOCK = 64  # draws in memory at once where only their moments are wanted
+
+
+@compiled
+def _moments(
+    denoiser: Denoiser, params: Params, key: Key, x_t: Array, t: Array, cond: Any, n: int, second: bool
+) -> tuple[Array, Array | None]:
+    """Mean [batch, d] and, if asked for, covariance [batch, d, d]: sums over blocks, about one draw so that no digit cancels."""
+    keys = jax.random.split(key, n)
+
+    def draw(key: Key) -> Array:
+        return precise(denoiser(params, key, x_t, t, cond)).reshape(x_t.shape[0], -1)
+
+    about = jax.lax.stop_gradient(draw(jax.random.clone(keys)[0]))
+
+    @jax.checkpoint  # so that a gradient has one block in memory too
+    def sums(keys: Keys) -> tuple[Array, Array | None]:
+        centred = jax.vmap(draw)(keys) - about[None]
+        products = jnp.einsum("nbi,nbj->bij", centred, centred, precision="highest") if second else None
+        return jnp.sum(centred, 0), products
+
+    first = n % _BLOCK or _BLOCK
+    blocks = jax.random.clone(keys)[first:].reshape(-1, _BLOCK)
+    total = sums(keys[:first])
+    if len(blocks):
+        total, _ = jax.lax.scan(lambda total, keys: (jax.tree.map(jnp.add, total, sums(keys)), None), total, blocks)
+    shift, products = total
+    if products is not None:
+        products = (products - shift[:, :, None] * shift[:, None, :] / n) / (n - 1)
+    return about + shift / n, products
 
 
 def bind(denoiser: Denoiser, params: Params, cond: Any = None) -> Denoise:

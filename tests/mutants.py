@@ -23,12 +23,12 @@ ALLOWED = Path(__file__).with_name("mutants_allowed.txt")  # FILE | BEFORE -> AF
 TESTS = {
     "recipes": ["recipes", "recipe_networks", "drawing"],
     "runs": ["runs", "pictures", "classifier", "commands", "events", "export_runs"],
-    "judging": ["judging"],
+    "judging": ["judging", "judging_calibration"],
     "objectives": ["objectives", "flow_matching", "transports"],
     "samplers": ["samplers"],
     "score_matching": ["score_matching"],
     "couplings": ["couplings", "costs"],
-    "metrics": ["metrics", "manifold", "frechet"],
+    "metrics": ["metrics", "manifold", "frechet", "calibration"],
     "families": ["settings_arrive", "family", "moons", "images"],
 }
 OTHER = [

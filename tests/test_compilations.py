@@ -79,6 +79,9 @@ class Values:
     def denoise(self):
         return denoisers.bind(denoisers.distributional(NETWORK, schedules.Cosine()), self.numbers)
 
+    def posterior(self):
+        return denoisers.posterior(denoisers.distributional(NETWORK, schedules.Cosine()), self.numbers, self.x, TIMES)
+
     def field(self):
         return denoisers.bind(flows.network_velocity(PLAIN, schedules.Cosine()), self.plain)
 
@@ -99,6 +102,9 @@ class Values:
 
     def sampled(self, step):
         return samplers.sample(step, self.key, self.x, GRID)
+
+    def foretold(self):
+        return self.x[:, None] + self.y[None, :5]
 
     def walked(self, process, method="euler_maruyama"):
         return sde.simulate(process, self.key, self.x, jnp.array([0.0, 0.3, 0.6]) * self.t, method=method)
@@ -124,6 +130,11 @@ def scaled(factor, x, t):
 def squares(x, t):
     """A log density of one's own."""
     return -(x @ x) / 2
+
+
+def along(direction, points):
+    """A pre-rank of one's own."""
+    return points @ direction
 
 
 PROCESS = sde.of_schedule(schedules.VariancePreserving())
@@ -189,6 +200,15 @@ ROWS = {
     "metrics.prdc": lambda v: metrics.prdc(v.x, v.y, k=2),
     "metrics.sinkhorn_divergence": lambda v: metrics.sinkhorn_divergence(v.x, v.y, blur=0.5),
     "metrics.sliced_wasserstein": lambda v: metrics.sliced_wasserstein(v.x, v.y, v.key, p=1),
+    "metrics.rank_histogram": lambda v: metrics.rank_histogram(
+        v.foretold(), v.y, v.key, prerank=Partial(along, v.y[0])
+    ),
+    "metrics.pit": lambda v: metrics.pit(v.foretold(), v.y, v.key),
+    "metrics.average_prerank": lambda v: metrics.average_prerank(v.x),
+    "metrics.energy_prerank": lambda v: metrics.energy_prerank(v.x),
+    "metrics.tarp": lambda v: metrics.tarp(v.foretold(), v.y, v.x),
+    "metrics.spread_skill": lambda v: metrics.spread_skill(v.foretold(), v.y),
+    "metrics.variogram_score": lambda v: metrics.variogram_score(v.x, v.y[0], p=float(v.t)),
     "metrics.wasserstein": lambda v: metrics.wasserstein(v.x, v.y, p=2),
     "transport.assignment": lambda v: transport.assignment(v.x @ v.y.T),
     "transport.wasserstein": lambda v: transport.wasserstein(v.x, v.y, p=1),
@@ -298,6 +318,8 @@ ROWS = {
     "denoisers.folded_population": lambda v: denoisers.folded_population(
         denoisers.distributional(NETWORK, SCHEDULE), v.numbers, v.key, v.x, TIMES, size=2
     ),
+    "denoisers.posterior": lambda v: v.posterior().sample(v.key, 3),
+    "denoisers.Posterior": lambda v: [v.posterior().mean(v.key, 3), v.posterior().cov(v.key, 3)],
     "denoisers.bind": lambda v: v.denoise()(v.key, v.x, TIMES),
     "denoisers.fixed_xi": lambda v: v.sampled(samplers.bridge(denoisers.fixed_xi(v.denoise(), v.key), SCHEDULE)),
     "denoisers.guided": lambda v: v.sampled(
@@ -450,7 +472,7 @@ VALUES = {
     "Times",
 }
 VALUES |= {"Coefficients", "Credible", "Distortion", "Eigenbasis", "Participation", "Path", "Prior", "RoundTrip"}
-VALUES |= {"Pairing", "PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}
+VALUES |= {"Pairing", "RankHistogram", "Tarp", "PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}
 ON_THE_HOST = {
     "cached_statistics",
     "constant_gap",

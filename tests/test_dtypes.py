@@ -90,6 +90,18 @@ FIGURES = {
     "metrics.kernel_distance": lambda x, y: metrics.kernel_distance(x, y, key()).mean,
     "metrics.per_class": lambda x, y: metrics.per_class(metrics.mmd, x, LABELS, y, LABELS, classes=2),
     "metrics.floor": lambda x, y: metrics.floor(metrics.mmd, lambda key, n: x, key(), n=20, repeats=2),
+    "metrics.rank_histogram": lambda x, y: metrics.rank_histogram(x.reshape(4, 5, 3), y[:4], key()),
+    "metrics.pit": lambda x, y: metrics.pit(x.reshape(4, 5, 3), y[:4], key()),
+    **{
+        f"metrics.{prerank.__name__}": lambda x, y, prerank=prerank: (
+            prerank(x),
+            metrics.pit(x.reshape(4, 5, 3), y[:4], key(), prerank=prerank),
+        )
+        for prerank in (metrics.average_prerank, metrics.energy_prerank)
+    },
+    "metrics.tarp": lambda x, y: metrics.tarp(x.reshape(4, 5, 3), y[:4], y[4:8]),
+    "metrics.spread_skill": lambda x, y: metrics.spread_skill(x.reshape(4, 5, 3), y[:4]),
+    "metrics.variogram_score": lambda x, y: metrics.variogram_score(x, y[0]),
     "metrics.wasserstein": partial(metrics.wasserstein, p=2.0),
     "metrics.sliced_wasserstein": lambda x, y: metrics.sliced_wasserstein(
         x[:, :1], y[:, :1], key()

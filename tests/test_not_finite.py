@@ -113,6 +113,19 @@ REAL, WIDE = {"real": X, "fake": Y}, {"real": WIDE_X, "fake": WIDE_Y}
 TRAINED = {"params": jnp.zeros((1, 2)), "x_0": X}
 STATISTICS = {"mean": np.zeros(2), "cov": np.eye(2)}
 
+FORETOLD = {"samples": X[:, None] + jnp.asarray([[[-0.5], [0.1], [0.4]]]), "observations": Y}
+PRERANKS = [None, metrics.average_prerank, metrics.energy_prerank]
+
+
+def first(histograms):
+    """Of the first element, that whose number is damaged."""
+    return jax.tree.map(lambda leaf: leaf[0] if histograms.pvalue.ndim else leaf, histograms)
+
+
+def weighed(samples, observation, weights):
+    return metrics.variogram_score(samples, observation, weights=weights)
+
+
 # name: [(function, its arrays), ...]
 ROWS = {
     "metrics.mmd": [(partial(metrics.mmd, kernel=kernel), SAMPLES) for kernel in KERNELS],
@@ -138,6 +151,27 @@ ROWS = {
     "metrics.floor": [
         (lambda x: metrics.floor(metrics.energy_distance, lambda key, n: x, key(), n=12, repeats=2), {"x": X})
     ],
+    "metrics.rank_histogram": [
+        (
+            lambda samples, observations, how=how: first(
+                metrics.rank_histogram(samples, observations, key(), prerank=how)
+            ),
+            FORETOLD,
+        )
+        for how in PRERANKS
+    ],
+    "metrics.pit": [
+        (
+            lambda samples, observations, how=how: metrics.pit(samples, observations, key(), prerank=how).ravel()[0],
+            FORETOLD,
+        )
+        for how in PRERANKS
+    ],
+    "metrics.average_prerank": [(lambda points: metrics.average_prerank(points)[0], {"points": X})],
+    "metrics.energy_prerank": [(lambda points: metrics.energy_prerank(points), {"points": X})],
+    "metrics.tarp": [(lambda *arrays: metrics.tarp(*arrays)[1:], FORETOLD | {"references": Y})],
+    "metrics.spread_skill": [(metrics.spread_skill, FORETOLD)],
+    "metrics.variogram_score": [(metrics.variogram_score, DRAWS), (weighed, DRAWS | {"weights": jnp.ones((16, 16))})],
     "metrics.wasserstein": [(partial(metrics.wasserstein, p=p), SAMPLES) for p in (1.0, 2.0)],
     "metrics.sliced_wasserstein": [(lambda x, y: metrics.sliced_wasserstein(x, y, key(), projections=4), SAMPLES)],
     "metrics.sinkhorn_divergence": [(partial(metrics.sinkhorn_divergence, blur=1.0), SAMPLES)],

@@ -1,12 +1,14 @@
-"""Measured numbers: sweeps over steps, posterior spread, the gap that a model closes, tables."""
+"""Measured numbers: sweeps over steps, posterior spread and calibration, the gap that a model closes, tables."""
 
 from ddjax.judging.against import Metric, Truth, against, class_mean, floors, in_blocks, on_points
+from ddjax.judging.calibration import Calibration, EnergyGap, calibration, calibration_table, energy_gap
 from ddjax.judging.gaps import gap_closed
 from ddjax.judging.numbers import Number, has_churn, heads, markdown, measured, rows, table, told_floor
 from ddjax.judging.spread import Spread, spread_curve
 from ddjax.judging.sweep import Draw, Judge, sweep
 
 __all__ = [
-    "Draw", "Judge", "Metric", "Number", "Spread", "Truth", "against", "class_mean", "floors", "gap_closed", "has_churn",
-    "heads", "in_blocks", "markdown", "measured", "on_points", "rows", "spread_curve", "sweep", "table", "told_floor",
+    "Calibration", "Draw", "EnergyGap", "Judge", "Metric", "Number", "Spread", "Truth", "against", "calibration",
+    "calibration_table", "class_mean", "energy_gap", "floors", "gap_closed", "has_churn", "heads", "in_blocks",
+    "markdown", "measured", "on_points", "rows", "spread_curve", "sweep", "table", "told_floor",
 ]  # fmt: skip

@@ -7,11 +7,12 @@ from ddjax.transport.samples import alike
 from ddjax.types import nan_unless_finite
 
 Points = Real[Array | np.ndarray, "_ d"]
+Anything = Real[Array | np.ndarray, "..."]
 
 _LARGEST = 1e150  # whose square is still a number
 
 
-def on_device(x: Points, y: Points) -> tuple[Float[Array, "n d"], Float[Array, "m d"]]:
+def on_device(x: Anything, y: Anything) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Two samples in one precision, at least float32; what is not finite becomes NaN, and so will the figure."""
     x, y = alike(x, y)
     return nan_unless_finite(x), nan_unless_finite(y)
@@ -33,3 +34,19 @@ def on_host(**samples: Points) -> list[Float[np.ndarray, "_ d"]]:
                 f"need finite numbers, got {bad} of the {len(points)} points in {name} with NaN or infinity"
             )
     return list(arrays.values())
+
+
+Populations = Real[Array | np.ndarray, "n m *event"]
+Observations = Real[Array | np.ndarray, "n *event"]
+
+
+def populations(samples: Populations, observations: Observations, *, least: int = 1) -> tuple[Array, Array]:
+    """Draws and what they foretell, on the device in one precision of at least float32; NaN where they are not finite.
+
+    Raises: ValueError for shapes that do not fit, no example, or fewer than `least` draws.
+    """
+    of_draws, of_truth = np.shape(samples), np.shape(observations)
+    if len(of_draws) < 2 or of_draws[:1] + of_draws[2:] != of_truth or 0 in of_draws or of_draws[1] < least:
+        told = f"got samples of shape {of_draws}, observations of shape {of_truth}"
+        raise ValueError(f"need samples [n, m, *event] with m >= {least}, observations [n, *event], {told}")
+    return on_device(samples, observations)
