@@ -21,16 +21,17 @@ from ddjax.networks import inception
 from ddjax.runs import classifiers, engine, jobs
 from ddjax.types import Batch
 from experiments import run as runner
-from experiments.families import conditional_ot, images, inflation, ot_loss, two_gaussians, two_moons
+from experiments.families import conditional_ot, family, images, inflation, ot_loss, two_gaussians, two_moons
 from experiments.imaging import judging as image_judges
 from experiments.imaging import spaces
-from experiments.judges import conditions, gaps, gaussians, inflations, moons, shapes
+from experiments.judges import conditions, gaps, gaussians, inflations, moons, rivals, shapes
 from experiments.pages import conditions as condition_pages
 from experiments.pages import gaps as gap_pages
 from experiments.pages import gaussians as gaussian_pages
 from experiments.pages import images as image_pages
 from experiments.pages import inflations as inflation_pages
 from experiments.pages import moons as moon_pages
+from experiments.pages import rivals as rival_pages
 from experiments.run import Findings
 
 TRAINED = {
@@ -139,6 +140,19 @@ FAMILIES = {
         "image_size": (8, {"load.size"}),
         "hold_out": (7, {"load.every"}),
         "skip_unreadable": (True, {"load.skip_unreadable"}),
+    },
+    family: TRAINED
+    | {
+        "batch": (64, {"train.batch", "train.n"}),
+        "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise"}),
+        "only": (("ddm",), {"sweep.model"}
+                 | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "population", "inject", "coupling", "improved",
+                                                  "huber", "time", "time_exponent")}),
+        "nfe": ((1, 3), {"sweep.nfe", "draw.steps"}),
+        "samples": (1500, {"draw.n", "floors.n"}),
+        "blocks": (1, {"against.blocks"}),
+        "repeats": (5, {"floors.repeats"}),
+        "short": (True, set()),  # of the command line
     },
     inflation: TRAINED
     | {
@@ -287,6 +301,10 @@ def written(monkeypatch):
         end(inflations, "judged", "judged", None)
         end(inflations, "from_the_kept", "kept", other("alone"))
         end(inflations, "pca_gaussian", "gaussian", other("pca"))
+        end(judging, "against", "against", None)
+        end(rivals, "oracles", "oracles", {})
+        end(rival_pages, "drawn", "page", {})
+        end(rival_pages, "sentences", "page", [])
         end(inflation_pages, "findings", "page", Findings([], {}, ""))
         family.run(settings)
         return {name: values for name, values in seen.items() if name.split(".")[0] not in ("page", "write", "start")}

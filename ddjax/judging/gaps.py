@@ -10,7 +10,7 @@ def gap_closed(numbers: Sequence[Number], metric: str, limit: str) -> dict[str, 
 
     Only where the limit is more than 10 floor standard deviations off is there a gap to close; the largest churn is taken.
     """
-    churn = max(number.churn for number in numbers)
+    churn = max((number.churn for number in numbers if number.churn is not None), default=None)
     chosen = [n for n in numbers if n.metric == metric and (n.churn == churn or n.nfe == 1)]
     limits = {n.nfe: n.value for n in chosen if n.model == limit and n.value - n.floor > 10 * n.floor_std}
     shares: dict[str, dict[int, float]] = {}
