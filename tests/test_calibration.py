@@ -34,7 +34,7 @@ def foretold(seed, n, m, d=2, *, spread=1.0, bias=0.0, correlation=0.6, of_draws
 
 
 def test_ranks_and_transforms_are_their_double_loop():
-    """Events [2, 3], an element at a time. Mutations: <= for <; draws above counted; the elements of one example pooled."""
+    """Events [2, 3], an element at a time. Mutations: draws above counted; a transform over m."""
     counts, _, _ = metrics.rank_histogram(SAMPLES, OBSERVATIONS, key())
     pit = metrics.pit(SAMPLES, OBSERVATIONS, key())
     assert counts.shape == (2, 3, M + 1) and pit.shape == (N, 2, 3)
@@ -68,7 +68,7 @@ def test_a_prerank_sees_all_points_and_ranks_the_observation():
 def test_ties_are_broken_at_random():
     """Counts of a Poisson law of mean 1, and draws that all are the truth: uniform transforms and ranks.
 
-    Mutations: ties counted as below, or as above; one V for all examples; V below the ties alone.
+    Mutations: ties counted as below; one V for all examples; V below the ties alone.
     """
     n, generator = 4000, np.random.default_rng(1)
     draws, truth = (jnp.asarray(generator.poisson(1.0, size), jnp.float32) for size in ((n, 9), (n,)))
@@ -92,7 +92,7 @@ def test_the_test_is_scipys(bins):
 def test_p_values_of_calibrated_draws_are_uniform():
     """Over 300 data sets, of elements, pre-ranks, another example's order and tarp: Kolmogorov-Smirnov p > .01.
 
-    Mutations: distances of `energy_prerank` to the draws alone (the truth among its own); ddof of the chi-square.
+    Mutations: one more degree of freedom; distances of `energy_prerank` to all but the truth.
     """
     sets = [foretold(100 + seed, 400, 9) for seed in range(300)]
     samples, observations = (jnp.stack(arrays) for arrays in zip(*sets, strict=True))
@@ -120,7 +120,7 @@ def shares(samples, observations, **how):
 def test_the_shape_of_a_histogram_tells_what_is_wrong():
     """Narrow: high ends; wide: a hill; biased high: low ranks. Far out: narrow draws crowd the last ranks, wide ones the first.
 
-    Mutation: ranks counted from above (the bias), spreads exchanged.
+    Mutation: ranks counted from above.
     """
     n, m = 2000, 9
     for counts in shares(*foretold(7, n, m, spread=0.5)):
@@ -145,7 +145,7 @@ def test_elements_are_blind_to_what_binds_them_and_preranks_are_not():
 
 
 def test_coverage_is_its_double_loop():
-    """Levels k / (m + 1) from 0 to 1. Mutations: <= k for < k; squared distances of single elements; levels k / m."""
+    """Levels k / (m + 1) from 0 to 1. Mutations: <= k for < k; distances of one element; levels k / m; references at 0."""
     references = jnp.asarray(GENERATOR.normal(size=(N, 2, 3)), jnp.float32)
     nearer = [
         sum(np.linalg.norm(x - r) < np.linalg.norm(y - r) for x in draws)
@@ -161,7 +161,7 @@ def test_coverage_is_its_double_loop():
 
 @pytest.mark.parametrize("m", [1, 3, 12])
 def test_coverage_of_calibrated_draws_is_the_level_for_every_number_of_draws(m):
-    """At 4 sigma of a share of n, at each level, about references inside and far away. Mutation: levels k / m, off by 1 / 2m."""
+    """At 4 sigma of a share of n, at each level, about references near and far. Mutation: levels k / m, or coverage of <= k."""
     n = 20_000
     samples, observations = foretold(16, n, m, 3)
     for references in (jnp.zeros((n, 3)), observations * 0 + jnp.asarray([5.0, 0.0, -2.0])[None]):
@@ -195,7 +195,7 @@ def test_spread_over_error_in_closed_form(m, spread):
 
 
 def test_spread_over_error_by_hand_and_far_from_the_origin():
-    """Two examples of 3 draws; a shift by 2^16 on a grid. Mutations: the mean of roots; variances of draws about the truth."""
+    """Two examples of 3 draws; a shift by 2^16 on a grid. Mutations: the mean of roots; a sum for the error."""
     samples, observations = np.array([[[0.0], [1.0], [5.0]], [[2.0], [2.0], [8.0]]]), np.array([[1.0], [3.0]])
     variances, errors = samples.var(1, ddof=1).mean(), ((samples.mean(1) - observations) ** 2).mean()
     for shift in (0.0, 2.0**16):
@@ -205,7 +205,7 @@ def test_spread_over_error_by_hand_and_far_from_the_origin():
 
 @pytest.mark.parametrize("p", [0.5, 1.0, 2.0])
 def test_the_variogram_score_is_its_double_loop(p):
-    """With weights and without; the default is p = .5. Mutations: pairs i < j alone; the square inside the mean."""
+    """With weights and without; the default is p = .5. Mutations: pairs i < j alone; sums for differences."""
     samples, observation = (
         np.asarray(SAMPLES[0], np.float64).reshape(M, 6),
         np.asarray(OBSERVATIONS[0], np.float64).ravel(),
@@ -232,7 +232,7 @@ def test_the_variogram_score_agrees_with_scoringrules(x64, p):
 
 
 def test_the_variogram_score_prefers_the_true_dependence_and_sees_no_common_shift():
-    """On average over 2,000 truths, at 4 standard errors. Mutation: a sign; x_i + x_j."""
+    """On average over 2,000 truths, at 4 standard errors. Mutation: x_i + x_j."""
     score = jax.jit(jax.vmap(metrics.variogram_score))
     for wrong in (0.1, 0.9):
         true, observations = foretold(19, 2000, 20, 3, correlation=0.5)

@@ -42,7 +42,7 @@ def test_the_exact_posterior_passes_at_every_time(skewed):
 
 
 def test_p_values_over_keys_are_uniform(skewed):
-    """200 keys: Kolmogorov-Smirnov p > .01. Mutations: one key for the direction and the draws; ties broken downwards at t = 0."""
+    """200 keys: Kolmogorov-Smirnov p > .01. Mutation: draws at another time than x_t's."""
     oracle = mixtures.oracle(skewed, SCHEDULE)
     found = [
         judging.calibration(oracle, None, skewed, SCHEDULE, key, [0.5], n=400, size=7)
@@ -56,7 +56,7 @@ def test_p_values_over_keys_are_uniform(skewed):
 def test_a_wrong_spread_shows_in_every_number(factor):
     """s = factor S in 1-D: ratio^2 = (m + 1) / m f^2 / (1 + f^2 / m), gap = sqrt(2 / pi) (sqrt(s^2 + S^2) - (s + S) / sqrt(2)).
 
-    Mutations: the gap the other way round; its V-estimate; error for its square.
+    Mutations: the gap the other way round; its V-estimate.
     """
     m, t = 15, 0.6
     found = judging.calibration(scaled(factor, PLAIN), None, PLAIN, SCHEDULE, jax.random.key(2), [t], n=4000, size=m)
@@ -166,7 +166,7 @@ def test_all_times_and_params_are_one_program():
 
 
 def test_the_energy_gap_is_a_mean_of_differences_with_its_error():
-    """Two examples by hand: draws 0, 2 and 1, 3 beside exact 1, 1 and 0, 4 of 0 and 2. Mutations: ddof 0; unpaired errors."""
+    """Two examples by hand: draws 0, 2 and 1, 3 beside exact 1, 1 and 0, 4 of 0 and 2. Mutations: ddof 0; the other way round."""
     samples, exact = jnp.asarray([[0.0, 2.0], [1.0, 3.0]]), jnp.asarray([[1.0, 1.0], [0.0, 4.0]])
     found = judging.energy_gap(samples, exact, jnp.asarray([0.0, 2.0]))
     gaps = np.array([(1 - 2 / 2) - (1 - 0 / 2), 0.0])

@@ -63,5 +63,5 @@ def _tarp(samples: Array, observations: Array, references: Array) -> Tarp:
     ranks = jnp.where(broken, jnp.nan, jnp.sum(draws < truth[:, None], 1, dtype=truth.dtype))
     counts, _, pvalue = histogram(ranks, m)
     levels = jnp.arange(m + 2, dtype=truth.dtype) / (m + 1)
-    coverage = jnp.concatenate([jnp.zeros_like(counts[:1]), jnp.cumsum(counts)]) / n
+    coverage = jnp.concatenate([0 * counts[:1], jnp.cumsum(counts)]) / n
     return Tarp(levels, coverage, jnp.max(jnp.abs(coverage - levels)), pvalue)
