@@ -14,7 +14,7 @@ _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "e
 _ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
 _ELSEWHERE |= {"inflations": "ddjax.recipes.inflations", "exact_flows": "experiments.judges.exact_flows"}
 _ELSEWHERE |= {f"velocity_{room}": f"experiments.{room}.velocities" for room in ("judges", "pages")}
-for _data in ("gaussian", "moon", "condition", "gap", "view", "score", "inflation", "posterior"):
+for _data in ("gaussian", "moon", "condition", "gap", "view", "score", "inflation", "posterior", "forecast"):
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}
 
 
