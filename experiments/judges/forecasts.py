@@ -90,7 +90,7 @@ def forecast(key: Key, m: int) -> tuple[Array, Array, dict[str, Array]]:
     observed, first, again = zip(*(jnp.split(part, (1, m + 1)) for part in drawn), strict=True)
     true = law(analysis, first)
     apart = independent(analysis, key_pixels, m), shuffled(key_shuffle, true)
-    wrong = law(analysis, first, spread=0.8), law(analysis, first, shift=0.06), law(analysis, first, viscosity=0.03)
+    wrong = law(analysis, first, spread=0.8), law(analysis, first, shift=0.08), law(analysis, first, viscosity=0.03)
     others = dict(zip(ENSEMBLES, (law(analysis, again), *apart, *wrong), strict=True))
     return law(analysis, observed)[0], true, others
 
