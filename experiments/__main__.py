@@ -21,6 +21,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.traps                  three published mistakes, and what each costs                       1 min
   python -m experiments.score_matching         every objective of score matching beside the exact score            3 min
   python -m experiments.conditioning           given a measurement: draws, particles, and a mean plugged in          1 min
+  python -m experiments.forecast               what scoring rules see of a wrong ensemble forecast, on a known law        1 min
   python -m experiments.inflation_inference    a posterior carried through inflationary flows, and its calibration      3 min
   python -m experiments.anisotropic_flow       flow matching on the paths of inflationary flows, with and without OT          14 min
   python -m experiments.benchmark              training and sampling beside torch; --suite all: everything measured    5 min

@@ -14,7 +14,7 @@ _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "e
 _ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
 _ELSEWHERE |= {"inflations": "ddjax.recipes.inflations", "exact_flows": "experiments.judges.exact_flows"}
 _ELSEWHERE |= {f"velocity_{room}": f"experiments.{room}.velocities" for room in ("judges", "pages")}
-for _data in (
+_DATA = (
     "gaussian",
     "moon",
     "rival",
@@ -25,7 +25,9 @@ for _data in (
     "score",
     "inflation",
     "posterior",
-):
+    "forecast",
+)
+for _data in _DATA:
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}
 
 

@@ -30,8 +30,8 @@ Area = Shaped[Array | np.ndarray, "..."]
 class Windows:
     """The scope of all size x size windows of an image: r_p^2 sums (xhat - x_0)^2 over window p and all channels.
 
-    The squared distance of two patches is a box sum of the squared differences of pixels, so that no patch is built: `size`
-    shifted rows are added, then `size` columns, which rounds like any short sum (running totals would lose digits).
+    The squared distance of two patches is a box sum of the squared differences of pixels, so that no patch is built: sums of
+    `size` rows, then of `size` columns, which round like any short sum (differences of running totals would lose digits).
 
     Args:
         size: side of a window, in pixels. wrap: axes that are periodic, 0 the height and 1 the width (longitude): along
@@ -54,9 +54,8 @@ class Windows:
     def __call__(self, squares: Real[Array | np.ndarray, "n height width channels"]) -> Float[Array, "n rows columns"]:
         """Squared distances of all windows, row by row."""
         sums = jnp.sum(self.closed(precise(squares)), -1)
-        for axis in (1, 2):
-            starts = sums.shape[axis] - self.size + 1
-            sums = sum(jax.lax.slice_in_dim(sums, i, i + starts, axis=axis) for i in range(self.size))
+        for box in ((1, self.size, 1), (1, 1, self.size)):
+            sums = jax.lax.reduce_window(sums, sums.dtype.type(0), jax.lax.add, box, (1, 1, 1), "VALID")
         return sums
 
     def closed(
