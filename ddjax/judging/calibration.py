@@ -128,7 +128,7 @@ def _level(
     direction = Partial(_along, standard_normal(key_direction, x_0.shape[1:], x_0.dtype))
     ranks = metrics.rank_histogram(draws, x_0, key_ties, prerank=direction)
     coverage = metrics.tarp(draws, x_0, x_t)
-    gap = EnergyGap(jnp.nan, jnp.nan)
+    gap = EnergyGap(*jnp.full(2, jnp.nan))
     if known:
         oracle = mixtures.oracle(truth, schedule)
         gap = energy_gap(draws, denoisers.population(oracle, None, key_exact, x_t, times, size=size), x_0)
