@@ -85,7 +85,12 @@ def test_rules_with_areas_are_values():
     """Equal for equal numbers, and different programs for others. Mutation: an area that is not compared."""
     make = lambda c: Energy(scope="element", area=c * LATITUDE)  # noqa: E731
     assert make(1) == make(1) and hash(make(1)) == hash(make(1))
-    assert make(1) != make(2) and make(1) != Energy(scope="element") and make(1) != KernelRule(imq(), scope="element")
+    assert (
+        make(1) != make(2)
+        and make(1) != "a rule"
+        and make(1) != Energy(scope="element")
+        and make(1) != KernelRule(imq(), scope="element")
+    )
     samples, observation = (jnp.asarray(x, jnp.float32) for x in image_draws(event=EVENT))
     for area in (LATITUDE, LATITUDE**4):
         rule = Energy(scope="element", area=area)
