@@ -12,7 +12,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.two_moons              flow matching, OT coupling, guidance and DDM on two moons          12 min
   python -m experiments.conditional_ot         the curse of conditions: three couplings, three conditions          5 min
   python -m experiments.images                 DDM beside regression on digits (also glyphs, photos, your own)    15 min
-  python -m experiments.family                 DDM, its follow-ups and its few-step rivals on one bench         60 min
+  python -m experiments.family                 DDM, its follow-ups and its few-step rivals on one bench      not timed
   python -m experiments.ot_loss                the gap between samples and data in features, and a loss that closes it     10 min
   python -m experiments.inflation              inflationary flows on toys and digits: up, down, there and back           10 min
   python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min

@@ -40,6 +40,17 @@ def test_what_the_page_says_of_them():
     assert WAYS["mean plugged in (DPS)"][-1].share == pytest.approx(0.8, abs=0.01)
 
 
+def test_readme_says_the_same():
+    """Mutation: any digit of either."""
+    readme = (ROOT / "README.md").read_text().replace("\n", " ")
+    told = {name: [f"{one.share:.3f}".lstrip("0") for one in of] for name, of in WAYS.items()}
+    assert f"share {STORED['right']:.3f}".replace("0.", ".") in readme
+    many, few, plugged = told["64 draws"], told["particles of 16 draws"], told["mean plugged in (DPS)"]
+    assert f"64 draws give {many[0]} to {many[-1]} at 1 to 8 steps" in readme
+    assert f"particles of 16 draws {min(few)} to {max(few)}" in readme
+    assert f"(DPS) {plugged[0]} to {plugged[-1]}" in readme
+
+
 def test_the_measurement_has_the_share_that_is_told():
     """By hand: 1 / (1 + exp(-12 y / 2.5)) for means 3 and -3 and variance .25 + 1. Fails for another component or another y."""
     assert pytest.approx(1 / (1 + np.exp(-12 * 0.6 / 2.5)), rel=1e-4) == judges.RIGHT

@@ -61,10 +61,12 @@ class Recipe:
     population: int = 8
     """Draws m of each example in the loss."""
     weight: Literal["uniform", "sigmoid", "snr"] = "uniform"
-    """w(t): sigmoid is sigmoid(logsnr - bias); under snr regression on x_0 is regression on the noise."""
+    """w(t), which a mean flow has none of: sigmoid is sigmoid(logsnr - bias); under snr regression on x_0 is regression on the
+    noise."""
     bias: float = 0.0
     time_exponent: float = 1.0
-    """Training times of the rectified schedule are u^exponent with stratified u; a flow's are uniform."""
+    """Training times of the rectified schedule are u^exponent with stratified u; a flow's are uniform, a mean flow's
+    sigmoid(N(-.4, 1))."""
     coupling: Literal["independent", "blind", "aware"] = "independent"
     """Of a flow's noise with the data: blind and aware are Sinkhorn's, without and with sight of the condition."""
     share: float = 0.99

@@ -9,7 +9,8 @@ bridge therefore samples p(x_0 | y), whatever the number of steps. Eq. (3) lies 
 smallest at the first step, where x_t says least.
 
 A log-likelihood is written for ONE event, `log_likelihood(x_0) -> scalar` up to a constant, or `log_likelihood(x_0, y)` where every
-example has a measurement of its own. One that is NaN or infinite makes its example NaN; so does an x_0 that no draw allows.
+example has a measurement of its own; -inf says that an x_0 is impossible. One that is NaN or +inf makes its example NaN, and so
+does a y that no draw allows.
 """
 
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def conditioned(
         y: measurements [batch, ...], any pytree, of a log-likelihood of two arguments.
     Raises: ValueError for draws < 1, least < 1, or most < draws; the denoiser, for a log-likelihood that is no scalar.
     """
-    _check_draws(draws)
+    require_draws(draws)
     if known(least) and not 1 <= np.asarray(least) < np.inf:
         raise ValueError(f"an effective size is finite and at least 1, got {least=}")
     if most < draws:
@@ -93,7 +94,7 @@ def effective_draws(
 
     Raises: ValueError for draws < 1, or a log-likelihood that is no scalar.
     """
-    _check_draws(draws)
+    require_draws(draws)
     return _effective_draws(denoise, log_likelihood, draws, y, key, x_t, t, *cond)
 
 
@@ -178,6 +179,7 @@ def _beside(per_example: Array, x: Array) -> Array:
     return per_example.reshape(-1, *[1] * (x.ndim - 1))
 
 
-def _check_draws(draws: int) -> None:
+def require_draws(draws: int) -> None:
+    """Raises: ValueError for fewer than 1 draw."""
     if draws < 1:
         raise ValueError(f"conditioning takes at least 1 draw, got {draws=}")

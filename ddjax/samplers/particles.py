@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from ddjax import paths
 from ddjax.compiled import compiled
-from ddjax.samplers.conditioning import LogLikelihood, effective_size, picked, weighed
+from ddjax.samplers.conditioning import LogLikelihood, effective_size, picked, require_draws, weighed
 from ddjax.samplers.walks import Times, decreasing
 from ddjax.types import Denoise, Key, Scalar, Schedule, known, standard_normal
 
@@ -53,8 +53,7 @@ def particles(
         draws: M of each particle. churn: in (0, 1]; the bridge must have a density.
     Raises: ValueError for draws < 1, a churn outside (0, 1], a grid that does not decrease, or a log-likelihood that is no scalar.
     """
-    if draws < 1:
-        raise ValueError(f"conditioning takes at least 1 draw, got {draws=}")
+    require_draws(draws)
     if known(churn) and not 0 < np.asarray(churn) <= 1:
         raise ValueError(f"particles need a bridge with noise, churn in (0, 1], got {churn=}")
     return _walk(

@@ -73,7 +73,7 @@ class Config(Training):
     repeats: Annotated[int, Range(2)] = 8
     """Pairs of fresh true samples behind each floor."""
     short: bool = False
-    """A look at everything in five minutes: one target, one seed, 1,000 steps (explicit flags still win)."""
+    """A look at every preset: one target, one seed, 1,000 steps (explicit flags still win)."""
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
