@@ -26,7 +26,8 @@ def test_a_number_is_the_median_over_seeds_of_the_mean_over_draws():
     Mutations: the mean over seeds (5.8), the median over draws, axes exchanged.
     """
     found = judging.measured("a", "d", 4, np.array([[1.0, 3.0], [10.0, 20.0], [0.0, 1.0]]), (0.5, 0.1), churn=0.5)
-    assert found == number(nfe=4, churn=0.5, value=2.0, low=0.0, high=20.0, seeds=3, draws=6, floor=0.5, floor_std=0.1)
+    told = {"nfe": 4, "churn": 0.5, "seeds": 3, "draws": 6, "floor": 0.5, "floor_std": 0.1}
+    assert found == number(value=2.0, low=0.0, high=20.0, by_seed=(2.0, 15.0, 0.5), **told)
 
 
 def test_the_gap_is_measured_to_the_floor_at_equal_steps_and_the_largest_churn():
@@ -38,7 +39,9 @@ def test_the_gap_is_measured_to_the_floor_at_equal_steps_and_the_largest_churn()
                 number(nfe=nfe, churn=churn, value=of_limit + 5 * (churn == 0.0 and nfe > 1), model=limit),
                 number(nfe=nfe, churn=churn, value=0.2 if churn or nfe == 1 else 9.0),
             ]
+    numbers.append(number(model="flow", nfe=4, churn=None, value=0.35))
     shares = judging.gap_closed(numbers, "d", limit)
+    assert shares.pop("flow") == {4: pytest.approx(0.5)}  # what has no churn stands at every one
     assert list(shares) == ["a"] and list(shares["a"]) == [1, 4]  # at 8 steps the limit is within 10 floor deviations
     assert shares["a"][1] == pytest.approx(0.9) and shares["a"][4] == pytest.approx(0.8)
 
@@ -139,7 +142,7 @@ def test_a_sweep_hands_seed_steps_and_churn_to_the_draw_and_fresh_keys_to_all():
     assert told["seed", 3, 0.5] == (5.0, 1.0, 6.0, 3, 6)
     assert told["steps", 1, 0.0][0] == 11.0 and told["steps", 3, 0.5][0] == 33.0
     assert told["churn", 3, 0.5][0] == 0.5 and told["churn", 3, 0.0][0] == 0.0
-    assert len(np.unique(np.array(keys), axis=0)) == len(keys) == 3 * 3 * 2 * 2
+    assert len(keys) == 3 * 3 * 2 * 2 and len(np.unique(np.array(keys), axis=0)) == 2 * 3 * 2 * 2  # churns share theirs
 
 
 @pytest.mark.parametrize("churn", [(None,), (0.5, 1.0)])

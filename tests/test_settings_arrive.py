@@ -145,9 +145,12 @@ FAMILIES = {
     | {
         "batch": (64, {"train.batch", "train.n"}),
         "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise"}),
-        "only": (("ddm",), {"sweep.model"}
+        "only": (("ddm",), {"sweep.model", "sweep.churn", "draw.churn"}
                  | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "population", "inject", "coupling", "improved",
                                                   "huber", "time", "time_exponent")}),
+        "vary": (("beta=0.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
+        "equal": ("seconds", {"recipe.steps", "train.steps"}),
+        "churn": ((0.5,), {"sweep.churn", "draw.churn"}),
         "nfe": ((1, 3), {"sweep.nfe", "draw.steps"}),
         "samples": (1500, {"draw.n", "floors.n"}),
         "blocks": (1, {"against.blocks"}),
@@ -303,8 +306,8 @@ def written(monkeypatch):
         end(inflations, "pca_gaussian", "gaussian", other("pca"))
         end(judging, "against", "against", None)
         end(rivals, "oracles", "oracles", {})
-        end(rival_pages, "drawn", "page", {})
-        end(rival_pages, "sentences", "page", [])
+        end(rivals, "seconds", "page", {})
+        end(rival_pages, "findings", "page", Findings([], {}, ""))
         end(inflation_pages, "findings", "page", Findings([], {}, ""))
         family.run(settings)
         return {name: values for name, values in seen.items() if name.split(".")[0] not in ("page", "write", "start")}

@@ -8,10 +8,11 @@ from ddjax.judging.numbers import Number
 def gap_closed(numbers: Sequence[Number], metric: str, limit: str) -> dict[str, dict[int, float]]:
     """Where each trained model lies between the limit of classical models (0) and the floor (1), at equal steps and churn.
 
-    Only where the limit is more than 10 floor standard deviations off is there a gap to close; the largest churn is taken.
+    Only where the limit is more than 10 floor standard deviations off is there a gap to close; the largest churn is taken, and what
+    has none.
     """
     churn = max((number.churn for number in numbers if number.churn is not None), default=None)
-    chosen = [n for n in numbers if n.metric == metric and (n.churn == churn or n.nfe == 1)]
+    chosen = [n for n in numbers if n.metric == metric and (n.churn in (None, churn) or n.nfe == 1)]
     limits = {n.nfe: n.value for n in chosen if n.model == limit and n.value - n.floor > 10 * n.floor_std}
     shares: dict[str, dict[int, float]] = {}
     for n in chosen:

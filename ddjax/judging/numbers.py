@@ -11,7 +11,8 @@ from tabulate import tabulate
 class Number:
     """One measured number: the median over seeds of the mean over draws, the range of the draws, and the floor.
 
-    `churn` is None where no bridge is sampled, `floor_std` where there is only one true pair of samples.
+    `churn` is None where no bridge is sampled, `floor_std` where there is only one true pair of samples. `by_seed` are the means
+    over draws, of which value is the median.
     """
 
     model: str
@@ -25,6 +26,7 @@ class Number:
     draws: int
     floor: float
     floor_std: float | None
+    by_seed: Sequence[float] = ()
 
     def row(self) -> dict:
         """As a row of summary.json."""
@@ -42,8 +44,19 @@ def measured(
 ) -> Number:
     """A Number from draws [seeds, repeats] and the floor (mean, standard deviation or None)."""
     draws = np.asarray(draws, float)
-    value, spread = float(np.median(draws.mean(1))), (float(draws.min()), float(draws.max()))
-    return Number(model, metric, nfe, churn, value, *spread, len(draws), draws.size, *floor)
+    means, spread = draws.mean(1), (float(draws.min()), float(draws.max()))
+    return Number(
+        model,
+        metric,
+        nfe,
+        churn,
+        float(np.median(means)),
+        *spread,
+        len(draws),
+        draws.size,
+        *floor,
+        tuple(means.tolist()),
+    )
 
 
 def has_churn(numbers: Sequence[Number]) -> bool:

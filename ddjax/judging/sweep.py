@@ -33,6 +33,9 @@ def sweep(
 ) -> list[Number]:
     """Each metric at each number of steps and churn: median over seeds of the mean over fresh draws, with the full range.
 
+    Models that are swept with the same key and numbers of steps meet the same noise and the same fresh data, seed by seed, and so
+    does each churn: their differences are paired (`judging.paired`).
+
     Args:
         params: one for each seed. floors: by name of the metric. churn: (None,) where no bridge is sampled.
         repeats: draws for each seed, each with fresh noise and fresh data to compare with.
@@ -45,10 +48,12 @@ def sweep(
         progress(total, label=f"{label} {model}", unit="draws") if label else nullcontext(lambda step, metrics: None)
     )
     with display as update:
+        keys: dict[int, list[Key]] = {}
+        for steps in nfe:
+            key, *keys[steps] = jax.random.split(key, 1 + len(params) * repeats)
         for steps, e in cells:
-            key, *keys = jax.random.split(key, 1 + len(params) * repeats)
             found = []
-            for i, key_draw in enumerate(keys):
+            for i, key_draw in enumerate(map(jax.random.clone, keys[steps])):
                 key_model, key_truth = jax.random.split(key_draw)
                 found.append(judge(draw(params[i // repeats], key_model, steps, e), key_truth, steps))
                 done += 1

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ddjax import cli
-from ddjax.cli.settings import Count, Positive, Range, Seeds, Steps
+from ddjax.cli.settings import MAY_BE_EMPTY, Count, Fraction, Positive, Range, Seeds, Steps
 from ddjax.runs import engine
 from experiments import run as runner
-from experiments.lazy import jax, judging, np, recipes, rival_judges, rival_pages, types
+from experiments.families.presets import COST, OF_IMAGES, PRESETS, Preset, variants
+from experiments.lazy import jax, judging, np, recipes, rival_judges, rival_pages
 from experiments.run import Experiment, Findings, Trained
 from experiments.training import Training
 
@@ -21,26 +22,7 @@ if TYPE_CHECKING:
     from ddjax.recipes import Recipe
     from ddjax.types import Batch, Key, Params
 
-Preset = Literal[
-    "ddm", "iddm", "sddm", "ddm-imq", "ddm-rbf", "ddm-exp", "fm", "fm-ot", "ddpm", "consistency", "mean-flow", "imf"
-]
-TargetName = Literal["two_gaussians", "eight_gaussians", "moons", "checkerboard", "forty"]
-
-_NOISY = {"time_exponent": 0.7}  # training times u^.7, which favour the noise end
-PRESETS: dict[Preset, dict[str, Any]] = {
-    "ddm": {"population": 4, **_NOISY},
-    "iddm": {"rule": "iddm", "beta": 0.1, "population": 4, "inject": 2, **_NOISY},
-    "sddm": {"rule": "sddm", "population": 3, **_NOISY},
-    "ddm-imq": {"rule": "imq", "population": 4, **_NOISY},
-    "ddm-rbf": {"rule": "rbf", "population": 4, **_NOISY},
-    "ddm-exp": {"rule": "exponential", "population": 4, **_NOISY},
-    "fm": {"kind": "flow"},
-    "fm-ot": {"kind": "flow", "coupling": "aware"},
-    "ddpm": {"kind": "regression", **_NOISY},
-    "consistency": {"kind": "consistency", "huber": 0.03},
-    "mean-flow": {"kind": "mean_flow", "time": "raw"},
-    "imf": {"kind": "mean_flow", "time": "raw", "improved": True},
-}
+TargetName = Literal["two_gaussians", "eight_gaussians", "moons", "checkerboard", "forty", "digits"]
 
 
 @dataclass(frozen=True)
@@ -48,15 +30,19 @@ class Config(Training):
     """Train every preset on every target, and judge all at 1 to 50 steps beside both oracles.
 
     ddm: the energy score of m = 4 draws. iddm: beta and lam over time, norms by position, late xi. sddm: CRPS and squared error
-    by element. ddm-imq, -rbf, -exp: kernel scores. fm, fm-ot: flow matching, without and with transport. ddpm: regression.
-    consistency, mean-flow, imf: the rivals. Targets are in units of their spread. Writes config.yaml, metrics.jsonl, summary.json,
-    figures, report.html and checkpoints into --out.
+    by element. ddm-imq, -rbf, -exp: kernel scores. ddm-patched, of digits alone: patches beside the whole image. fm, fm-ot: flow
+    matching, without and with transport. ddpm: regression. consistency, mean-flow, imf: the rivals. Writes config.yaml,
+    metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
     """
 
     target: tuple[TargetName, ...] = ("two_gaussians", "moons")
-    """Laws in the plane to learn."""
+    """What to learn: laws in the plane, or digits of 8 x 8 pixels."""
     only: tuple[Preset, ...] = tuple(PRESETS)
-    """Presets to train."""
+    """Presets to train, on every target that has what they need."""
+    vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
+    """Variants beside every preset, one setting at a time: `beta=.5,1.5 lam=.5` adds three to each."""
+    equal: Literal["steps", "seconds"] = "steps"
+    """What all presets train for: --steps each, or the time in which ddm makes them (`presets.COST`)."""
     seeds: Seeds = 5
     steps: Count = 5000
     batch: Count = 256
@@ -66,6 +52,8 @@ class Config(Training):
     """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
     nfe: tuple[Steps, ...] = (1, 2, 4, 8, 16, 50)
     """Numbers of sampling steps to judge."""
+    churn: tuple[Fraction, ...] = (1.0,)
+    """Noise of the bridge of distributional and regression models: 0 is DDIM, 1 is DDPM."""
     samples: Annotated[int, Range(1000)] = 10_000
     """Points for each measured distance (W_1 takes blocks of 1,000 of them)."""
     blocks: Count = 2
@@ -74,6 +62,12 @@ class Config(Training):
     """Pairs of fresh true samples behind each floor."""
     short: bool = False
     """A look at every preset: one target, one seed, 1,000 steps (explicit flags still win)."""
+
+    def check(self) -> None:
+        """Raises: UserError for variants of nothing, or presets without a target that suits one of them."""
+        variants(self.vary)
+        if set(self.only) <= set(OF_IMAGES) and "digits" not in self.target:
+            raise cli.UserError(f"--only {' '.join(self.only)} is of images: take --target digits")
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
@@ -84,17 +78,26 @@ SHORT = {"short": {"target": ("moons",), "seeds": 1, "steps": 1000, "samples": 2
 
 
 def recipes_of(settings: Config) -> list[Recipe]:
-    """One model for each target and preset, in that order: one net, one optimiser, and what a preset changes."""
-    shared = settings.recipe() | {"event_shape": (2,), "predicts": "velocity", "cosine": True, "clip": 1.0}
-    return [
-        recipes.Recipe(**shared | PRESETS[preset] | {"name": f"{preset} on {target}"})
-        for target in settings.target
-        for preset in settings.only
-    ]
+    """One model for each target, preset and variant, in that order: one net, one optimiser, and what a preset changes."""
+    shared = settings.recipe() | {"predicts": "velocity", "cosine": True, "clip": 1.0}
+    made = []
+    for target in settings.target:
+        shape = {"event_shape": rival_judges.target(target).event}
+        for preset in settings.only:
+            if preset in OF_IMAGES and target != "digits":
+                continue
+            of = shared | shape | {"steps": _steps(settings, preset)} | PRESETS[preset]
+            for told, changed in variants(settings.vary).items():
+                made.append(recipes.Recipe(**of | changed | {"name": f"{preset}{told} on {target}"}))
+    return made
+
+
+def _steps(settings: Config, preset: Preset) -> int:
+    return settings.steps if settings.equal == "steps" else round(settings.steps * COST["ddm"] / COST[preset])
 
 
 def parts(recipe: Recipe) -> tuple[str, str]:
-    """Preset and target of a model."""
+    """Preset, with what varies, and target of a model."""
     preset, _, target = recipe.name.partition(" on ")
     return preset, target
 
@@ -106,40 +109,35 @@ def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
 
 
 def judge(settings: Config, trained: Trained) -> Findings:
-    """Every preset at every number of steps, and both oracles, on one target after the other."""
+    """Every preset at every number of steps, and both oracles, on one target after the other; all meet the same noise and data."""
     numbers, titles, clouds, closed = [], {}, {}, {}
     for i, target in enumerate(settings.target):
         truth, chosen = rival_judges.truth(target), rival_judges.distances(target)
         key_floor, key_sweep = jax.random.split(jax.random.key(2026 + i))
-        floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=settings.repeats)
+        floors = rival_judges.floors(target, key_floor, n=settings.samples, repeats=settings.repeats)
         judged = judging.against(truth, chosen, blocks=settings.blocks)
         entries = [
-            (parts(recipe)[0], model.draw, trained.params[model.name])
+            (parts(recipe)[0], model.draw, trained.params[model.name], rival_judges.churns(recipe, settings.churn))
             for recipe, model in trained.pairs()
             if parts(recipe)[1] == target
         ]
-        entries += [(name, draw, [None]) for name, draw in rival_judges.oracles(target).items()]
+        entries += [(name, draw, [None], settings.churn) for name, draw in rival_judges.oracles(target).items()]
         clouds[target] = {}
-        for (name, draw, params), key in zip(entries, jax.random.split(key_sweep, len(entries)), strict=True):
+        for name, draw, params, churn in entries:
 
             def drawn(params: Params, key: Key, steps: int, churn: float | None, draw: Any = draw) -> Batch:
-                return types.Batch(draw(params, key, settings.samples, steps=steps))
+                return rival_judges.vectors(draw(params, key, settings.samples, steps=steps, churn=churn))
 
-            swept = judging.sweep(name, drawn, params, judged, floors, jax.random.clone(key), nfe=settings.nfe)
-            numbers += swept
+            key = jax.random.clone(key_sweep)
+            numbers += judging.sweep(name, drawn, params, judged, floors, key, nfe=settings.nfe, churn=churn)
+            last = churn[-1]
             clouds[target][name] = [
-                np.asarray(drawn(params[0], jax.random.clone(key), n, None).x_0) for n in settings.nfe
+                np.asarray(drawn(params[0], jax.random.clone(key_sweep), n, last).x_0) for n in settings.nfe
             ]
         titles |= {name: metric.title for name, metric in chosen.items()}
         closed[target] = judging.gap_closed(numbers, f"w1 {target}", rival_judges.MEAN)
-    return Findings(
-        numbers,
-        titles,
-        "value is the median over seeds; low and high are the smallest and largest seed",
-        {"gap_closed": closed},
-        rival_pages.drawn(trained.folder.path, numbers, clouds, settings.nfe),
-        notes=rival_pages.sentences(closed),
-    )
+    seconds = rival_judges.seconds(settings, trained, batches)
+    return rival_pages.findings(trained.folder.path, numbers, titles, clouds, closed, seconds, settings.nfe)
 
 
 def run(settings: Config) -> None:

@@ -10,6 +10,7 @@ from ddjax.judging import Number, Spread
 
 # Okabe-Ito: distinct for colour-blind readers
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "-.", ":")  # of the first models that have all colours, of the next
 
 
 def steps_of(n: int) -> str:
@@ -51,7 +52,10 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
             for name in ("value", "low", "high")
         )
         bars = np.maximum(np.stack([value - low, high - value]), 0)
-        style = {"linestyle": "--" if "oracle" in model else "-", "color": COLORS[i % len(COLORS)]}
+        style = {
+            "linestyle": "--" if "oracle" in model else STYLES[i // len(COLORS) % len(STYLES)],
+            "color": COLORS[i % len(COLORS)],
+        }
         axis.errorbar([n.nfe for n in of_model], value, bars, marker="o", markersize=4, capsize=2, label=model, **style)
     if clip is None:
         axis.axhline(floor, color="0.5", linestyle="--", label="floor")
@@ -63,7 +67,10 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
     axis.minorticks_off()
     told = "" if churn is None else f", churn {churn:g}"
     axis.set_title(f"{chosen[0].draws} draws for each trained point{told}", fontsize=9)
-    axis.legend(fontsize=8, frameon=False)
+    if len({n.model for n in chosen}) > len(COLORS):
+        figure.legend(fontsize=8, frameon=False, loc="outside right center")
+    else:
+        axis.legend(fontsize=8, frameon=False)
     return figure
 
 

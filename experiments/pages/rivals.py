@@ -1,45 +1,171 @@
 """What the page of the few-step family says and shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
-from ddjax import runs
+from ddjax import judging, runs
 from ddjax.judging import Number
-from experiments.pages import figures
+from experiments.judges.rivals import Seconds
+from experiments.pages import figures, report
+from experiments.pages.report import Table
+from experiments.run import Findings
 
-SHOWN = 2000  # points of a picture
+SHOWN, IMAGES = 2000, 16  # points, or digits of a model, in a picture
+BESIDE = "ddm"  # the preset that all others are compared with
+Closed = Mapping[str, Mapping[str, Mapping[Any, float]]]
 
 
-def sentences(closed: dict[str, dict[str, dict[int, float]]]) -> list[str]:
+def findings(
+    run: Path,
+    numbers: Sequence[Number],
+    titles: dict[str, str],
+    clouds: dict[str, dict[str, list[np.ndarray]]],
+    closed: Closed,
+    seconds: dict[str, Seconds],
+    nfe: Sequence[int],
+) -> Findings:
+    """All that the runner writes and prints."""
+    return Findings(
+        numbers,
+        titles,
+        "value is the median over seeds; low and high are the smallest and largest seed",
+        {"gap_closed": closed, "seconds": {name: of._asdict() for name, of in seconds.items()}},
+        drawn(run, numbers, clouds, seconds, nfe),
+        notes=[verdict(numbers, target, of) for target, of in closed.items()],
+        tables=[*gap_tables(closed), *difference_tables(numbers, closed), *time_tables(seconds)],
+    )
+
+
+def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping[Any, float]], at: int = 4) -> str:
+    """The best model at `at` steps, its share of the gap where there is one, and whether more steps harm it."""
+    named, of_w1 = _told(target), [n for n in numbers if n.metric == f"w1 {target}" and "oracle" not in n.model]
+    there = [n for n in of_w1 if n.nfe == at]
+    if not there:
+        return f"{named}: not judged at {at} steps"
+    best = min(there, key=lambda number: number.value)
+    worse = judging.rises([n for n in of_w1 if (n.model, n.churn) == (best.model, best.churn)])
+    harm = "; ".join(f"worse at {more} than at {few} steps by {rise.value:.2g}" for few, more, rise in worse)
+    gap = closed.get(best.model, {}).get(at)
+    share = "" if gap is None else f", {100 * gap:.1f} % of the gap between the exact mean and the floor closed"
+    told = f"{best.value:.3f} where the floor is {best.floor:.3f}{share}"
+    return f"{named}, W₁ at {at} steps: {best.model} has {told}; {harm or 'no number of steps is worse than fewer'}"
+
+
+def gap_tables(closed: Closed) -> list[Table]:
     """The share of the gap that each preset closes, by target."""
-    lines = []
+    tables = []
     for target, by_model in closed.items():
-        for name, shares in by_model.items():
-            of_steps = ", ".join(f"{steps}: {100 * share:.1f} %" for steps, share in shares.items())
-            lines.append(f"{target}, gap in W₁ closed between the exact mean and the floor, {name}: {of_steps}")
-    return lines
+        if by_model:
+            title = f"{_told(target)}: percent of the gap in W₁ between the exact mean and the floor that is closed"
+            steps = list(next(iter(by_model.values())))
+            lines = [[name, *(f"{100 * of[n]:.1f}" for n in steps)] for name, of in by_model.items()]
+            tables.append(report.plain(title, ["model", *(figures.steps_of(int(n)) for n in steps)], lines))
+    return tables
+
+
+def difference_tables(numbers: Sequence[Number], closed: Closed) -> list[Table]:
+    """What W_1 of each model is above that of `ddm`, over paired seeds, by target."""
+    tables = []
+    for target in closed:
+        lines, steps = differences([n for n in numbers if n.metric == f"w1 {target}" and "oracle" not in n.model])
+        if lines:
+            title = f"{_told(target)}: W₁ above that of {BESIDE}, mean over paired seeds and 95 % bootstrap interval"
+            tables.append(report.plain(title, ["model", *map(figures.steps_of, steps)], lines))
+    return tables
+
+
+def differences(numbers: Sequence[Number]) -> tuple[list[list[str]], list[int]]:
+    """A row for each model but `ddm`, and the numbers of steps; no row where that was not trained, or one seed alone."""
+    churn = max((n.churn for n in numbers if n.churn is not None), default=None)
+    of = {(n.model, n.nfe): n.by_seed for n in numbers if n.churn in (None, churn) or n.nfe == 1}
+    steps = sorted({n for name, n in of if name == BESIDE and len(of[name, n]) > 1})
+    lines = []
+    for name in dict.fromkeys(name for name, _ in of if name != BESIDE):
+        found = [judging.paired(of[name, n], of[BESIDE, n]) for n in steps]
+        lines.append([name, *(f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in found)])
+    return (lines if steps else []), steps
+
+
+def time_tables(seconds: dict[str, Seconds]) -> list[Table]:
+    """Milliseconds of a training step and of drawing all samples."""
+    if not seconds:
+        return []
+    steps = next(iter(seconds.values())).draw
+    heads = ["model", "training step", *map(figures.steps_of, steps)]
+    lines = [[name, *(f"{1e3 * t:.2f}" for t in (of.step, *of.draw.values()))] for name, of in seconds.items()]
+    return [report.plain("Milliseconds on this machine: a training step, and drawing all samples", heads, lines)]
 
 
 def drawn(
-    run: Path, numbers: Sequence[Number], clouds: dict[str, dict[str, list[np.ndarray]]], nfe: Sequence[int]
+    run: Path,
+    numbers: Sequence[Number],
+    clouds: dict[str, dict[str, list[np.ndarray]]],
+    seconds: dict[str, Seconds],
+    nfe: Sequence[int],
 ) -> dict[str, tuple[Figure, str]]:
-    """Distance by steps and samples of every target, training curves."""
+    """Distance by steps and by seconds and samples of every target, training curves."""
     pictures = {}
     for target, rows in clouds.items():
         pictures[f"w1_{target}.png"] = (
-            figures.by_steps(numbers, f"w1 {target}", f"W$_1$, {target.replace('_', ' ')}"),
+            figures.by_steps(numbers, f"w1 {target}", f"W$_1$, {_told(target)}"),
             "Distance to fresh data against steps. Dashed: the two oracles.",
         )
-        points = np.concatenate([np.concatenate(of_steps) for of_steps in rows.values() if of_steps])
-        low, high = np.quantile(points, 0.001, 0) - 0.2, np.quantile(points, 0.999, 0) + 0.2
-        shown = {name: [cloud[:SHOWN] for cloud in of_steps] for name, of_steps in rows.items()}
-        titles = [*map(figures.steps_of, nfe)]
-        pictures[f"samples_{target}.png"] = (
-            figures.clouds(shown, titles, (low, high)),
-            "Samples by number of steps, seed 0.",
-        )
+        pictures[f"samples_{target}.png"] = _digits(rows, nfe) if target == "digits" else _points(rows, nfe)
+    pictures["seconds.png"] = (
+        by_seconds(numbers, next(iter(clouds)), seconds),
+        "Distance against the time that sampling takes.",
+    )
     curves = figures.training(runs.read_metrics(run), ("loss",))
     return pictures | {"training.png": (curves, "Training curves: means over 100 steps.")}
+
+
+def _points(rows: dict[str, list[np.ndarray]], nfe: Sequence[int]) -> tuple[Figure, str]:
+    points = np.concatenate([np.concatenate(of_steps) for of_steps in rows.values() if of_steps])
+    low, high = np.quantile(points, 0.001, 0) - 0.2, np.quantile(points, 0.999, 0) + 0.2
+    shown = {name: [cloud[:SHOWN] for cloud in of_steps] for name, of_steps in rows.items()}
+    figure = figures.clouds(shown, [*map(figures.steps_of, nfe)], (low, high))
+    return figure, "Samples by number of steps, seed 0."
+
+
+def _digits(rows: dict[str, list[np.ndarray]], nfe: Sequence[int]) -> tuple[Figure, str]:
+    at = 4 if 4 in nfe else nfe[0]
+    shown = {name: of_steps[list(nfe).index(at)][:IMAGES].reshape(-1, 8, 8, 1) for name, of_steps in rows.items()}
+    return figures.grid(shown), f"Digits at {figures.steps_of(at)}, seed 0."
+
+
+def by_seconds(numbers: Sequence[Number], target: str, seconds: dict[str, Seconds]) -> Figure:
+    """W_1 against the seconds in which all samples are drawn, log-log."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axis = figure.subplots()
+    for i, (name, of) in enumerate(seconds.items()):
+        found = {n.nfe: n for n in numbers if n.model == name and n.metric == f"w1 {target}"}
+        style = {
+            "color": figures.COLORS[i % len(figures.COLORS)],
+            "linestyle": figures.STYLES[i // len(figures.COLORS)],
+        }
+        axis.plot(
+            [1e3 * of.draw[n] for n in found],
+            [n.value for n in found.values()],
+            marker="o",
+            markersize=4,
+            label=name,
+            **style,
+        )
+        floor = next(iter(found.values())).floor
+    axis.axhline(floor, color="0.5", linestyle=":", label="floor")
+    axis.set(xscale="log", yscale="log", xlabel="milliseconds for all samples", ylabel=f"W$_1$, {_told(target)}")
+    for ticks in (axis.xaxis, axis.yaxis):
+        ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ticks.set_major_formatter("{x:g}")
+        ticks.set_minor_locator(NullLocator())
+    figure.legend(fontsize=8, frameon=False, loc="outside right center")
+    return figure
+
+
+def _told(target: str) -> str:
+    return target.replace("_", " ")

@@ -1,0 +1,83 @@
+"""The few-step family as data: what makes each preset what it is, what its training step costs, and variants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from ddjax.cli import UserError
+from ddjax.cli.settings import kinds, scalar
+from experiments.lazy import recipes
+
+Preset = Literal[
+    "ddm",
+    "iddm",
+    "sddm",
+    "ddm-imq",
+    "ddm-rbf",
+    "ddm-exp",
+    "ddm-patched",
+    "fm",
+    "fm-ot",
+    "ddpm",
+    "consistency",
+    "mean-flow",
+    "imf",
+]
+
+_NOISY = {"time_exponent": 0.7}  # training times u^.7, which favour the noise end
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "ddm": {"population": 4, **_NOISY},
+    "iddm": {"rule": "iddm", "beta": 0.1, "population": 4, "inject": 2, **_NOISY},
+    "sddm": {"rule": "sddm", "population": 3, **_NOISY},
+    "ddm-imq": {"rule": "imq", "population": 4, **_NOISY},
+    "ddm-rbf": {"rule": "rbf", "population": 4, **_NOISY},
+    "ddm-exp": {"rule": "exponential", "population": 4, **_NOISY},
+    "ddm-patched": {"score_patch": 3, "population": 4, **_NOISY},
+    "fm": {"kind": "flow"},
+    "fm-ot": {"kind": "flow", "coupling": "aware"},
+    "ddpm": {"kind": "regression", **_NOISY},
+    "consistency": {"kind": "consistency", "huber": 0.03},
+    "mean-flow": {"kind": "mean_flow", "time": "raw"},
+    "imf": {"kind": "mean_flow", "time": "raw", "improved": True},
+}
+
+OF_IMAGES: tuple[Preset, ...] = ("ddm-patched",)  # which a law in the plane has none of
+
+# seconds of a training step over those of ddpm's, on two CPU cores (docs/family.md)
+COST: dict[Preset, float] = dict.fromkeys(PRESETS, 1.0) | {"ddm": 2.6}
+
+# what a variant may change: the objective, its times and its optimiser, not the net's size, the data or the budget
+VARIED = (
+    "rule", "beta", "lam", "bandwidth", "population", "inject", "predicts", "weight", "bias", "time_exponent", "coupling",
+    "stride", "huber", "equal", "power", "learning_rate", "cosine", "clip", "ema_decay",
+)  # fmt: skip
+
+
+def variants(words: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The preset itself under "", and by their names the changes of each variant: beta=.5,1.5 is two.
+
+    Raises: UserError for words that are no setting of a preset and its values.
+    """
+    found: dict[str, dict[str, Any]] = {"": {}}
+    for word in words:
+        name, equals, values = word.partition("=")
+        if name not in VARIED or not (equals and values):
+            raise UserError(
+                f"--vary takes a setting and its values, such as beta=.5,1.5, got {word!r}; the settings: {', '.join(VARIED)}"
+            )
+        kind = kinds(recipes.Recipe)[name]
+        found |= {f" {name}={value}": {name: _value(name, kind, value)} for value in values.split(",")}
+    return found
+
+
+def _value(name: str, kind: Any, word: str) -> Any:
+    of = scalar(kind)
+    if get_origin(of) is Literal:
+        if word not in get_args(of):
+            raise UserError(f"--vary {name} is one of {', '.join(get_args(of))}, got {word!r}")
+        return word
+    try:
+        return {"true": True, "false": False}[word] if of is bool else of(word)
+    except (KeyError, ValueError):
+        raise UserError(f"--vary {name} takes {of.__name__}, got {word!r}") from None

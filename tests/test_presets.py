@@ -1,0 +1,60 @@
+"""Variants of presets: words of a command line become recipes, and others are refused in one sentence."""
+
+import dataclasses
+
+import pytest
+
+from ddjax import cli, recipes
+from experiments.families import family, presets
+
+
+def test_a_variant_changes_one_setting_of_every_preset():
+    """The preset stands beside its variants, in order; all else is as it was."""
+    settings = family.Config(
+        target=("moons",), only=("ddm", "consistency"), vary=("beta=0.5,1.5", "rule=imq", "cosine=false")
+    )
+    made = family.recipes_of(settings)
+    names = [family.parts(recipe)[0] for recipe in made]
+    assert names[:5] == ["ddm", "ddm beta=0.5", "ddm beta=1.5", "ddm rule=imq", "ddm cosine=false"]
+    assert names[5:] == [name.replace("ddm", "consistency") for name in names[:5]]
+    of = dict(zip(names, made, strict=True))
+    for name, changed in (
+        ("ddm beta=0.5", {"beta": 0.5}),
+        ("ddm rule=imq", {"rule": "imq"}),
+        ("ddm cosine=false", {"cosine": False}),
+    ):
+        assert of[name] == dataclasses.replace(of["ddm"], name=f"{name} on moons", **changed)
+
+
+def test_every_setting_that_may_vary_is_one_of_a_recipe():
+    """And none of them is the net, the data or the budget."""
+    fields = {field.name for field in dataclasses.fields(recipes.Recipe)}
+    assert set(presets.VARIED) <= fields - {"name", "kind", "event_shape", "net", "width", "depth", "steps"}
+
+
+@pytest.mark.parametrize(
+    "word, told",
+    [
+        ("width=3", "takes a setting and its values"),
+        ("beta", "takes a setting and its values"),
+        ("beta=", "takes a setting and its values"),
+        ("beta=x", "--vary beta takes float, got 'x'"),
+        ("population=2.5", "--vary population takes int"),
+        ("rule=crps", "--vary rule is one of energy"),
+        ("cosine=maybe", "--vary cosine takes bool"),
+    ],
+)
+def test_words_that_are_no_variant_are_refused(word, told):
+    """One sentence that tells what would do."""
+    with pytest.raises(cli.UserError, match=told):
+        family.Config(vary=(word,)).check()
+
+
+def test_equal_seconds_give_a_dear_step_fewer_steps():
+    """Steps times cost is that of ddm, within one step; ddm itself trains as told."""
+    equal = family.recipes_of(family.Config(target=("moons",), equal="seconds"))
+    budget = family.Config().steps * presets.COST["ddm"]
+    for recipe in equal:
+        preset = family.parts(recipe)[0]
+        assert abs(recipe.steps * presets.COST[preset] - budget) <= presets.COST[preset]
+    assert next(recipe.steps for recipe in equal if recipe.name.startswith("ddm on")) == family.Config().steps
