@@ -18,6 +18,7 @@ _DATA = (
     "gaussian",
     "moon",
     "rival",
+    "grid",
     "condition",
     "conditioning",
     "gap",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ddjax import runs
+from ddjax.cli import UserError
 from ddjax.runs import engine
 from experiments.lazy import jobs, judging, recipes, report, saved
 
@@ -92,37 +93,63 @@ def run(experiment: Experiment[Settings], settings: Settings) -> None:
     """Everything between the settings and the results. Raises: ValueError for a batch that the devices do not divide."""
     began = time.monotonic()
     engine.require_devices(settings.batch, settings.model_shards)
+    if settings.together and experiment.start:
+        raise UserError("--together trains every seed from scratch, and these models go on from others")
     models = [recipes.build(recipe, chunk=experiment.chunk) for recipe in experiment.recipes]
     kept = saved.settings_of(experiment.recipes) | experiment.facts
     folder = runs.open_run(experiment.name, settings, Path("runs") / experiment.name / experiment.preset, facts=kept)
     for note in experiment.notes:
         print(note, flush=True)
-    params = {}
-    for recipe, model in zip(experiment.recipes, models, strict=True):
-        watch = experiment.watch and experiment.watch(settings, recipe, model, folder)
-        params[model.name] = [
-            jobs.train(
-                folder,
-                recipes.job(model.name, seed),
-                model.network,
-                model.loss_fn,
-                model.optimizer,
-                experiment.batches(settings, recipe, seed),
-                seed=seed,
-                steps=recipe.steps,
-                save_every=settings.save_every,
-                ema_decay=recipe.ema_decay,
-                watch=watch if experiment.all_watched or seed == 0 else None,
-                start=experiment.start and experiment.start(settings, recipe, seed, folder),
-            )
-            for seed in range(settings.seeds)
-        ]
+    pairs = list(zip(experiment.recipes, models, strict=True))
+    trained_by = _together if settings.together else _one_by_one
+    params = {model.name: trained_by(experiment, settings, recipe, model, folder) for recipe, model in pairs}
     trained = time.monotonic()
     if not runs.first_process():
         return
     found = experiment.judge(settings, Trained(folder, experiment.recipes, models, params))
     seconds = {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)}
     write(folder.path, experiment.name, folder.settings, found, seconds)
+
+
+def _one_by_one(
+    experiment: Experiment[Settings], settings: Settings, recipe: Recipe, model: Model, folder: Run
+) -> list[Params]:
+    watch = experiment.watch and experiment.watch(settings, recipe, model, folder)
+    return [
+        jobs.train(
+            folder,
+            recipes.job(model.name, seed),
+            model.network,
+            model.loss_fn,
+            model.optimizer,
+            experiment.batches(settings, recipe, seed),
+            seed=seed,
+            steps=recipe.steps,
+            save_every=settings.save_every,
+            ema_decay=recipe.ema_decay,
+            watch=watch if experiment.all_watched or seed == 0 else None,
+            start=experiment.start and experiment.start(settings, recipe, seed, folder),
+        )
+        for seed in range(settings.seeds)
+    ]
+
+
+def _together(
+    experiment: Experiment[Settings], settings: Settings, recipe: Recipe, model: Model, folder: Run
+) -> list[Params]:
+    return jobs.train_together(
+        folder,
+        recipes.joint_job(model.name, settings.seeds),
+        [recipes.job(model.name, seed) for seed in range(settings.seeds)],
+        model.network,
+        model.loss_fn,
+        model.optimizer,
+        experiment.batches(settings, recipe, 0),
+        steps=recipe.steps,
+        save_every=settings.save_every,
+        ema_decay=recipe.ema_decay,
+        watch=experiment.watch and experiment.watch(settings, recipe, model, folder),
+    )
 
 
 def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings, seconds: dict[str, float]) -> None:

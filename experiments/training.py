@@ -28,6 +28,8 @@ class Training(Engine):
 
     seeds: Seeds = 1
     """Number of seeds, 0 to seeds - 1; tables give medians and ranges over them."""
+    together: bool = False
+    """Train all seeds of a model in one state, one step of all at a time: pays on a GPU that small nets leave idle."""
     steps: Count = 3000
     """Training steps of each model."""
     batch: Count = 512

@@ -61,7 +61,7 @@ def test_a_run_of_two_processes_that_loses_one_goes_on_in_one(lost, tmp_path):
     _, errors = processes[1 - lost].communicate(timeout=60)
     assert time.monotonic() - began < 60
     assert processes[1 - lost].returncode == cli.LOST, errors
-    assert errors.splitlines()[-1].startswith("error: another process of this run is gone")
+    assert errors.strip().splitlines()[-1].startswith("error: another process of this run is gone")
     assert processes[lost].wait() == -signal.SIGKILL
     processes[lost].communicate()
 

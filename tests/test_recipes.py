@@ -80,7 +80,8 @@ def reference(recipe):
     else:
         denoiser = denoisers.distributional(net, S, predicts=recipe.predicts)
         rule, size = rule_of(recipe), recipe.population
-        loss_fn = objectives.distributional(denoiser, S, times=law, weight=weight, score=rule, size=size)
+        drawn = {"size": size, "references": recipe.references}
+        loss_fn = objectives.distributional(denoiser, S, times=law, weight=weight, score=rule, **drawn)
     if recipe.transport is not None:
         net, w = objectives.with_ratio(net), recipe.transport
         denoiser = denoisers.mean(net, S, predicts=recipe.predicts)
@@ -138,6 +139,8 @@ CHANGES = [
     {"kind": "regression"},
     {"kind": "flow"},
     {"predicts": "x0"},
+    {"predicts": "v"},
+    {"references": 2},
     {"kind": "regression", "schedule": "ddpm", "predicts": "noise", "weight": "snr"},
     {"width": 16},
     {"depth": 3},

@@ -24,7 +24,7 @@ from experiments import run as runner
 from experiments.families import conditional_ot, family, images, inflation, ot_loss, two_gaussians, two_moons
 from experiments.imaging import judging as image_judges
 from experiments.imaging import spaces
-from experiments.judges import conditions, gaps, gaussians, inflations, moons, rivals, shapes
+from experiments.judges import conditions, gaps, gaussians, grids, inflations, moons, rivals, shapes
 from experiments.pages import conditions as condition_pages
 from experiments.pages import gaps as gap_pages
 from experiments.pages import gaussians as gaussian_pages
@@ -36,6 +36,7 @@ from experiments.run import Findings
 
 TRAINED = {
     "seeds": (4, {"train.seed", "sweep.seeds"}),
+    "together": (True, {"train.seed"}),
     "steps": (700, {"recipe.steps", "train.steps"}),
     "batch": (64, {"train.batch"}),
     "width": (96, {"recipe.width"}),
@@ -144,10 +145,12 @@ FAMILIES = {
     family: TRAINED
     | {
         "batch": (64, {"train.batch", "train.n"}),
-        "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise"}),
+        "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise",
+                                       "grids.target"}),
         "only": (("ddm",), {"sweep.model", "sweep.churn", "draw.churn"}
                  | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "population", "inject", "coupling", "improved",
                                                   "huber", "time", "time_exponent")}),
+        "choose": ((), {"grids.target"}),
         "vary": (("beta=0.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
         "equal": ("seconds", {"recipe.steps", "train.steps"}),
         "churn": ((0.5,), {"sweep.churn", "draw.churn"}),
@@ -306,6 +309,7 @@ def written(monkeypatch):
         end(inflations, "pca_gaussian", "gaussian", other("pca"))
         end(judging, "against", "against", None)
         end(rivals, "oracles", "oracles", {})
+        end(grids, "judged", "grids", {})
         end(rivals, "seconds", "page", {})
         end(rival_pages, "findings", "page", Findings([], {}, ""))
         end(inflation_pages, "findings", "page", Findings([], {}, ""))

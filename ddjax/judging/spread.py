@@ -28,7 +28,7 @@ def spread_curve(
     mixture: GaussianMixture,
     schedule: Schedule,
     key: Key,
-    at: Sequence[float],
+    at: Sequence[float] | np.ndarray,
     *,
     n: int = 2000,
     size: int = 32,

@@ -3,10 +3,14 @@
     (1)  t_i ~ times,  noise_i ~ N(0, I),  x_t = alpha x_0 + sigma noise
     (2)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m
     (3)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
+    (4)  loss = mean_i w(t_i) sum_k p_ik score({xhat_ij}_j, x_0_k),   p_ik ~ p(x_t_i | x_0_k),  k in the group of i
 
+Eq. (4) is the mean of eq. (3) over which example of a group of the batch made x_t_i, given x_t_i and the group: the same loss in
+expectation, with less variance (Rao and Blackwell). It tells where several may have made it: at large times, in few dimensions.
 DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t,
 scope="position")`; images gain by `scoring.Patched`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
-References: De Bortoli et al., arXiv 2502.02483, eq. (14) and Algorithm 1.
+References: De Bortoli et al., arXiv 2502.02483, eq. (14) and Algorithm 1; of eq. (4) for score matching, Xu et al., "Stable
+Target Field", arXiv 2302.00670.
 """
 
 from collections.abc import Callable
@@ -30,8 +34,9 @@ def distributional(
     score: scoring.Rule = scoring.Energy(),  # noqa: B008 (a frozen value)
     size: int = 8,
     population: Callable[..., Array] = denoisers.population,
+    references: int = 1,
 ) -> LossFn:
-    """The scoring-rule loss, eq. (3).
+    """The scoring-rule loss, eq. (3), or eq. (4).
 
     Args:
         times: law of t, moved off 0 and 1 by one rounding error of the data (`times.drawn`).
@@ -39,11 +44,16 @@ def distributional(
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
         population: how the m draws are made: `denoisers.population` for any denoiser, `denoisers.folded_population`
             for the faster one of those made by `denoisers.distributional`.
+        references: examples of a group, eq. (4), against all of which each of its x_t is scored; they have no conditions. 1 is
+            eq. (3).
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
         unweighted means `confinement` and `interaction` where the rule tells them. All in float32 or better.
     Raises: ValueError for a population too small for the rule; the loss, for a batch that is no such thing, draws of
-        another shape, or a rule that returns neither.
+        another shape, a rule that returns neither, or, of several
+        references, for conditions or a batch that is not so many groups.
     """
+    if references < 1:
+        raise ValueError(f"an x_t is scored against at least 1 reference, got {references=}")
     if size < 1 or (size < 2 and scoring.needs_pairs(score)):
         raise ValueError(f"population size must be at least 2 when lam > 0, got {size=} with {score}")
 
@@ -55,7 +65,12 @@ def distributional(
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)
         draws = population(denoiser, params, key_xi, x_t, t, cond, size=size)
         draws = shaped(draws, (x_0.shape[0], size, *x_0.shape[1:]), "a population of draws")
-        terms = jax.vmap(score)(jnp.asarray(draws, float), jnp.asarray(x_0, float), t)
+        draws, observed = jnp.asarray(draws, float), jnp.asarray(x_0, float)
+        if references == 1:
+            terms = jax.vmap(score)(draws, observed, t)
+        else:
+            _require_groups(references, x_0, cond)
+            terms = _over_groups(score, schedule, references, draws, observed, x_t, t)
         told = isinstance(terms, scoring.Terms)
         each = shaped(terms.score if told else terms, x_0.shape[:1], "a rule, for one example each,")
         loss = jnp.mean(jax.vmap(weight)(t) * jnp.asarray(each, float))
@@ -63,6 +78,31 @@ def distributional(
         return loss, {"loss": loss, **parts}
 
     return loss_fn
+
+
+def _over_groups(
+    score: scoring.Rule, schedule: Schedule, references: int, draws: Array, x_0: Array, x_t: Array, t: Array
+) -> Any:
+    """The mean of the scores of each example over the x_0 of its group, eq. (4)."""
+
+    def one(draws: Array, x_t: Array, t: Array, x_0: Array) -> Any:
+        alpha, sigma = schedule(t)
+        off = jnp.sum((x_t[None] - alpha * x_0) ** 2, axis=range(1, x_0.ndim))
+        p = jax.nn.softmax(-off / (2 * sigma**2))
+        return jax.tree.map(lambda of_all: p @ of_all, jax.vmap(lambda x_0: score(draws, x_0, t))(x_0))
+
+    groups = jax.tree.map(lambda a: a.reshape(-1, references, *a.shape[1:]), (draws, x_t, t, x_0))
+    terms = jax.vmap(jax.vmap(one, (0, 0, 0, None)))(*groups)
+    return jax.tree.map(lambda of_groups: of_groups.reshape(-1), terms)
+
+
+def _require_groups(references: int, x_0: Array, cond: Any) -> None:
+    if cond is not None:
+        raise ValueError(
+            "an x_t may come from another example with its own condition alone: leave references at 1 where data have conditions"
+        )
+    if len(x_0) % references:
+        raise ValueError(f"a batch of {len(x_0)} examples cannot be divided into groups of {references=}")
 
 
 def denoising(

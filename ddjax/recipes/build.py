@@ -105,7 +105,7 @@ def _loss(recipe: Recipe, model: Predictor) -> LossFn:
         return objectives.consistency(model, along, gap=recipe.stride, huber=recipe.huber, **sampled)
     if recipe.kind == "regression":
         return objectives.denoising(model, along, **sampled)
-    drawn = {"size": recipe.population, "population": denoisers.folded_population}
+    drawn = {"size": recipe.population, "population": denoisers.folded_population, "references": recipe.references}
     return objectives.distributional(model, along, score=_score(recipe), **drawn, **sampled)
 
 

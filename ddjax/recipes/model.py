@@ -36,4 +36,13 @@ def parameters(model: Model) -> int:
 
 def job(name: str, seed: int) -> str:
     """The name of one training job, fit for a folder: "3 OT coupling" of seed 0 is 3-ot-coupling-seed0."""
-    return f"{re.sub(r'[^a-z0-9.+_]+', '-', name.lower()).strip('-')}-seed{seed}"
+    return f"{_plain(name)}-seed{seed}"
+
+
+def joint_job(name: str, seeds: int) -> str:
+    """The name of the job that trains so many seeds together: 3-ot-coupling-seeds5."""
+    return f"{_plain(name)}-seeds{seeds}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9.+_]+", "-", name.lower()).strip("-")

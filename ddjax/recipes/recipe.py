@@ -22,7 +22,7 @@ class Recipe:
     """Length of a condition of real numbers; 0 for none."""
     schedule: Literal["rectified", "ddpm"] = "rectified"
     """Straight lines, or the chain of 1,000 steps, which is also trained on its own times."""
-    predicts: Literal["x0", "velocity", "noise"] = "velocity"
+    predicts: Literal["x0", "velocity", "v", "noise"] = "velocity"
     """What the network outputs; the score is taken of x_0 all the same."""
 
     net: Literal["mlp", "unet", "dit"] = "mlp"
@@ -60,6 +60,8 @@ class Recipe:
     """Side of the patches whose mean score joins that of the whole image; 0 for none."""
     population: int = 8
     """Draws m of each example in the loss."""
+    references: int = 1
+    """Of a distributional model: examples of the batch against which an x_t is scored, of which any may have made it."""
     weight: Literal["uniform", "sigmoid", "snr"] = "uniform"
     """w(t), which a mean flow has none of: sigmoid is sigmoid(logsnr - bias); under snr regression on x_0 is regression on the
     noise."""

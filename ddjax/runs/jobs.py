@@ -1,7 +1,7 @@
-"""One trained model of a run: from scratch, or from its newest intact checkpoint."""
+"""One trained model of a run, or all its seeds in one state: from scratch, or from its newest intact checkpoint."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from ddjax import training
 from ddjax.runs import events
 from ddjax.runs.engine import layout
 from ddjax.runs.folders import Run, first_process
-from ddjax.training import checkpoints, sharding
+from ddjax.training import checkpoints, sharding, together
 from ddjax.types import Key, LossFn, Network, Params, Resumable
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs pages about a failed save, which we tell in one line
@@ -49,29 +49,91 @@ def train(
     """
     state = initial_state(network, optimizer, seed)
     train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
-    state, train_step, batch = layout(folder.engine, state, train_step, batch)
+    laid = layout(folder.engine, state, train_step, batch)
+    kept = {"steps": steps, "save_every": save_every, "watch": watch, "start": start}
+    state = _trained(folder, job, network, *laid, rows=[job], params_of=lambda state: state.ema, **kept)
+    return sharding.on_host(state.ema)
+
+
+def train_together(
+    folder: Run,
+    job: str,
+    rows: Sequence[str],
+    network: Network,
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    batch: Callable[[Key], Any],
+    *,
+    steps: int,
+    save_every: int,
+    ema_decay: float,
+    watch: Watch | None = None,
+) -> list[Params]:
+    """The averaged parameters of seeds 0, 1, ... after `steps`, trained in one state (`training.together`).
+
+    Args:
+        job: of the checkpoints. rows: of the metrics of every seed. watch: as in `train`, of the parameters of seed 0.
+    Raises: ValueError for a stream, or several devices.
+    """
+    if jax.device_count() > 1:
+        raise ValueError("seeds are trained together on one device: on several, one after the other")
+    states = [initial_state(network, optimizer, seed) for seed in range(len(rows))]
+    train_step = together.step(training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay))
+    laid = together.stacked(states), train_step, together.batches(batch)
+    kept = {"steps": steps, "save_every": save_every, "watch": watch}
+    of_first = lambda state: together.of_seed(state, 0)  # noqa: E731
+    state = _trained(folder, job, network, *laid, rows=rows, params_of=of_first, **kept)
+    return [sharding.on_host(together.of_seed(state, seed)) for seed in range(len(rows))]
+
+
+def _trained(
+    folder: Run,
+    job: str,
+    network: Network,
+    state: training.TrainState,
+    train_step: Any,
+    batch: Any,
+    *,
+    rows: Sequence[str],
+    params_of: Callable[[training.TrainState], Params],
+    steps: int,
+    save_every: int,
+    watch: Watch | None = None,
+    start: Start | None = None,
+) -> training.TrainState:
+    """The state after `steps`, from the newest intact checkpoint of the job where there is one."""
     with checkpoints.manager(folder.checkpoints(job), job=folder.owner(job)) as manager:
         stream = batch if isinstance(batch, Resumable) else None
         state = checkpoints.restore(manager, state, stream) or (start(state) if start else state)
         first = int(state.step)
         with events.beside(folder.events(job), first) as also:
-            told = also(folder.logger(job, first, "watched.jsonl"), "watched/") if watch else None
+            told = also(folder.logger(rows[0], first, "watched.jsonl"), "watched/") if watch else None
+            logs = [also(folder.logger(row, first), f"{row}/" if len(rows) > 1 else "") for row in rows]
 
             def visit(state: training.TrainState) -> None:
-                params = sharding.on_host(state.ema)  # by all processes together
+                params = sharding.on_host(params_of(state))  # by all processes together
                 if told:
                     told(int(state.step), watch(params))
 
-            state = training.fit(
+            return training.fit(
                 state,
                 train_step,
                 batch,
                 steps=steps,
                 checkpoints=manager,
                 save_every=save_every,
-                log=also(folder.logger(job, first)),
+                log=_to_each(logs) if logs[0] else None,
                 visit=visit if watch else None,
                 label=job if first_process() else None,
                 scanned=training.may_scan(network),
             )
-    return sharding.on_host(state.ema)
+
+
+def _to_each(logs: Sequence[training.Log]) -> training.Log:
+    """To the one log its numbers, to several those of their seeds."""
+
+    def log(step: int, metrics: dict[str, Any]) -> None:
+        for seed, to in enumerate(logs):
+            to(step, metrics if len(logs) == 1 else {name: values[seed] for name, values in metrics.items()})
+
+    return log

@@ -10,7 +10,7 @@ from ddjax import recipes, times
 from ddjax.cli import UserError
 from ddjax.runs import folders, jobs
 from ddjax.runs.engine import Engine
-from ddjax.training import TrainState, checkpoints
+from ddjax.training import TrainState, checkpoints, together
 from ddjax.types import Key, Params
 
 
@@ -57,10 +57,19 @@ def load(path: Path, job: str | None) -> Trained:
         raise UserError(
             f"{job} needs a condition of {recipe.cond_size} numbers for each sample, which no command gives"
         )
+    params = _params(folders.Run(path, settings, Engine()), recipe, job)
+    return Trained(job, recipe, params, tuple(settings.get("classes") or map(str, range(recipe.classes))))
+
+
+def _params(run: folders.Run, recipe: recipes.Recipe, job: str) -> Params:
+    """The averaged parameters of a job; of a run whose seeds were trained together, those of its seed."""
     model = recipes.build(recipe)
     like = jobs.initial_state(model.network, model.optimizer, 0)
-    params = state(folders.Run(path, settings, Engine()), job, like).ema
-    return Trained(job, recipe, params, tuple(settings.get("classes") or map(str, range(recipe.classes))))
+    if not run.settings.get("together"):
+        return state(run, job, like).ema
+    seeds = run.settings["seeds"]
+    whole = state(run, recipes.joint_job(recipe.name, seeds), together.stacked([like] * seeds))
+    return together.of_seed(whole, next(seed for seed in range(seeds) if recipes.job(recipe.name, seed) == job))
 
 
 def state(run: folders.Run, job: str, like: TrainState) -> TrainState:

@@ -1,7 +1,7 @@
-"""Training: state and step, the loop, checkpoints, progress."""
+"""Training: state and step, the loop, several seeds together, checkpoints, progress."""
 
-from ddjax.training.loop import fit, may_scan
+from ddjax.training.loop import Log, fit, may_scan
 from ddjax.training.signals import Interrupted
 from ddjax.training.state import TrainState, make_train_step
 
-__all__ = ["Interrupted", "TrainState", "fit", "make_train_step", "may_scan"]
+__all__ = ["Interrupted", "Log", "TrainState", "fit", "make_train_step", "may_scan"]

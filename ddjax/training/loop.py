@@ -19,7 +19,7 @@ from ddjax.types import Key, Resumable
 
 _MUST_BE_FINITE = {"loss": "the loss", "grad_norm": "the gradient norm"}
 
-Log = Callable[[int, dict[str, float]], None]
+Log = Callable[[int, dict[str, Any]], None]
 Visit = Callable[[TrainState], None]
 
 
@@ -50,8 +50,9 @@ def fit(
             any iterator.
         checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
-        log: called on the host with (step, chunk means of the metrics). visit: called with the state wherever it is saved,
-            to judge or to draw; it must not keep the state, whose buffers the next step takes.
+        log: called on the host with (step, chunk means of the metrics); those of seeds that are trained together are lists.
+        visit: called with the state wherever it is saved, to judge or to draw; it must not keep the state, whose buffers the
+            next step takes.
         label: of the progress display, None for silence.
         scanned: False dispatches each step by itself, for networks that `may_scan` refuses.
     Returns: the state at `steps`.
@@ -74,11 +75,12 @@ def fit(
         def report(first: int, stacked: dict[str, Any]) -> dict[str, float]:
             host = {name: np.asarray(values) for name, values in jax.device_get(stacked).items()}
             _require_finite(host, first, good)
-            means = {name: float(values.mean()) for name, values in host.items()}
+            told = {name: values.mean(0).tolist() for name, values in host.items()}
+            means = {name: float(np.mean(value)) for name, value in told.items()}
             last = first + len(host["loss"])
             update(last, means)
             if log:
-                log(last, means)
+                log(last, told)
             return means
 
         while step < steps:
@@ -157,10 +159,13 @@ def _dispatch(one: Callable, given: Iterator, stopped: list[int]) -> Callable:
 
 
 def _require_finite(metrics: dict[str, np.ndarray], first: int, good: Callable[[], str]) -> None:
-    bad = {name: np.flatnonzero(~np.isfinite(metrics[name])) for name in _MUST_BE_FINITE if name in metrics}
-    steps = [rows[0] for rows in bad.values() if rows.size]
+    # of the seeds that are trained together the first bad one stands for all
+    every = {name: metrics[name].reshape(len(metrics[name]), -1) for name in _MUST_BE_FINITE if name in metrics}
+    bad = {name: np.argwhere(~np.isfinite(values)) for name, values in every.items()}
+    steps = [places[0, 0] for places in bad.values() if len(places)]
     if steps:
         row = min(steps)
-        values = ((_MUST_BE_FINITE[name], metrics[name][row]) for name, rows in bad.items() if row in rows)
+        first_bad = {name: places[places[:, 0] == row][0] for name, places in bad.items() if row in places[:, 0]}
+        values = ((_MUST_BE_FINITE[name], every[name][tuple(place)]) for name, place in first_bad.items())
         told = " and ".join(f"{name} is {value}" for name, value in values)
         raise FloatingPointError(f"{told} at step {first + row}; last good checkpoint: {good()}")

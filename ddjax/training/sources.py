@@ -8,10 +8,10 @@ import numpy as np
 from jax.tree_util import Partial
 
 from ddjax.training.state import NUMPY_ON_TRACERS
-from ddjax.types import Key, Resumable
+from ddjax.types import Key, Keys, Resumable
 
 
-def checked(batch: Any, key: Key, *, kept: bool) -> Partial | Iterator:
+def checked(batch: Any, key: Key | Keys, *, kept: bool) -> Partial | Iterator:
     """A function of a key as a `Partial`, whose arrays are arguments and are not compiled in; any iterator as it comes.
 
     Args:

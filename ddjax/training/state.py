@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Int
 
-from ddjax.types import Key, LossFn, Metrics, Params
+from ddjax.types import Key, Keys, LossFn, Metrics, Params
 
 # what jax says when NumPy, or a list, gets a traced array
 NUMPY_ON_TRACERS = (jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError)
@@ -22,7 +22,7 @@ class TrainState(NamedTuple):
     params: Params
     ema: Params
     opt_state: Any
-    key: Key
+    key: Key | Keys
 
     @classmethod
     def create(cls, params: Params, optimizer: optax.GradientTransformation, key: Key) -> "TrainState":
@@ -30,8 +30,10 @@ class TrainState(NamedTuple):
         ema = jax.tree.map(jnp.copy, params)  # a buffer of its own: donation must not meet the same one twice
         return cls(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params), key)
 
-    def keys(self) -> tuple[Key, Key]:
-        """The keys of this step's batch and of its loss."""
+    def keys(self) -> tuple[Key | Keys, Key | Keys]:
+        """The keys of this step's batch and of its loss; of several seeds together (`training.together`), those of each."""
+        if self.key.ndim:
+            return jax.vmap(lambda key: self._replace(key=key).keys())(self.key)
         key_batch, key_loss = jax.random.split(jax.random.fold_in(self.key, self.step))
         return key_batch, key_loss
 

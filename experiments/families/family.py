@@ -14,7 +14,7 @@ from ddjax.cli.settings import MAY_BE_EMPTY, Count, Fraction, Positive, Range, S
 from ddjax.runs import engine
 from experiments import run as runner
 from experiments.families.presets import COST, OF_IMAGES, PRESETS, Preset, variants
-from experiments.lazy import jax, judging, np, recipes, rival_judges, rival_pages
+from experiments.lazy import grid_judges, jax, judging, np, recipes, rival_judges, rival_pages
 from experiments.run import Experiment, Findings, Trained
 from experiments.training import Training
 
@@ -60,6 +60,8 @@ class Config(Training):
     """Blocks of 1,000 points behind each W_1."""
     repeats: Annotated[int, Range(2)] = 8
     """Pairs of fresh true samples behind each floor."""
+    choose: Annotated[tuple[Preset, ...], MAY_BE_EMPTY] = ("ddm",)
+    """Presets whose grids of 2 to 8 sampling times are chosen, on the first seed, and judged on the others."""
     short: bool = False
     """A look at every preset: one target, one seed, 1,000 steps (explicit flags still win)."""
 
@@ -74,7 +76,17 @@ class Config(Training):
         return super().floats() | {("samples",): 4 * self.samples, ("blocks",): 2000 * self.blocks}
 
 
-SHORT = {"short": {"target": ("moons",), "seeds": 1, "steps": 1000, "samples": 2000, "nfe": (1, 4), "repeats": 4}}
+SHORT = {
+    "short": {
+        "target": ("moons",),
+        "seeds": 1,
+        "steps": 1000,
+        "samples": 2000,
+        "nfe": (1, 4),
+        "repeats": 4,
+        "choose": (),
+    }
+}
 
 
 def recipes_of(settings: Config) -> list[Recipe]:
@@ -110,7 +122,7 @@ def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
 
 def judge(settings: Config, trained: Trained) -> Findings:
     """Every preset at every number of steps, and both oracles, on one target after the other; all meet the same noise and data."""
-    numbers, titles, clouds, closed = [], {}, {}, {}
+    numbers, titles, clouds, closed, grids = [], {}, {}, {}, {}
     for i, target in enumerate(settings.target):
         truth, chosen = rival_judges.truth(target), rival_judges.distances(target)
         key_floor, key_sweep = jax.random.split(jax.random.key(2026 + i))
@@ -136,8 +148,13 @@ def judge(settings: Config, trained: Trained) -> Findings:
             ]
         titles |= {name: metric.title for name, metric in chosen.items()}
         closed[target] = judging.gap_closed(numbers, f"w1 {target}", rival_judges.MEAN)
+        for recipe, model in trained.pairs() if settings.seeds > 1 else ():
+            preset, of = parts(recipe)
+            if of == target and preset in settings.choose:
+                key = jax.random.key(4052 + i)
+                grids[model.name] = grid_judges.judged(model.draw, trained.params[model.name], target, key)
     seconds = rival_judges.seconds(settings, trained, batches)
-    return rival_pages.findings(trained.folder.path, numbers, titles, clouds, closed, seconds, settings.nfe)
+    return rival_pages.findings(trained.folder.path, numbers, titles, clouds, closed, grids, seconds, settings.nfe)
 
 
 def run(settings: Config) -> None:

@@ -42,6 +42,35 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "imf": {"kind": "mean_flow", "time": "raw", "improved": True},
 }
 
+# where the search for settings begins, and what it tries, one after the other (`experiments.family_tuning`): 7 trials each
+STARTS: dict[Preset, dict[str, Any]] = {name: {"learning_rate": 5e-3, **changes} for name, changes in PRESETS.items()}
+_RATES: list[dict[str, Any]] = [{"learning_rate": 2e-3}, {"learning_rate": 1e-2}]
+_DRAWN = [*_RATES, {"predicts": "v"}, {"references": 32}, {"time_exponent": 1.0}]
+_KERNEL = [*_DRAWN, {"bandwidth": 0.3}, {"bandwidth": 3.0}]
+_AVERAGE = [*_RATES, {"learning_rate": 2e-2}, {"ema_decay": 0.9995}, {"power": 0.5}, {"equal": 0.25}, {"equal": 0.9}]
+_PLAIN = [*_RATES, {"learning_rate": 2e-2}, {"predicts": "v"}, {"ema_decay": 0.9995}, {"ema_decay": 0.99}]
+TRIALS: dict[Preset, list[dict[str, Any]]] = {
+    "ddm": [*_DRAWN, {"beta": 0.5}, {"inject": 2}],
+    "iddm": [*_DRAWN, {"beta": 0.5}, {"inject": 1}],
+    "sddm": [*_DRAWN, {"time_exponent": 0.5}, {"inject": 2}],
+    "ddm-imq": _KERNEL,
+    "ddm-rbf": _KERNEL,
+    "ddm-exp": _KERNEL,
+    "fm": [*_PLAIN, {"weight": "sigmoid"}],
+    "fm-ot": [*_PLAIN, {"weight": "sigmoid"}],
+    "ddpm": [*_PLAIN, {"time_exponent": 1.0}],
+    "consistency": [
+        *_RATES,
+        {"predicts": "v"},
+        {"time_exponent": 1.0},
+        {"stride": 0.1},
+        {"stride": 0.025},
+        {"huber": 0.0},
+    ],
+    "mean-flow": _AVERAGE,
+    "imf": _AVERAGE,
+}
+
 OF_IMAGES: tuple[Preset, ...] = ("ddm-patched",)  # which a law in the plane has none of
 
 # seconds of a training step over those of ddpm's, on two CPU cores (docs/family.md)
@@ -49,8 +78,8 @@ COST: dict[Preset, float] = dict.fromkeys(PRESETS, 1.0) | {"ddm": 2.6}
 
 # what a variant may change: the objective, its times and its optimiser, not the net's size, the data or the budget
 VARIED = (
-    "rule", "beta", "lam", "bandwidth", "population", "inject", "predicts", "weight", "bias", "time_exponent", "coupling",
-    "stride", "huber", "equal", "power", "learning_rate", "cosine", "clip", "ema_decay",
+    "rule", "beta", "lam", "bandwidth", "population", "references", "inject", "predicts", "weight", "bias", "time_exponent",
+    "coupling", "stride", "huber", "equal", "power", "learning_rate", "cosine", "clip", "ema_decay",
 )  # fmt: skip
 
 

@@ -10,8 +10,10 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from ddjax import judging, runs
 from ddjax.judging import Number
+from experiments.judges.grids import Judged
 from experiments.judges.rivals import Seconds
 from experiments.pages import figures, report
+from experiments.pages import grids as grid_pages
 from experiments.pages.report import Table
 from experiments.run import Findings
 
@@ -26,6 +28,7 @@ def findings(
     titles: dict[str, str],
     clouds: dict[str, dict[str, list[np.ndarray]]],
     closed: Closed,
+    grids: dict[str, dict[int, Judged]],
     seconds: dict[str, Seconds],
     nfe: Sequence[int],
 ) -> Findings:
@@ -34,10 +37,22 @@ def findings(
         numbers,
         titles,
         "value is the median over seeds; low and high are the smallest and largest seed",
-        {"gap_closed": closed, "seconds": {name: of._asdict() for name, of in seconds.items()}},
+        {
+            "gap_closed": closed,
+            "grids": {name: {n: one._asdict() for n, one in of.items()} for name, of in grids.items()},
+            "seconds": {name: of._asdict() for name, of in seconds.items()},
+        },
         drawn(run, numbers, clouds, seconds, nfe),
-        notes=[verdict(numbers, target, of) for target, of in closed.items()],
-        tables=[*gap_tables(closed), *difference_tables(numbers, closed), *time_tables(seconds)],
+        notes=[
+            *(verdict(numbers, target, of) for target, of in closed.items()),
+            *(grid_pages.sentence(name, of) for name, of in grids.items()),
+        ],
+        tables=[
+            *gap_tables(closed),
+            *difference_tables(numbers, closed),
+            *(grid_pages.table(name, of) for name, of in grids.items()),
+            *time_tables(seconds),
+        ],
     )
 
 
@@ -54,6 +69,18 @@ def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping
     share = "" if gap is None else f", {100 * gap:.1f} % of the gap between the exact mean and the floor closed"
     told = f"{best.value:.3f} where the floor is {best.floor:.3f}{share}"
     return f"{named}, W₁ at {at} steps: {best.model} has {told}; {harm or 'no number of steps is worse than fewer'}"
+
+
+def told_w1(numbers: Sequence[Number], target: str) -> str:
+    """W_1 of every model as a Markdown table, with the range of its seeds and the floor, to three digits."""
+    chosen = [n for n in numbers if n.metric == f"w1 {target}"]
+    steps = sorted({n.nfe for n in chosen})
+    lines = [
+        [*names, *(f"{of[n].value:.3f} ({of[n].low:.3f}, {of[n].high:.3f})" if n in of else "" for n in steps)]
+        for names, of in judging.rows(chosen)
+    ]
+    floor = f"floor {chosen[0].floor:.3f} ± {chosen[0].floor_std:.3f}"
+    return f"{_told(target)}, W₁ ({floor})\n\n{judging.markdown(judging.heads(chosen), lines)}"
 
 
 def gap_tables(closed: Closed) -> list[Table]:

@@ -1,0 +1,33 @@
+"""Tables of chosen grids."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ddjax import judging
+from experiments.judges.grids import CHOSEN, Judged
+from experiments.pages import report
+from experiments.pages.figures import steps_of
+from experiments.pages.report import Table
+
+
+def table(name: str, found: Mapping[int, Judged]) -> Table:
+    """The error along the chosen grid and the usual ones by number of steps, and the grid."""
+    kinds = [CHOSEN, *judging.USUAL]
+    lines = [
+        [steps_of(n), *(f"{np.mean(one.errors[kind]):.3f}" for kind in kinds), " ".join(f"{t:.3g}" for t in one.grid)]
+        for n, one in found.items()
+    ]
+    return report.plain(f"{name}: mean W₁ of held-out seeds, by grid of sampling times", ["", *kinds, "times"], lines)
+
+
+def sentence(name: str, found: Mapping[int, Judged]) -> str:
+    """Where a chosen grid is worse than one of the usual ones beyond the paired interval of the held-out seeds."""
+    worse = []
+    for n, one in found.items():
+        for kind in judging.USUAL:
+            apart = judging.paired(one.errors[CHOSEN], one.errors[kind])
+            if apart.low > 0:
+                worse.append(f"{steps_of(n)}: by {apart.value:.2g} than {kind}")
+    told = "; ".join(worse) or "never worse than a usual one beyond the interval"
+    return f"{name}, chosen grids on held-out seeds: {told}"

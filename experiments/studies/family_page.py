@@ -1,0 +1,88 @@
+"""The tables of docs/family.md, from the stored runs of the few-step family."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddjax import cli
+from experiments.lazy import grid_judges, grid_pages, judging, rival_judges, rival_pages, runs
+
+ROOT = Path(__file__).parents[2]
+START, END = "<!-- tables: made by python -m experiments.family_page, not by hand -->", "<!-- tables: end -->"
+RUNS = "family_*.json"
+TUNING = "family_tuning.json"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Write the tables of docs/family.md from docs/results/family_*.json, each with its command."""
+
+
+def section(results: Path) -> str:
+    """All between the markers, and the markers."""
+    parts = [json.loads(path.read_text()) for path in sorted(results.glob(RUNS)) if path.name != TUNING]
+    told = [*(text for run in parts for text in of_run(run)), *of_tuning(json.loads((results / TUNING).read_text()))]
+    return "\n\n".join([START, *told, END])
+
+
+def of_run(run: dict[str, Any]) -> Iterator[str]:
+    """Title, command and tables of one stored run."""
+    given, settings = run["provenance"], run["settings"]
+    what = " and ".join(target.replace("_", " ") for target in settings["target"])
+    yield f"### {what.capitalize()}, equal {settings['equal']}"
+    yield f"`{given['command']}` ({run['seconds']['total']:.0f} s), medians of {settings['seeds']} seeds and their range:"
+    numbers = [judging.Number(**row) for row in run["numbers"]]
+    for target in settings["target"]:
+        yield rival_pages.told_w1(numbers, target)
+    for table in [
+        *rival_pages.gap_tables(run["gap_closed"]),
+        *rival_pages.difference_tables(numbers, run["gap_closed"]),
+    ]:
+        yield from _folded(table)
+    for name, found in run["grids"].items():
+        judged = {int(n): grid_judges.Judged(**one) for n, one in found.items()}
+        yield from _folded(grid_pages.table(name, judged))
+        yield grid_pages.sentence(name, judged)
+    seconds = {name: rival_judges.Seconds(of["step"], of["draw"]) for name, of in run["seconds"].items()}
+    for table in rival_pages.time_tables(seconds):
+        yield from _folded(table)
+    yield "\n".join(
+        f"- {rival_pages.verdict(numbers, target, _whole(run['gap_closed'][target]))}" for target in settings["target"]
+    )
+
+
+def of_tuning(run: dict[str, Any]) -> Iterator[str]:
+    """Every trial."""
+    yield "### The search behind the presets"
+    yield f"`{run['provenance']['command']}` ({run['seconds']['total']:.0f} s)"
+    steps = [f"{n} step{'s' * (n > 1)}" for n in (1, 2, 4)]
+    table = judging.markdown(["preset", "trial", *(f"W₁, {n}" for n in steps), ""], run["trials"])
+    yield f"<details><summary>every trial</summary>\n\n{table}\n\n</details>"
+
+
+def _folded(table: Any) -> Iterator[str]:
+    told = judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])
+    yield f"<details><summary>{table.title}</summary>\n\n{told}\n\n</details>"
+
+
+def _whole(closed: dict[str, dict[str, float]]) -> dict[str, dict[int, float]]:
+    return {name: {int(n): share for n, share in of.items()} for name, of in closed.items()}
+
+
+def run(config: Config) -> None:
+    """Read, write."""
+    page = ROOT / "docs" / "family.md"
+    before, marker, rest = page.read_text().partition(START)
+    _, end, after = rest.partition(END)
+    if not marker or not end:
+        raise cli.UserError(f"{page} must hold the lines {START} and {END}")
+    runs.write_atomically(page, before + section(ROOT / "docs" / "results") + after)
+    print(f"{page} made")
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)

@@ -1,0 +1,109 @@
+"""Seeds in one state: each gets what it would get alone, on disk and off, and a run of them resumes bit for bit."""
+
+import json
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from ddjax import recipes, runs, targets, training
+from ddjax.cli import UserError
+from ddjax.runs import jobs, saved
+from ddjax.runs.engine import Engine
+from ddjax.training import together
+from experiments.families import ot_loss, two_gaussians
+
+SEEDS = 3
+SMALL = {"event_shape": (2,), "width": 16, "depth": 2, "population": 2, "steps": 200, "learning_rate": 1e-2}
+MODEL = recipes.build(recipes.Recipe(name="ddm", **SMALL))
+
+
+def folder(path):
+    path.mkdir(exist_ok=True)
+    return runs.Run(path, {}, Engine())
+
+
+def batch(key):
+    return targets.two_gaussians().sample(key, 64)
+
+
+def trained(path, steps=200):
+    rows = [recipes.job("ddm", seed) for seed in range(SEEDS)]
+    told = {"steps": steps, "save_every": 100, "ema_decay": 0.9}
+    return jobs.train_together(folder(path), "ddm-seeds3", rows, *MODEL[1:4], batch, **told)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """All seeds, 200 steps at once."""
+    path = tmp_path_factory.mktemp("together") / "run"
+    return path, trained(path)
+
+
+def test_every_seed_gets_what_it_would_get_alone(whole, tmp_path):
+    """Parameters to 1e-4 after 200 steps, logged losses to 1e-5, and no seed is another.
+
+    Mutations: one key for all; a batch shared by all seeds; metrics of seeds exchanged or averaged.
+    """
+    path, params = whole
+    rows = runs.read_metrics(path)
+    for seed in range(SEEDS):
+        job, told = recipes.job("ddm", seed), {"steps": 200, "save_every": 100, "ema_decay": 0.9}
+        alone = jobs.train(folder(tmp_path / job), job, *MODEL[1:4], batch, seed=seed, **told)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), params[seed], alone)
+        mine = [row for row in rows if row["job"] == job]
+        for row, wanted in zip(mine, runs.read_metrics(tmp_path / job), strict=True):
+            assert row["step"] == wanted["step"] and row["loss"] == pytest.approx(wanted["loss"], abs=1e-5)
+    assert len({row["loss"] for row in rows if row["step"] == 200}) == SEEDS
+
+
+def test_a_run_of_seeds_resumes_bit_for_bit(whole, tmp_path):
+    """Stopped at 100 and gone on with; rows of the metrics are there once. Mutation: keys that are not kept."""
+    path, params = whole
+    trained(tmp_path, 100)
+    jax.tree.map(np.testing.assert_array_equal, trained(tmp_path), params)
+    assert sorted(map(json.dumps, runs.read_metrics(tmp_path))) == sorted(map(json.dumps, runs.read_metrics(path)))
+
+
+def test_a_seed_that_diverges_is_told():
+    """The step and the loss of the first bad one, the others being fine."""
+
+    def loss_fn(params, key, batch):
+        loss = params.sum() / (batch.max() < 0.999).astype(float)
+        return loss, {}
+
+    step = together.step(training.make_train_step(loss_fn, optax.sgd(0.0)))
+    states = [training.TrainState.create(np.ones(2, np.float32), optax.sgd(0.0), jax.random.key(s)) for s in range(2)]
+    draws = together.batches(lambda key: jax.random.uniform(key, (4,)))
+    with pytest.raises(FloatingPointError, match="the loss is inf"):
+        training.fit(together.stacked(states), step, draws, steps=2000, label=None)
+
+
+def test_a_family_trains_its_seeds_together_and_they_are_sampled(tmp_path):
+    """From the setting to `saved.load`, whose parameters of seed 1 are those of seed 1 alone."""
+    small = {
+        "steps": 100,
+        "save_every": 100,
+        "seeds": 2,
+        "width": 8,
+        "depth": 2,
+        "samples": 50,
+        "repeats": 1,
+        "nfe": (1,),
+    }
+    for name in ("together", "alone"):
+        two_gaussians.run(two_gaussians.Config(out=tmp_path / name, together=name == "together", **small))
+    a, b = (saved.load(tmp_path / name, "regression-seed1") for name in ("together", "alone"))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), a.params, b.params)
+
+
+def test_what_cannot_be_trained_together_is_refused(tmp_path):
+    """A stream, states of several steps, models that go on from others: one sentence each."""
+    with pytest.raises(ValueError, match="drawn from a key"):
+        together.batches(iter([]))
+    first = jobs.initial_state(MODEL.network, MODEL.optimizer, 0)
+    with pytest.raises(ValueError, match=r"one step, got \[0, 1\]"):
+        together.stacked([first, first._replace(step=first.step + 1)])
+    with pytest.raises(UserError, match="go on from others"):
+        ot_loss.run(ot_loss.Config(out=tmp_path / "ot", together=True))
