@@ -22,9 +22,9 @@ BLUR = 1.0  # standard deviation, in pixels
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """A [m, d], the standard deviation of the noise, the shape [h, w, c] of images, the one that y is shown in, and hidden pixels [d].
+    """A [m, d], the standard deviation of the noise, the shape [h, w, c] of images, and which pixels [d] are hidden.
 
-    Hidden are the pixels that the measurement does not give directly: those that are not seen, or all of them.
+    Those are the pixels that the measurement does not give directly: those that are not seen, or all of them.
     """
 
     name: str

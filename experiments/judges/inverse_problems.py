@@ -20,7 +20,6 @@ from jaxtyping import Array
 from ddjax import paths, recipes, samplers, times
 from ddjax.types import Denoise, Key
 from experiments.imaging.measurements import Measurement
-from experiments.judges.coverages import SAMPLES
 
 SCHEDULE = recipes.SCHEDULE
 START = 0.98
@@ -80,11 +79,11 @@ def guided_grid(steps: int) -> Array:
     return jnp.asarray(START * times.grid(steps))
 
 
-def _way(problem: Measurement, step: Callable[[Array], Any], grid: Array, draws: int) -> Way:
+def _way(problem: Measurement, step: Callable[[Array], Any], grid: Array | np.ndarray, draws: int) -> Way:
     """All samples of all images as one batch, in pieces of which `draws` each fit into memory."""
 
     @jax.jit
-    def drawn(keys: Key, y: Array) -> Array:
+    def drawn(keys: Key, y: Array, grid: Array) -> Array:
         def piece(args: tuple[Key, Array]) -> Array:
             key_start, key_steps = jax.random.split(args[0])
             x_1 = paths.prior(SCHEDULE, key_start, (len(args[1]), *problem.shape))
@@ -97,7 +96,7 @@ def _way(problem: Measurement, step: Callable[[Array], Any], grid: Array, draws:
         parts = -(-len(rows) * draws // ROWS)
         size = -(-len(rows) // parts)
         padded = jnp.pad(rows, ((0, parts * size - len(rows)), (0, 0))).reshape(parts, size, -1)
-        x_0 = drawn(jax.random.split(key, parts), padded).reshape(-1, *problem.shape)
+        x_0 = drawn(jax.random.split(key, parts), padded, grid).reshape(-1, *problem.shape)
         return x_0[: len(rows)].reshape(len(y), m, *problem.shape)
 
     return way
