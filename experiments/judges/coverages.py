@@ -13,6 +13,7 @@ Errors are standard errors over images, whose pixels are dependent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -33,8 +34,8 @@ BINS = 10
 class Judged(NamedTuple):
     """Eq. (1) to (5): coverage at LEVELS with its errors, the energy score with its error, and the rest."""
 
-    coverage: tuple[float, ...]
-    coverage_error: tuple[float, ...]
+    coverage: Sequence[float]
+    coverage_error: Sequence[float]
     pvalue: float
     spread_skill: float
     energy: float
@@ -45,25 +46,36 @@ class Judged(NamedTuple):
 def judged(samples: Array, truth: Array, y: Array, of: Measurement, varies: np.ndarray, key: Key) -> Judged:
     """Of samples [n, m, *event] of images [n, *event] with measurements y [n, ...]; `varies` [d] says which pixels do."""
     key_ties, key_lines, key_ranks = jax.random.split(key, 3)
-    n, m = samples.shape[:2]
-    chosen = np.flatnonzero(varies & of.hidden)
-    x, x_0 = (greys(part).reshape(*part.shape[:-3], -1)[..., chosen] for part in (samples, truth))
+    x, x_0 = hidden(samples, of, varies), hidden(truth, of, varies)
     inside = np.stack([np.asarray(covered(x, x_0, key, level)) for key, level in _each(key_ties)])
-    by_image = inside.mean(-1)
     lines = jax.random.normal(key_lines, x_0.shape)
-    ranks = metrics.rank_histogram(
-        jnp.sum(x * lines[:, None], -1), jnp.sum(x_0 * lines, -1), key_ranks, bins=min(BINS, m + 1)
-    )
-    energy = np.asarray(jax.vmap(lambda x, x_0: scoring.energy_score(x, x_0))(x, x_0), np.float64)
+    along = jnp.sum(x * lines[:, None], -1), jnp.sum(x_0 * lines, -1)
+    energy = energies(samples, truth, of, varies)
+    coverage, coverage_error = _mean(inside.mean(-1))
     return Judged(
-        tuple(by_image.mean(-1).tolist()),
-        tuple((by_image.std(-1, ddof=1) / np.sqrt(n)).tolist()),
-        float(ranks.pvalue),
+        coverage.tolist(),
+        coverage_error.tolist(),
+        float(metrics.rank_histogram(*along, key_ranks, bins=BINS).pvalue),
         float(metrics.spread_skill(x, x_0)),
-        float(energy.mean()),
-        float(energy.std(ddof=1) / np.sqrt(n)),
+        *map(float, _mean(energy)),
         float(jnp.mean(of.misfit(samples, y[:, None]))),
     )
+
+
+def energies(samples: Array, truth: Array, of: Measurement, varies: np.ndarray) -> np.ndarray:
+    """Eq. (4) of each image."""
+    x, x_0 = hidden(samples, of, varies), hidden(truth, of, varies)
+    return np.asarray(jax.vmap(lambda x, x_0: scoring.energy_score(x, x_0))(x, x_0), np.float64)
+
+
+def hidden(x: Array, of: Measurement, varies: np.ndarray) -> Array:
+    """The hidden pixels that vary of images [..., h, w, c], as grey levels of the data."""
+    return greys(x.reshape(*x.shape[:-3], -1)[..., np.flatnonzero(varies & of.hidden)])
+
+
+def _mean(by_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Over the last axis, and its standard error."""
+    return by_image.mean(-1), by_image.std(-1, ddof=1) / np.sqrt(by_image.shape[-1])
 
 
 def _each(key: Key) -> list[tuple[Key, float]]:

@@ -1,14 +1,15 @@
 """Ways to sample images given a linear measurement, from a distributional denoiser and from a mean, at equal cost.
 
 A cost is counted in evaluations of a network for each sample: M for each step of `samplers.conditioned` and `particles`, one for
-each step of `plugged_in` and `pseudoinverse_guided`, whose gradient comes on top and is not counted.
+each step of a guided mean and one more for its gradient, which takes as long as two.
 
-Guided means start at t = .98, or .999 with one step: at t = 1 their guidance is 0/0, of which a network has the rounding alone.
+Guided means start at t = .98: at t = 1 their guidance is 0/0, of which a network has the rounding alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -24,10 +25,15 @@ from experiments.imaging.measurements import Measurement
 SCHEDULE = recipes.SCHEDULE
 START = 0.98
 STEPS = (1, 2, 4, 8)
-ROWS = 32_768  # events in memory together
+ROWS, DRAWN = 570, 73_000  # chains walked together, and events in memory together
 EACH = 4  # particles for each sample that is kept
 
-Way = Callable[[Key, Array, int], Array]  # (key, y [n, m], samples) -> x_0 [n, samples, *event]
+
+# (key, y [n, m], samples, *, noise, steps, scale=1.0) -> x_0 [n, samples, *event]; one program for all but other shapes
+Way = Callable[..., Array]
+Given = Callable[[Measurement, Array, Array], Denoise]  # (problem, y, scale)
+SCALES = (0.1, 0.3, 1.0, 3.0)  # of guidance, tried on images that nothing else is judged by
+TUNING = 19  # samples of each image then
 
 
 class Denoisers(NamedTuple):
@@ -38,86 +44,89 @@ class Denoisers(NamedTuple):
     variance: float
 
 
-def unconditional(of: Denoisers, problem: Measurement, *, steps: int) -> Way:
+def unconditional(of: Denoisers, problem: Measurement) -> Way:
     """Draws that know nothing of y."""
-    return _way(problem, lambda y: samplers.bridge(of.draws, SCHEDULE), times.grid(steps), 1)
+    return _way(problem, lambda problem, y, scale: of.draws, times.grid, max(STEPS))
 
 
-def conditioned(of: Denoisers, problem: Measurement, *, draws: int, steps: int) -> Way:
+def conditioned(of: Denoisers, problem: Measurement, *, draws: int) -> Way:
     """One of M draws kept by its likelihood, before each bridge."""
-    grid = jnp.pad(times.grid(steps), (0, max(STEPS) - steps if steps in STEPS else 0), mode="edge")
-    likely = Partial(problem.log_likelihood)
 
-    def step(y: Array) -> Any:
-        return samplers.bridge(samplers.conditioned(of.draws, likely, draws=draws, y=y), SCHEDULE)
+    def given(problem: Measurement, y: Array, scale: Array) -> Denoise:
+        return samplers.conditioned(of.draws, problem.log_likelihood, draws=draws, y=y)
 
-    return _way(problem, step, grid, draws)
+    return _way(problem, given, times.grid, max(STEPS), rows=min(ROWS, DRAWN // draws))
 
 
-def dps(of: Denoisers, problem: Measurement, *, steps: int, scale: float) -> Way:
-    """Diffusion posterior sampling: the mean, plugged into the likelihood."""
-    likely = Partial(problem.log_likelihood)
+def dps(of: Denoisers, problem: Measurement, *, most: int) -> Way:
+    """Diffusion posterior sampling in up to so many steps: the mean, plugged into the likelihood."""
 
-    def step(y: Array) -> Any:
-        return samplers.bridge(samplers.plugged_in(of.mean, likely, SCHEDULE, scale=scale, y=y), SCHEDULE)
+    def given(problem: Measurement, y: Array, scale: Array) -> Denoise:
+        return samplers.plugged_in(of.mean, problem.log_likelihood, SCHEDULE, scale=scale, y=y)
 
-    return _way(problem, step, guided_grid(steps), 1)
+    return _way(problem, given, guided_grid, most)
 
 
-def pigdm(of: Denoisers, problem: Measurement, *, steps: int, scale: float) -> Way:
-    """Pseudoinverse guidance of the mean."""
+def pigdm(of: Denoisers, problem: Measurement, *, most: int) -> Way:
+    """Pseudoinverse guidance of the mean, in up to so many steps."""
 
-    def step(y: Array) -> Any:
+    def given(problem: Measurement, y: Array, scale: Array) -> Denoise:
         told = {"noise": problem.noise, "variance": of.variance, "scale": scale}
-        return samplers.bridge(samplers.pseudoinverse_guided(of.mean, problem.matrix, SCHEDULE, y=y, **told), SCHEDULE)
+        return samplers.pseudoinverse_guided(of.mean, problem.matrix, SCHEDULE, y=y, **told)
 
-    return _way(problem, step, guided_grid(steps), 1)
+    return _way(problem, given, guided_grid, most)
 
 
-def guided_grid(steps: int) -> Array:
+def guided_grid(steps: int) -> np.ndarray:
     """Times of a guided mean, from START."""
-    return jnp.asarray(START * times.grid(steps))
+    return START * np.asarray(times.grid(steps))
 
 
-def _way(problem: Measurement, step: Callable[[Array], Any], grid: Array | np.ndarray, draws: int) -> Way:
-    """All samples of all images as one batch, in pieces of which `draws` each fit into memory."""
+def particles(of: Denoisers, problem: Measurement, *, draws: int) -> Way:
+    """Sequential Monte Carlo of each image, EACH particles for a sample; copies lie side by side: one of EACH is kept."""
 
     @jax.jit
-    def drawn(keys: Key, y: Array, grid: Array) -> Array:
-        def piece(args: tuple[Key, Array]) -> Array:
-            key_start, key_steps = jax.random.split(args[0])
-            x_1 = paths.prior(SCHEDULE, key_start, (len(args[1]), *problem.shape))
-            return samplers.sample_until(step(args[1]), key_steps, x_1, grid)
+    def drawn(keys: Key, y: Array, x_1: Array, noise: Array, grid: Array) -> Array:
+        at = replace(problem, noise=noise)
 
-        return jax.lax.map(piece, (keys, y))
+        def image(args: tuple[Key, Array, Array]) -> Array:
+            likely = Partial(lambda y, x_0: at.log_likelihood(x_0, y), args[1])
+            return samplers.particles(of.draws, likely, SCHEDULE, args[0], args[2], grid, draws=draws).x_0[::EACH]
 
-    def way(key: Key, y: Array, m: int) -> Array:
-        rows = jnp.repeat(y, m, 0)
-        parts = -(-len(rows) * draws // ROWS)
-        size = -(-len(rows) // parts)
-        padded = jnp.pad(rows, ((0, parts * size - len(rows)), (0, 0))).reshape(parts, size, -1)
-        x_0 = drawn(jax.random.split(key, parts), padded, grid).reshape(-1, *problem.shape)
-        return x_0[: len(rows)].reshape(len(y), m, *problem.shape)
+        return jax.lax.map(image, (keys, y, x_1))
+
+    def way(key: Key, y: Array, m: int, *, noise: float, steps: int) -> Array:
+        key_start, *keys = jax.random.split(key, 1 + len(y))
+        x_1 = paths.prior(SCHEDULE, key_start, (len(y), EACH * m, *problem.shape))
+        return drawn(jnp.stack(keys), y, x_1, jnp.asarray(noise), times.grid(steps))
 
     return way
 
 
-def particles(of: Denoisers, problem: Measurement, *, draws: int, steps: int) -> Way:
-    """Sequential Monte Carlo of each image, EACH particles for a sample; copies lie side by side, so that one of EACH is kept."""
+def tuned(way: Way, loss: Callable[[Array], float], y: Array, key: Key) -> float:
+    """The scale of guidance whose samples given y have the least loss."""
+    losses = [loss(way(jax.random.clone(key), y, TUNING, scale=scale)) for scale in SCALES]
+    return SCALES[int(np.nanargmin(losses))]
+
+
+def _way(problem: Measurement, given: Given, grid: Callable[[int], Any], most: int, *, rows: int = ROWS) -> Way:
+    """All samples of all images as one batch, so many rows at a time."""
 
     @jax.jit
-    def drawn(keys: Key, y: Array, x_1: Array) -> Array:
-        def image(args: tuple[Key, Array, Array]) -> Array:
-            likely = Partial(lambda y, x_0: problem.log_likelihood(x_0, y), args[1])
-            found = samplers.particles(of.draws, likely, SCHEDULE, args[0], args[2], times.grid(steps), draws=draws)
-            return found.x_0[::EACH]
+    def drawn(key: Key, y: Array, along: Array, noise: Array, scale: Array) -> Array:
+        key_start, key_steps = jax.random.split(key)
+        denoise = given(replace(problem, noise=noise), y, scale)
+        x_1 = paths.prior(SCHEDULE, key_start, (len(y), *problem.shape))
+        return samplers.sample_until(samplers.bridge(denoise, SCHEDULE), key_steps, x_1, along)
 
-        return jax.lax.map(image, (keys, y, x_1))
-
-    def way(key: Key, y: Array, m: int) -> Array:
-        key_start, *keys = jax.random.split(key, 1 + len(y))
-        x_1 = paths.prior(SCHEDULE, key_start, (len(y), EACH * m, *problem.shape))
-        return drawn(jnp.stack(keys), y, x_1)
+    def way(key: Key, y: Array, m: int, *, noise: float, steps: int, scale: float = 1.0) -> Array:
+        every = jnp.repeat(y, m, 0)
+        parts = -(-len(every) // rows)
+        padded = jnp.pad(every, ((0, parts * rows - len(every)), (0, 0))).reshape(parts, rows, -1)
+        along = jnp.pad(jnp.asarray(grid(steps)), (0, most - steps), mode="edge")
+        numbers = along, jnp.asarray(noise), jnp.asarray(scale)
+        x_0 = [drawn(key, y, *numbers) for key, y in zip(jax.random.split(key, parts), padded, strict=True)]
+        return jnp.concatenate(x_0)[: len(every)].reshape(len(y), m, *problem.shape)
 
     return way
 
