@@ -52,9 +52,9 @@ class Measurement:
 
     def shown(self, y: np.ndarray) -> np.ndarray:
         """Measurements as images: what is not seen is black."""
-        side = int(np.sqrt(len(self.matrix) / self.shape[2]))
+        h, w, c = self.shape
         if self.name == "super-resolution":
-            return y.reshape(-1, side, side, self.shape[2]).repeat(2, 1).repeat(2, 2)
+            return y.reshape(-1, h // 2, w // 2, c).repeat(2, 1).repeat(2, 2)
         placed = np.where(self.hidden, -1.0, 0.0) + y @ self.matrix if self.name == "inpainting" else y
         return placed.reshape(-1, *self.shape)
 

@@ -64,8 +64,12 @@ def judged(samples: Array, truth: Array, y: Array, of: Measurement, varies: np.n
 
 def energies(samples: Array, truth: Array, of: Measurement, varies: np.ndarray) -> np.ndarray:
     """Eq. (4) of each image."""
-    x, x_0 = hidden(samples, of, varies), hidden(truth, of, varies)
-    return np.asarray(jax.vmap(lambda x, x_0: scoring.energy_score(x, x_0))(x, x_0), np.float64)
+    return np.asarray(_energies(hidden(samples, of, varies), hidden(truth, of, varies)), np.float64)
+
+
+@jax.jit
+def _energies(x: Array, x_0: Array) -> Array:
+    return jax.vmap(scoring.energy_score)(x, x_0)
 
 
 def hidden(x: Array, of: Measurement, varies: np.ndarray) -> Array:

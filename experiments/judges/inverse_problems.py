@@ -96,9 +96,9 @@ def particles(of: Denoisers, problem: Measurement, *, draws: int) -> Way:
         return jax.lax.map(image, (keys, y, x_1))
 
     def way(key: Key, y: Array, m: int, *, noise: float, steps: int) -> Array:
-        key_start, *keys = jax.random.split(key, 1 + len(y))
+        key_start, key_images = jax.random.split(key)
         x_1 = paths.prior(SCHEDULE, key_start, (len(y), EACH * m, *problem.shape))
-        return drawn(jnp.stack(keys), y, x_1, jnp.asarray(noise), times.grid(steps))
+        return drawn(jax.random.split(key_images, len(y)), y, x_1, jnp.asarray(noise), times.grid(steps))
 
     return way
 
