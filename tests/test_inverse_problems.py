@@ -94,7 +94,7 @@ def test_an_exact_posterior_conditioned_by_draws_covers():
     for level, value, error in zip(coverages.LEVELS, found.coverage, found.coverage_error, strict=True):
         assert abs(value - level) < 4 * error
     assert found.pvalue > 1e-3 and found.spread_skill == pytest.approx(1, abs=0.1)
-    assert found.misfit == pytest.approx(1, abs=0.1)
+    assert found.misfit == pytest.approx(1, abs=0.2)
     y = jnp.array([[0.9, -0.4]])
     x = np.asarray(way(jax.random.key(6), y, 1140, noise=0.4, steps=2)).reshape(-1, 4)
     law = LAW.given_linear(SMALL.matrix, np.asarray(y[0]), 0.16 * np.eye(2))

@@ -1,5 +1,6 @@
 """docs/inverse_problems.md says what the stored run says."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -66,9 +67,7 @@ def test_what_the_page_says_of_draws():
     for of in PROBLEMS.values():
         rows = [[one["energy"] for one in by_steps.values()] for by_steps in of["sweep"].values()]
         assert all(
-            more < fewer
-            for few, many in zip(rows, rows[1:], strict=False)
-            for fewer, more in zip(few, many, strict=True)
+            more < fewer for few, many in itertools.pairwise(rows) for fewer, more in zip(few, many, strict=True)
         )
         assert all(row[0] > row[1] > row[2] for row in rows)
     ways = {name: [conditionings.Judged(*one).share for one in of.values()] for name, of in STORED["mixture"].items()}
