@@ -1,7 +1,7 @@
 """Ways to sample images given a linear measurement, from a distributional denoiser and from a mean, at equal cost.
 
 A cost is counted in evaluations of a network for each sample: M for each step of `samplers.conditioned` and `particles`, one for
-each step of a guided mean and one more for its gradient, which takes as long as two.
+each step of a guided mean and one more for its gradient.
 
 Guided means start at t = .98: at t = 1 their guidance is 0/0, of which a network has the rounding alone.
 """
