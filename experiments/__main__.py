@@ -15,6 +15,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.family                 DDM, its follow-ups and its few-step rivals on one bench      not timed
   python -m experiments.ot_loss                the gap between samples and data in features, and a loss that closes it     10 min
   python -m experiments.inflation              inflationary flows on toys and digits: up, down, there and back           10 min
+  python -m experiments.inverse_problems       digits from part of them: intervals that cover, beside DPS and guidance    11 min
   python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min
   python -m experiments.dispersion             the spread that lam and beta imply, trained against theory          1 min
   python -m experiments.three_views            SDE, density and probability flow: equal at every time, different together   2 min

@@ -12,6 +12,7 @@ _ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved", "report":
 _ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
 _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
 _ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
+_ELSEWHERE |= {"coverages": "experiments.judges.coverages", "measurements": "experiments.imaging.measurements"}
 _ELSEWHERE |= {"inflations": "ddjax.recipes.inflations", "exact_flows": "experiments.judges.exact_flows"}
 _ELSEWHERE |= {f"velocity_{room}": f"experiments.{room}.velocities" for room in ("judges", "pages")}
 _DATA = (
@@ -27,6 +28,7 @@ _DATA = (
     "inflation",
     "posterior",
     "forecast",
+    "inverse_problem",
 )
 for _data in _DATA:
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}

@@ -163,6 +163,14 @@ ROWS = {
     "samplers.plugged_in": lambda v: v.sampled(
         samplers.bridge(samplers.plugged_in(v.mean_denoise(), Partial(likely, v.t), SCHEDULE), SCHEDULE)
     ),
+    "samplers.pseudoinverse_guided": lambda v: v.sampled(
+        samplers.bridge(
+            samplers.pseudoinverse_guided(
+                v.mean_denoise(), np.eye(2, D), SCHEDULE, y=v.x[:, :2], noise=float(v.t), scale=float(v.t)
+            ),
+            SCHEDULE,
+        )
+    ),
     "samplers.particles": lambda v: samplers.particles(
         v.denoise(), Partial(likely, v.t), SCHEDULE, v.key, v.x, GRID, draws=2
     ),

@@ -114,6 +114,7 @@ samplers.conditioned(denoise, log_likelihood, *, draws=64, least=1.0, most=4096,
 samplers.effective_draws(denoise, log_likelihood, key, x_t, t, *cond, draws=64, y=None)
 samplers.effective_size(log_w)
 samplers.plugged_in(denoise, log_likelihood, schedule, *, scale=1.0, y=None)
+samplers.pseudoinverse_guided(denoise, matrix, schedule, *, y, noise, variance=1.0, scale=1.0)
 samplers.particles(denoise, log_likelihood, schedule, key, x_1, times, *, draws=16, churn=1.0)
 samplers.euler(denoise, schedule)
 samplers.midpoint(denoise, schedule)

@@ -21,15 +21,37 @@ from ddjax.networks import inception
 from ddjax.runs import classifiers, engine, jobs
 from ddjax.types import Batch
 from experiments import run as runner
-from experiments.families import conditional_ot, family, images, inflation, ot_loss, two_gaussians, two_moons
+from experiments.families import (
+    conditional_ot,
+    family,
+    images,
+    inflation,
+    inverse_problems,
+    ot_loss,
+    two_gaussians,
+    two_moons,
+)
 from experiments.imaging import judging as image_judges
 from experiments.imaging import spaces
-from experiments.judges import conditions, gaps, gaussians, grids, inflations, moons, rivals, shapes
+from experiments.judges import (
+    conditionings,
+    conditions,
+    coverages,
+    gaps,
+    gaussians,
+    grids,
+    inflations,
+    moons,
+    rivals,
+    shapes,
+)
+from experiments.judges import inverse_problems as inverse_problem_judges
 from experiments.pages import conditions as condition_pages
 from experiments.pages import gaps as gap_pages
 from experiments.pages import gaussians as gaussian_pages
 from experiments.pages import images as image_pages
 from experiments.pages import inflations as inflation_pages
+from experiments.pages import inverse_problems as inverse_problem_pages
 from experiments.pages import moons as moon_pages
 from experiments.pages import rivals as rival_pages
 from experiments.run import Findings
@@ -176,6 +198,16 @@ FAMILIES = {
         "least": (0.5, set()),  # of digits: tests/test_inflation_family.py
         "repeats": (5, {"floors.repeats"}),
     },
+    inverse_problems: TRAINED
+    | {
+        "seeds": (1, set()),  # one alone
+        "noise": (0.25, {"given.noise", "tuned.noise"}),
+        "other_noise": ((2.0,), {"given.noise", "tuned.noise"}),
+        "draws": ((8,), {"conditioned.draws"}),
+        "digits": (20, {"given.n"}),
+        "tuning": (15, {"tuned.n"}),
+        "points": (500, {"plane.n"}),
+    },
 }  # fmt: skip
 
 
@@ -258,6 +290,11 @@ def written(monkeypatch):
 
             return lambda *args, **kwargs: drawn
 
+        def restored(key, y, m, *, noise, steps, scale=1.0):
+            for name, value in {"n": len(y), "noise": noise}.items():
+                seen.note(f"given.{name}", value)
+            return jnp.zeros((len(y), m, 8, 8, 1))
+
         def points(n, *_, **__):
             return Batch(jnp.zeros((n, 2)), jnp.zeros(n, int))
 
@@ -312,6 +349,14 @@ def written(monkeypatch):
         end(grids, "judged", "grids", {})
         end(rivals, "seconds", "page", {})
         end(rival_pages, "findings", "page", Findings([], {}, ""))
+        for name in ("unconditional", "conditioned", "particles", "dps", "pigdm"):
+            end(inverse_problem_judges, name, name, lambda *_, **__: restored)
+        end(inverse_problem_judges, "tuned", "tuned", lambda way, loss, y, key: seen.note("tuned.n", len(y)))
+        end(inverse_problem_judges, "effective", "effective", [])
+        end(coverages, "judged", "covered", types.SimpleNamespace(_asdict=dict))
+        end(conditionings, "ways", "ways", lambda *_: {conditionings.PLUGGED: None})
+        end(conditionings, "measured", "plane", {})
+        end(inverse_problem_pages, "findings", "page", Findings([], {}, ""))
         end(inflation_pages, "findings", "page", Findings([], {}, ""))
         family.run(settings)
         return {name: values for name, values in seen.items() if name.split(".")[0] not in ("page", "write", "start")}

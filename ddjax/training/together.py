@@ -4,7 +4,7 @@ One step of all is the step of one under `vmap`: each seed has its own parameter
 alone, but for the rounding of products that are now batched. It pays where one net leaves the device idle.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -37,7 +37,7 @@ def step(train_step: TrainStep) -> TrainStep:
     return jax.vmap(train_step, in_axes=(_AXES, 0), out_axes=(_AXES, 0))
 
 
-def batches(batch: Callable[[Any], Any]) -> Partial:
+def batches(batch: Callable[[Any], Any] | Iterator) -> Partial:
     """Batches for every seed from the keys of all. Raises: ValueError for a stream or an iterator, which has one place."""
     if not callable(batch):
         raise ValueError("seeds are trained together on batches that are drawn from a key, not on a stream")

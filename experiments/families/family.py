@@ -48,8 +48,8 @@ class Config(Training):
     batch: Count = 256
     depth: Annotated[int, Range(3, 1000)] = 3
     """Number of hidden layers."""
-    learning_rate: Positive = 2e-3
-    """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
+    learning_rate: Positive | None = None
+    """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent (default: each preset's own)."""
     nfe: tuple[Steps, ...] = (1, 2, 4, 8, 16, 50)
     """Numbers of sampling steps to judge."""
     churn: tuple[Fraction, ...] = (1.0,)
@@ -92,13 +92,14 @@ SHORT = {
 def recipes_of(settings: Config) -> list[Recipe]:
     """One model for each target, preset and variant, in that order: one net, one optimiser, and what a preset changes."""
     shared = settings.recipe() | {"predicts": "velocity", "cosine": True, "clip": 1.0}
+    rate = {} if settings.learning_rate is None else {"learning_rate": settings.learning_rate}
     made = []
     for target in settings.target:
         shape = {"event_shape": rival_judges.target(target).event}
         for preset in settings.only:
             if preset in OF_IMAGES and target != "digits":
                 continue
-            of = shared | shape | {"steps": _steps(settings, preset)} | PRESETS[preset]
+            of = shared | shape | {"steps": _steps(settings, preset)} | PRESETS[preset] | rate
             for told, changed in variants(settings.vary).items():
                 made.append(recipes.Recipe(**of | changed | {"name": f"{preset}{told} on {target}"}))
     return made

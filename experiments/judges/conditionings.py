@@ -5,7 +5,7 @@ given y has .947, of the other the rest. Nothing is trained, so that what is off
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,14 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from ddjax import denoisers, mixtures, paths, samplers, schedules, targets, times
-from ddjax.types import Key
+from ddjax.types import Denoise, Key
 
 SCHEDULE, TARGET = schedules.Rectified(), targets.two_gaussians()
 MATRIX, Y, NOISE = np.array([[1.0, 0.0]]), 0.6, np.eye(1)
 GIVEN = TARGET.given_linear(MATRIX, np.array([Y]), NOISE)
 RIGHT = float(GIVEN.weights[0])
 STEPS = (1, 2, 4, 8)
+PLUGGED = "mean plugged in (DPS)"
 
 DENOISE = denoisers.bind(mixtures.oracle(TARGET, SCHEDULE), None)
 MEAN = denoisers.bind(mixtures.mean_oracle(TARGET, SCHEDULE), None)
@@ -34,22 +35,22 @@ def log_likelihood(x_0: Array) -> Array:
     return -((Y - x_0[0]) ** 2) / (2 * NOISE[0, 0])
 
 
-def ways(draws: tuple[int, ...], few: tuple[int, ...]) -> dict[str, Way]:
-    """Conditioning by so many draws of each example, particles of so few, and the mean plugged in."""
+def ways(draws: tuple[int, ...], few: tuple[int, ...], denoise: Denoise = DENOISE) -> dict[str, Way]:
+    """Conditioning by so many draws of each example, particles of so few, and the exact mean plugged in."""
 
-    def bridged(denoise: Any) -> Way:
-        step = samplers.bridge(denoise, SCHEDULE)
+    def bridged(given: Denoise) -> Way:
+        step = samplers.bridge(given, SCHEDULE)
         padded = lambda grid: jnp.pad(grid, (0, 1 + max(STEPS) - len(grid)), mode="edge")  # noqa: E731 (one program)
         return lambda key, x_1, grid: samplers.sample_until(step, key, x_1, padded(grid))
 
     def as_particles(m: int) -> Way:
         return lambda key, x_1, grid: (
-            samplers.particles(DENOISE, Partial(log_likelihood), SCHEDULE, key, x_1, grid, draws=m).x_0
+            samplers.particles(denoise, Partial(log_likelihood), SCHEDULE, key, x_1, grid, draws=m).x_0
         )
 
-    of = {f"{m} draws": bridged(samplers.conditioned(DENOISE, log_likelihood, draws=m)) for m in draws}
+    of = {f"{m} draws": bridged(samplers.conditioned(denoise, log_likelihood, draws=m)) for m in draws}
     of |= {f"particles of {m} draw{'s' * (m > 1)}": as_particles(m) for m in few}
-    return of | {"mean plugged in (DPS)": bridged(samplers.plugged_in(MEAN, log_likelihood, SCHEDULE))}
+    return of | {PLUGGED: bridged(samplers.plugged_in(MEAN, log_likelihood, SCHEDULE))}
 
 
 class Judged(NamedTuple):

@@ -1,7 +1,7 @@
 """The search behind the presets of the few-step family: every preset gets the same trials, on the same data, by the same rule.
 
 One target, one seed that no table has. Trials go one setting at a time: a change is kept if the mean logarithm of W_1 at 1, 2 and 4
-steps falls. What came of it is `experiments.families.presets.PRESETS`.
+steps falls. What came of it is `experiments.families.presets.TUNED`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ddjax.cli.settings import Count
 from experiments import study
 from experiments.families.family import Config as Family
 from experiments.families.family import TargetName
-from experiments.families.presets import OF_IMAGES, PRESETS, STARTS, TRIALS, Preset
+from experiments.families.presets import DEFINED, START, TRIALS, Preset
 from experiments.lazy import jax, jobs, judging, np, recipes, report, rival_judges, training
 from experiments.run import Findings
 from experiments.study import Study
@@ -36,8 +36,8 @@ class Config(Study):
 
     target: TargetName = "moons"
     """What to tune on."""
-    only: tuple[Preset, ...] = tuple(name for name in PRESETS if name not in OF_IMAGES)
-    """Presets to tune."""
+    only: tuple[Preset, ...] = tuple(TRIALS)
+    """Presets to tune; of those of images none."""
     steps: Count = Family.steps
     """Training steps of each trial."""
     blocks: Count = 10
@@ -66,7 +66,7 @@ def tuned(config: Config, preset: Preset) -> tuple[dict[str, Any], list[list[str
     """The best settings found, and a row of words for each trial."""
     shared = Family(steps=config.steps).recipe() | {"predicts": "velocity", "cosine": True, "clip": 1.0}
     shared |= {"event_shape": rival_judges.target(config.target).event, "name": preset}
-    best, least, rows = dict(STARTS[preset]), np.inf, []
+    best, least, rows = DEFINED[preset] | START, np.inf, []
     for trial in ({}, *TRIALS[preset]):
         try:
             found = error(config, recipes.Recipe(**shared | best | trial))
