@@ -56,9 +56,9 @@ class Config(Training):
     """Noise of the bridge of distributional and regression models: 0 is DDIM, 1 is DDPM."""
     samples: Annotated[int, Range(1000)] = 10_000
     """Points for each measured distance (W_1 takes blocks of 1,000 of them)."""
-    blocks: Count = 2
+    blocks: Count = 5
     """Blocks of 1,000 points behind each W_1."""
-    repeats: Annotated[int, Range(2)] = 8
+    repeats: Annotated[int, Range(2)] = 16
     """Pairs of fresh true samples behind each floor."""
     choose: Annotated[tuple[Preset, ...], MAY_BE_EMPTY] = ("ddm",)
     """Presets whose grids of 2 to 8 sampling times are chosen, on the first seed, and judged on the others."""

@@ -84,8 +84,8 @@ TUNED: dict[Preset, dict[str, Any]] = {
     "fm-ot": {"learning_rate": 2e-2},
     "ddpm": {"learning_rate": 2e-2},
     "consistency": {"learning_rate": 5e-3},
-    "mean-flow": {"learning_rate": 5e-3},
-    "imf": {"learning_rate": 5e-3},
+    "mean-flow": {"learning_rate": 1e-2, "power": 0.5},
+    "imf": {"learning_rate": 1e-2, "power": 0.5},
     "ddm-patched": {"learning_rate": 2e-3},  # which is of digits, and was not searched
 }
 PRESETS = {name: changes | TUNED[name] for name, changes in DEFINED.items()}
