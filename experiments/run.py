@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ddjax import runs
-from ddjax.cli import UserError
 from ddjax.runs import engine
 from experiments.lazy import jobs, judging, recipes, report, saved
 
@@ -93,8 +92,8 @@ def run(experiment: Experiment[Settings], settings: Settings) -> None:
     """Everything between the settings and the results. Raises: ValueError for a batch that the devices do not divide."""
     began = time.monotonic()
     engine.require_devices(settings.batch, settings.model_shards)
-    if settings.together and experiment.start:
-        raise UserError("--together trains every seed from scratch, and these models go on from others")
+    if settings.together:
+        jobs.require_together()
     models = [recipes.build(recipe, chunk=experiment.chunk) for recipe in experiment.recipes]
     kept = saved.settings_of(experiment.recipes) | experiment.facts
     folder = runs.open_run(experiment.name, settings, Path("runs") / experiment.name / experiment.preset, facts=kept)

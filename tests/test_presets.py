@@ -58,3 +58,12 @@ def test_equal_seconds_give_a_dear_step_fewer_steps():
         preset = family.parts(recipe)[0]
         assert abs(recipe.steps * presets.COST[preset] - budget) <= presets.COST[preset]
     assert next(recipe.steps for recipe in equal if recipe.name.startswith("ddm on")) == family.Config().steps
+
+
+def test_patches_are_of_images():
+    """A law in the plane trains all presets but that one; alone it is refused."""
+    both = family.recipes_of(family.Config(target=("moons", "digits"), only=("ddm", "ddm-patched")))
+    assert [family.parts(recipe) for recipe in both] == [("ddm", "moons"), ("ddm", "digits"), ("ddm-patched", "digits")]
+    assert [recipe.event_shape for recipe in both] == [(2,), (8, 8, 1), (8, 8, 1)]
+    with pytest.raises(cli.UserError, match="take --target digits"):
+        family.Config(only=("ddm-patched",)).check()

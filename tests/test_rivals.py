@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from ddjax import metrics, recipes
+from ddjax import judging, metrics, recipes
 from experiments.families import family
-from experiments.judges import rivals
+from experiments.judges import grids, rivals
 
 POINTS = 4000
 
@@ -50,17 +50,64 @@ def test_presets_are_what_they_are_called():
     told = {name: (recipe.kind, recipe.rule) for name, recipe in made.items() if recipe.kind == "distributional"}
     assert {rule for _, rule in told.values()} == {"energy", "iddm", "sddm", "imq", "rbf", "exponential"}
     assert (made["sddm"].population, made["ddm"].population, made["iddm"].beta) == (3, 4, 0.1)
-    assert made["iddm"].inject > made["ddm"].inject
     assert made["fm-ot"].coupling == "aware" and made["fm"].coupling == "independent"
     assert made["imf"].improved and not made["mean-flow"].improved
-    assert len({(recipe.width, recipe.depth, recipe.steps, recipe.learning_rate) for recipe in made.values()}) == 1
+    assert len({(recipe.width, recipe.depth, recipe.steps, recipe.ema_decay) for recipe in made.values()}) == 1
+    asked = family.recipes_of(family.Config(target=("forty",), learning_rate=0.25))
+    assert {recipe.learning_rate for recipe in asked} == {0.25} != {recipe.learning_rate for recipe in made.values()}
+
+
+def test_chosen_grids_are_searched_on_the_first_seed_and_judged_on_the_others(monkeypatch):
+    """A sampler that is off by |t_1 - .3| times its parameter: the search finds .3, and every seed is judged with its own.
+
+    Mutations: judged with the first seed's parameters; searched on another's; another grid judged than the chosen one.
+    """
+    monkeypatch.setattr(grids, "STEPS", (2,))
+    monkeypatch.setattr(grids, "BLOCKS", 1)
+    sample = rivals.target("two_gaussians").fresh
+
+    def draw(params, key, n, *, steps):
+        return sample(key, n) + params * abs(steps[1] - 0.3)
+
+    found = grids.judged(draw, [1.0, 10.0, 20.0], "two_gaussians", jax.random.key(0))[2]
+    assert found.grid[1] == pytest.approx(0.3, abs=0.06) and [found.grid[0], found.grid[2]] == [1.0, 0.0]
+    off = abs(0.5 - 0.3) * np.sqrt(2) * np.array([10, 20])  # of the uniform grid, along both coordinates
+    np.testing.assert_allclose(found.errors["uniform"], off, rtol=0.1)
+    assert np.max(found.errors[grids.CHOSEN]) < np.min(found.errors["uniform"])
+    assert set(found.errors) == {grids.CHOSEN, *judging.USUAL} and len(found.errors["karras"]) == 2
+
+
+def test_digits_are_judged_against_those_held_out():
+    """Training draws are training digits, truth is held out and without repeats; the floor is that of disjoint digits.
+
+    Mutations: judged against training digits; drawn with replacement; a floor of overlapping samples.
+    """
+    target, (train, test) = rivals.target("digits"), rivals.digits()
+    known = {row.tobytes() for row in np.asarray(train)}
+    drawn = np.asarray(target.sample(jax.random.key(0), 50))
+    assert drawn.shape == (50, 8, 8, 1) and all(row.tobytes() in known for row in drawn)
+    truth = np.asarray(rivals.truth("digits")(jax.random.key(1), 10_000).x_0)
+    assert truth.shape == (len(test), 64) == (360, 64)
+    assert {row.tobytes() for row in truth} == {row.tobytes() for row in np.asarray(test).reshape(-1, 64)}
+    floors = rivals.floors("digits", jax.random.key(2), n=100, repeats=4)
+    assert abs(floors["mmd2 digits"].mean) < 4 * floors["mmd2 digits"].std
+    assert 2 < floors["w1 digits"].mean < 4 and rivals.oracles("digits") == {}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Three presets on one target, too short to be good."""
     out = tmp_path_factory.mktemp("family") / "run"
-    small = {"steps": 100, "save_every": 100, "seeds": 2, "samples": 2000, "repeats": 16, "nfe": (1, 4), "width": 16}
+    small = {
+        "steps": 100,
+        "save_every": 100,
+        "seeds": 2,
+        "samples": 2000,
+        "repeats": 16,
+        "nfe": (1, 4),
+        "width": 16,
+        "choose": (),
+    }
     family.run(family.Config(out=out, target=("two_gaussians",), only=("ddm", "consistency", "imf"), **small))
     return out
 

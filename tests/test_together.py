@@ -98,12 +98,15 @@ def test_a_family_trains_its_seeds_together_and_they_are_sampled(tmp_path):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), a.params, b.params)
 
 
-def test_what_cannot_be_trained_together_is_refused(tmp_path):
-    """A stream, states of several steps, models that go on from others: one sentence each."""
+def test_what_cannot_be_trained_together_is_refused(monkeypatch):
+    """A stream, states of several steps, several devices, models that go on from others: one sentence each."""
     with pytest.raises(ValueError, match="drawn from a key"):
         together.batches(iter([]))
     first = jobs.initial_state(MODEL.network, MODEL.optimizer, 0)
     with pytest.raises(ValueError, match=r"one step, got \[0, 1\]"):
         together.stacked([first, first._replace(step=first.step + 1)])
-    with pytest.raises(UserError, match="go on from others"):
-        ot_loss.run(ot_loss.Config(out=tmp_path / "ot", together=True))
+    with pytest.raises(UserError, match="go on from one another"):
+        ot_loss.Config(together=True).check()
+    monkeypatch.setattr(jax, "device_count", lambda: 8)
+    with pytest.raises(ValueError, match="on one device"):
+        jobs.require_together()

@@ -75,8 +75,7 @@ def train_together(
         job: of the checkpoints. rows: of the metrics of every seed. watch: as in `train`, of the parameters of seed 0.
     Raises: ValueError for a stream, or several devices.
     """
-    if jax.device_count() > 1:
-        raise ValueError("seeds are trained together on one device: on several, one after the other")
+    require_together()
     states = [initial_state(network, optimizer, seed) for seed in range(len(rows))]
     train_step = together.step(training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay))
     laid = together.stacked(states), train_step, together.batches(batch)
@@ -84,6 +83,12 @@ def train_together(
     of_first = lambda state: together.of_seed(state, 0)  # noqa: E731
     state = _trained(folder, job, network, *laid, rows=rows, params_of=of_first, **kept)
     return [sharding.on_host(together.of_seed(state, seed)) for seed in range(len(rows))]
+
+
+def require_together() -> None:
+    """Raises: ValueError for several devices, over which a batch would be split along its axis of seeds."""
+    if jax.device_count() > 1:
+        raise ValueError("--together trains seeds on one device: on several they go one after the other")
 
 
 def _trained(

@@ -72,6 +72,8 @@ class Config(Source, Training):
     def check(self) -> None:
         """Raises: UserError for settings that do not go together."""
         super().check()
+        if self.together:
+            raise cli.UserError("--together trains every seed from scratch, and these models go on from one another")
         if self.passive_steps >= self.steps:
             raise cli.UserError(f"--passive-steps must be below --steps {self.steps}, got {self.passive_steps}")
         resumed = [name for name in self.chosen() if gap_models.PRESETS[name].resumes]

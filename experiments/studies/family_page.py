@@ -58,7 +58,8 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
 def of_tuning(run: dict[str, Any]) -> Iterator[str]:
     """Every trial."""
     yield "### The search behind the presets"
-    yield f"`{run['provenance']['command']}` ({run['seconds']['total']:.0f} s)"
+    commands = ", ".join(f"`{part['command']}` ({part['seconds']:.0f} s)" for part in run["parts"])
+    yield f"In parts, of which the later one stands: {commands}, on cores that other work kept busy."
     steps = [f"{n} step{'s' * (n > 1)}" for n in (1, 2, 4)]
     table = judging.markdown(["preset", "trial", *(f"W₁, {n}" for n in steps), ""], run["trials"])
     yield f"<details><summary>every trial</summary>\n\n{table}\n\n</details>"
