@@ -25,7 +25,7 @@ def test_a_known_optimum_is_found(n):
 
     found = choose_grid(error, n, rounds=6)
     np.testing.assert_allclose(found.grid, optimum, atol=0.03)
-    assert found.tried == len(seen) == len(USUAL) + 6 * 6 * (n - 1)
+    assert found.tried == len(seen) == len(USUAL) + 6 * 4 * (n - 1)
     assert found.error == error(found.grid) == min(map(error, seen.copy()))
     for grid in seen:
         assert grid[0] == 1 and grid[-1] == 0 and (np.diff(grid) < 0).all()

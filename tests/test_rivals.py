@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -62,8 +63,9 @@ def test_chosen_grids_are_searched_on_the_first_seed_and_judged_on_the_others(mo
 
     Mutations: judged with the first seed's parameters; searched on another's; another grid judged than the chosen one.
     """
+    apart = judging.Metric("", judging.on_points(lambda real, fake: jnp.abs(real.mean(0) - fake.mean(0)).sum()), 1000)
     monkeypatch.setattr(grids, "STEPS", (2,))
-    monkeypatch.setattr(grids, "BLOCKS", 1)
+    monkeypatch.setattr(rivals, "distances", lambda name: {f"w1 {name}": apart})
     sample = rivals.target("two_gaussians").fresh
 
     def draw(params, key, n, *, steps):
@@ -71,7 +73,7 @@ def test_chosen_grids_are_searched_on_the_first_seed_and_judged_on_the_others(mo
 
     found = grids.judged(draw, [1.0, 10.0, 20.0], "two_gaussians", jax.random.key(0))[2]
     assert found.grid[1] == pytest.approx(0.3, abs=0.06) and [found.grid[0], found.grid[2]] == [1.0, 0.0]
-    off = abs(0.5 - 0.3) * np.sqrt(2) * np.array([10, 20])  # of the uniform grid, along both coordinates
+    off = abs(0.5 - 0.3) * 2 * np.array([10, 20])  # of the uniform grid, along both coordinates
     np.testing.assert_allclose(found.errors["uniform"], off, rtol=0.1)
     assert np.max(found.errors[grids.CHOSEN]) < np.min(found.errors["uniform"])
     assert set(found.errors) == {grids.CHOSEN, *judging.USUAL} and len(found.errors["karras"]) == 2

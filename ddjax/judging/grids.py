@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from ddjax import times
 
 USUAL = ("uniform", "quadratic", "cosine", "shifted", "karras")
-SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)  # of the way from the later neighbour to the earlier one
+SHARES = (0.2, 0.4, 0.6, 0.8)  # of the way from the later neighbour to the earlier one
 
 
 class Choice(NamedTuple):
