@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from ddjax import times
 
 USUAL = ("uniform", "quadratic", "cosine", "shifted", "karras")
-SHARES = (0.2, 0.4, 0.6, 0.8)  # of the way from the later neighbour to the earlier one
+SHARES = (0.6, 0.3)  # of the way to a neighbour
 
 
 class Choice(NamedTuple):
@@ -53,6 +53,6 @@ def choose_grid(error: Callable[[Float[Array, " n_plus_1"] | np.ndarray], float]
 
 
 def _moves(grid: np.ndarray, i: int, reach: float) -> list[float]:
-    """Where time i may go: shares of the way between its neighbours, drawn towards where it is by `reach`."""
-    early, here, late = grid[i - 1], grid[i], grid[i + 1]
-    return [float(here + reach * (late + share * (early - late) - here)) for share in SHARES]
+    """Where time i may go: shares of the way to either neighbour, times `reach`."""
+    here = grid[i]
+    return [float(here + reach * share * (to - here)) for to in (grid[i - 1], grid[i + 1]) for share in SHARES]
