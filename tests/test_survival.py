@@ -20,7 +20,9 @@ def launch(tmp_path_factory):
     """Start the small run in a process of its own, forked from one that has imported everything already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["survivor"])
-    with pytest.MonkeyPatch.context() as patch:  # the server does not know of this process's path, and says nothing of it
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # the server does not know of this process's path, and says nothing of it
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         forkserver.ensure_running()
     cache = tmp_path_factory.mktemp("cache")
