@@ -40,6 +40,13 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ddjax")
 
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that the workers end together (`--no-loadscope-reorder`: else the order is xdist's)."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 SCHEDULES = (
     schedules.Rectified(),
     schedules.Cosine(),
