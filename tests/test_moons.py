@@ -120,7 +120,7 @@ def test_orders_count_seeds():
 
 
 SMALL = {
-    "two_moons": "--exp 4 ddm --steps 100 --save-every 100 --seeds 1 --samples 1000 --blocks 1 --repeats 2 --nfe 1",
+    "two_moons": "--exp 4 ddm --steps 200 --save-every 200 --seeds 1 --samples 1000 --blocks 1 --repeats 2 --nfe 1 2",
     "conditional_ot": "--steps 100 --save-every 100 --seeds 1 --samples 100 --repeats 2 --tolerance 0.01",
 }
 
