@@ -20,11 +20,11 @@ demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, abou
 	@echo "results: runs/two_gaussians/demo (open report.html)"
 
 test: $(READY)  ## the whole test suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --junitxml=runs/test-report.xml
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=runs/test-report.xml
 	@echo "results: runs/test-report.xml"
 
 test-quick: $(READY)  ## the mathematics alone, for the developer's loop
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not bench" \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not bench" \
 		$(QUICK:%=tests/test_%.py)
 
 bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes on 2 cores (adds torch to .venv)

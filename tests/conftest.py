@@ -15,6 +15,10 @@ from ddjax import mixtures, schedules
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 # programs here are compiled more often than run: without LLVM's optimisations the suite takes half the time; children inherit
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# a child keeps each program for its siblings: left to themselves they keep only those that took a second to compile
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each worker
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
@@ -23,7 +27,7 @@ jax.config.update("jax_disable_most_optimizations", HASTY)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".jax_cache"))
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -35,6 +39,13 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.load_profile("ddjax")
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that the workers end together (`--no-loadscope-reorder`: else the order is xdist's)."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
 
 SCHEDULES = (
     schedules.Rectified(),

@@ -18,6 +18,7 @@ from ddjax.training import checkpoints
 from experiments import two_gaussians
 
 SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --population 2 --samples 200 --nfe 1 --repeats 1"
+STEPS = ("--steps", "2000", "--deterministic")
 
 
 def start(out, *words, **environment):
@@ -45,15 +46,22 @@ def digests(out):
     return found | {"metrics": hashlib.sha256((out / "metrics.jsonl").read_bytes()).hexdigest()}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that nobody disturbs."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    finished(start(out, *STEPS, PYTHONHASHSEED="1"))
+    return out
+
+
 @pytest.mark.slow
-def test_sigusr1_saves_exits_138_and_the_run_goes_on_to_the_same_bits(tmp_path):
+def test_sigusr1_saves_exits_138_and_the_run_goes_on_to_the_same_bits(whole, tmp_path):
     """As SLURM asks before its limit: one line, the state of that very step, and the end of a run that never stopped.
 
     Mutations: SIGUSR1 left to its default (exit code -10); 143 for it; metrics beyond the restored step kept.
     """
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    finished(start(whole, "--steps", "2000"))
-    process = start(stopped, "--steps", "2000")
+    stopped = tmp_path / "stopped"
+    process = start(stopped, *STEPS)
     while not runs.read_metrics(stopped):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -66,24 +74,27 @@ def test_sigusr1_saves_exits_138_and_the_run_goes_on_to_the_same_bits(tmp_path):
     assert told, errors
     step = int(told[1])
     assert 0 < step < 2000 and (stopped / "checkpoints/ddm-beta1-seed0" / str(step) / "manifest.json").is_file()
-    finished(start(stopped, "--steps", "2000", "--resume"))
+    finished(start(stopped, *STEPS, "--resume"))
     assert digests(stopped) == digests(whole)
 
 
 @pytest.mark.slow
-def test_deterministic_runs_are_the_same_bit_for_bit_in_fresh_processes(tmp_path):
-    """Twice with --deterministic, under other hash seeds, one from compiled programs and one compiling anew: parameters,
-    average, optimizer, key and every metric. Another lam is another run, so the digests can differ.
+def test_deterministic_runs_are_the_same_bit_for_bit_in_fresh_processes(whole, tmp_path):
+    """Twice with --deterministic, under other hash seeds, the second compiling all anew: parameters, average, optimizer,
+    key and every metric. Another lam is another run, so the digests can differ.
 
     Mutations: initial parameters from the clock; an order taken from a set of strings.
     """
-    words = ["--steps", "300", "--deterministic"]
-    first = start(tmp_path / "first", *words, PYTHONHASHSEED="1")
-    second = start(tmp_path / "second", *words, PYTHONHASHSEED="2", JAX_COMPILATION_CACHE_DIR=str(tmp_path / "cache"))
-    finished(first, second)
-    assert digests(tmp_path / "first") == digests(tmp_path / "second")
-    finished(start(tmp_path / "third", "--steps", "300", "--lam", "0.9"))
-    assert digests(tmp_path / "third") != digests(tmp_path / "first")
+    anew, cache = tmp_path / "anew", tmp_path / "cache"
+    finished(start(anew, *STEPS, PYTHONHASHSEED="2", JAX_COMPILATION_CACHE_DIR=str(cache)))
+    assert digests(anew) == digests(whole)
+    other = start(tmp_path / "other", *STEPS, "--lam", "0.9")
+    while not (rows := runs.read_metrics(tmp_path / "other")):
+        assert other.poll() is None, other.communicate()
+        time.sleep(0.01)
+    other.kill()
+    other.communicate()
+    assert rows[0]["step"] == 100 and rows[0]["confinement"] != runs.read_metrics(whole)[0]["confinement"]
 
 
 def test_the_deterministic_profile_is_handed_to_xla_beside_what_the_user_set(monkeypatch):
