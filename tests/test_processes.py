@@ -16,7 +16,7 @@ from ddjax import cli
 
 ROOT = Path(__file__).parents[1]
 ENV = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "JAX_PLATFORMS": "cpu"}
-SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --inject 1 --population 2 --samples 200 --nfe 1 --repeats 1"
+SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --inject 1 --population 2 --samples 200 --nfe 1 2 --repeats 1"
 
 
 def command(out, *words):

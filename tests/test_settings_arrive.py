@@ -58,7 +58,7 @@ from experiments.run import Findings
 
 TRAINED = {
     "seeds": (4, {"train.seed", "sweep.seeds"}),
-    "together": (True, {"train.seed"}),
+    "together": (True, {"joint.rows"}),
     "steps": (700, {"recipe.steps", "train.steps"}),
     "batch": (64, {"train.batch"}),
     "width": (96, {"recipe.width"}),
@@ -170,10 +170,11 @@ FAMILIES = {
         "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise",
                                        "grids.target"}),
         "only": (("ddm",), {"sweep.model", "sweep.churn", "draw.churn"}
-                 | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "population", "inject", "coupling", "improved",
-                                                  "huber", "time", "time_exponent")}),
+                 | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "population", "coupling", "improved", "huber",
+                                                  "time", "time_exponent", "bandwidth", "learning_rate", "power", "predicts",
+                                                  "references", "weight")}),
         "choose": ((), {"grids.target"}),
-        "vary": (("beta=0.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
+        "vary": (("beta=1.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
         "equal": ("seconds", {"recipe.steps", "train.steps"}),
         "churn": ((0.5,), {"sweep.churn", "draw.churn"}),
         "nfe": ((1, 3), {"sweep.nfe", "draw.steps"}),
@@ -264,6 +265,10 @@ def written(monkeypatch):
                 watch("parameters")
             return "parameters"
 
+        def together(folder, job, rows, *model, **budget):
+            seen.note("joint.rows", len(rows))
+            return [trained(folder, row, *model, seed=seed, start=None, **budget) for seed, row in enumerate(rows)]
+
         def swept(model, draw, params, judge, floors, key, *, nfe, churn=(None,), repeats=1):
             for name, value in {"model": model, "nfe": nfe, "churn": churn, "repeats": repeats}.items():
                 seen.note(f"sweep.{name}", value)
@@ -304,6 +309,7 @@ def written(monkeypatch):
         end(runner, "write", "write", None)
         monkeypatch.setattr(recipes, "build", built)
         monkeypatch.setattr(jobs, "train", trained)
+        monkeypatch.setattr(jobs, "train_together", together)
         monkeypatch.setattr(judging, "sweep", swept)
         end(judging, "floors", "floors", {})
         end(judging, "gap_closed", "closed", {})

@@ -6,6 +6,7 @@ and stands between two oracles: the exact posterior, and the exact mean, which n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -121,6 +122,16 @@ def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
     return lambda key: sample(key, settings.batch)
 
 
+def entries(settings: Config, trained: Trained, target: str) -> Iterator[tuple[str, Any, list[Any], tuple[Any, ...]]]:
+    """What is judged on a target: name, sampler, parameters of every seed and churns of each model, then of both oracles."""
+    for recipe, model in trained.pairs():
+        name, of = parts(recipe)
+        if of == target:
+            yield name, model.draw, trained.params[model.name], rival_judges.churns(recipe, settings.churn)
+    for name, draw in rival_judges.oracles(target).items():
+        yield name, draw, [None], settings.churn
+
+
 def judge(settings: Config, trained: Trained) -> Findings:
     """Every preset at every number of steps, and both oracles, on one target after the other; all meet the same noise and data."""
     numbers, titles, clouds, closed, grids = [], {}, {}, {}, {}
@@ -129,33 +140,33 @@ def judge(settings: Config, trained: Trained) -> Findings:
         key_floor, key_sweep = jax.random.split(jax.random.key(2026 + i))
         floors = rival_judges.floors(target, key_floor, n=settings.samples, repeats=settings.repeats)
         judged = judging.against(truth, chosen, blocks=settings.blocks)
-        entries = [
-            (parts(recipe)[0], model.draw, trained.params[model.name], rival_judges.churns(recipe, settings.churn))
-            for recipe, model in trained.pairs()
-            if parts(recipe)[1] == target
-        ]
-        entries += [(name, draw, [None], settings.churn) for name, draw in rival_judges.oracles(target).items()]
         clouds[target] = {}
-        for name, draw, params, churn in entries:
+        for name, draw, params, churn in entries(settings, trained, target):
 
             def drawn(params: Params, key: Key, steps: int, churn: float | None, draw: Any = draw) -> Batch:
                 return rival_judges.vectors(draw(params, key, settings.samples, steps=steps, churn=churn))
 
-            key = jax.random.clone(key_sweep)
+            key, again = jax.random.clone(key_sweep), jax.random.clone(key_sweep)
             numbers += judging.sweep(name, drawn, params, judged, floors, key, nfe=settings.nfe, churn=churn)
-            last = churn[-1]
             clouds[target][name] = [
-                np.asarray(drawn(params[0], jax.random.clone(key_sweep), n, last).x_0) for n in settings.nfe
+                np.asarray(drawn(params[0], jax.random.clone(again), n, churn[-1]).x_0) for n in settings.nfe
             ]
         titles |= {name: metric.title for name, metric in chosen.items()}
         closed[target] = judging.gap_closed(numbers, f"w1 {target}", rival_judges.MEAN)
-        for recipe, model in trained.pairs() if settings.seeds > 1 else ():
-            preset, of = parts(recipe)
-            if of == target and preset in settings.choose:
-                key = jax.random.key(4052 + i)
-                grids[model.name] = grid_judges.judged(model.draw, trained.params[model.name], target, key)
+        grids |= chosen_grids(settings, trained, target, jax.random.key(4052 + i))
     seconds = rival_judges.seconds(settings, trained, batches)
     return rival_pages.findings(trained.folder.path, numbers, titles, clouds, closed, grids, seconds, settings.nfe)
+
+
+def chosen_grids(settings: Config, trained: Trained, target: str, key: Key) -> dict[str, Any]:
+    """Grids chosen for the presets that are asked for, by model; none where one seed leaves no other to judge them on."""
+    asked = [
+        model for recipe, model in trained.pairs() if recipe.name in [f"{name} on {target}" for name in settings.choose]
+    ]
+    return {
+        model.name: grid_judges.judged(model.draw, trained.params[model.name], target, jax.random.clone(key))
+        for model in (asked if settings.seeds > 1 else [])
+    }
 
 
 def run(settings: Config) -> None:
