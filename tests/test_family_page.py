@@ -3,11 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
+from ddjax import judging
 from experiments.families import presets
+from experiments.judges import rivals
 from experiments.studies import family_page
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/family.md").read_text()
+TARGETS, KERNELS = ("moons", "two_gaussians"), ("ddm", "iddm", "ddm-imq", "ddm-rbf", "ddm-exp")
 TUNING = json.loads((ROOT / "docs/results/family_tuning.json").read_text())
 
 
@@ -17,6 +22,45 @@ def test_the_tables_are_the_stored_runs():
     made, end, after = rest.partition(family_page.END)
     assert start + made + end == family_page.section(ROOT / "docs/results")
     assert "| ddm " in made and "### Moons" in made and before and not after.strip()
+
+
+def test_what_the_page_and_readme_say_of_them():
+    """Shares of the gap, best models, what more steps do, grids and cost, from the stored numbers."""
+    moons, gaussians = (json.loads((ROOT / f"docs/results/family_{name}.json").read_text()) for name in TARGETS)
+    of = [[judging.Number(**row) for row in run["numbers"]] for run in (moons, gaussians)]
+    closed, w1 = rivals.closed(of[0], "moons"), {(n.model, n.nfe): n.value for n in of[0] if n.metric == "w1 moons"}
+    assert all(97 <= 100 * closed["fm-ot"][n] < 98.5 for n in (1, 2, 4)) and 97 > 100 * closed["ddm-rbf"][1] > 96
+    assert all(92.5 < 100 * closed["ddm"][n] < 95.5 for n in (1, 2, 4))
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    told = [f"{100 * closed[name][4]:.0f} %" for name in ("ddm", "fm-ot", "consistency")]
+    assert f"DDM closes {told[0]} of the gap" in readme and f"minibatch transport {told[1]}" in readme
+    assert f"consistency models {told[2]}" in readme
+    assert [round(100 * closed[name][4]) for name in ("imf", "mean-flow")] == [
+        90,
+        93,
+    ] and "mean flows 90 to 93 %" in readme
+    models = {name for name, _ in w1 if "oracle" not in name}
+    for n in (2, 4, 8):
+        assert min(models, key=lambda name, n=n: w1[name, n]) == "fm-ot"
+    for numbers, target in zip(of, TARGETS, strict=True):
+        rising = {
+            name: judging.rises([n for n in numbers if (n.model, n.metric) == (name, f"w1 {target}")])
+            for name in models
+        }
+        assert not rising["ddm"] and rising["consistency"]
+        assert {more for name in ("mean-flow", "imf") for _, more, _ in rising[name]} >= {16}
+        value = {(n.model, n.nfe): n.value for n in numbers if n.metric == f"w1 {target}"}
+        assert all(value["iddm", n] > value["ddm", n] + 0.005 for n in (2, 4, 8, 16))
+    assert (round(w1["sddm", 1], 2), round(w1["sddm", 16], 2)) == (0.93, 0.21)
+    grid = moons["grids"]["ddm on moons"]["2"]
+    assert [round(float(np.mean(grid["errors"][kind])), 3) for kind in ("uniform", "chosen")] == [0.114, 0.099]
+    assert grid["grid"] == [1.0, 0.175, 0.0]
+    steps = {name: one["step"] for name, one in moons["timing"].items()}
+    assert {name: round(one / steps["ddpm"], 1) for name, one in steps.items()} == {
+        name: cost for name, cost in presets.COST.items() if name not in presets.OF_IMAGES
+    }
+    assert f"about {presets.COST['ddm']} regression steps" in PAGE
+    assert all(presets.PRESETS[name]["references"] == 32 for name in presets.PRESETS if name in KERNELS)
 
 
 def test_presets_are_what_the_search_kept():

@@ -152,7 +152,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
                 np.asarray(drawn(params[0], jax.random.clone(again), n, churn[-1]).x_0) for n in settings.nfe
             ]
         titles |= {name: metric.title for name, metric in chosen.items()}
-        closed[target] = judging.gap_closed(numbers, f"w1 {target}", rival_judges.MEAN)
+        closed[target] = rival_judges.closed(numbers, target)
         grids |= chosen_grids(settings, trained, target, jax.random.key(4052 + i))
     seconds = rival_judges.seconds(settings, trained, batches)
     return rival_pages.findings(trained.folder.path, numbers, titles, clouds, closed, grids, seconds, settings.nfe)

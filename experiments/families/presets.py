@@ -93,7 +93,21 @@ PRESETS = {name: changes | TUNED[name] for name, changes in DEFINED.items()}
 OF_IMAGES: tuple[Preset, ...] = ("ddm-patched",)  # which a law in the plane has none of
 
 # seconds of a training step over those of ddpm's, on two CPU cores (docs/family.md)
-COST: dict[Preset, float] = dict.fromkeys(PRESETS, 1.0) | {"ddm": 2.6}
+COST: dict[Preset, float] = {
+    "ddm": 3.6,
+    "iddm": 3.2,
+    "sddm": 2.0,
+    "ddm-imq": 3.1,
+    "ddm-rbf": 3.3,
+    "ddm-exp": 3.3,
+    "fm": 1.1,
+    "fm-ot": 2.4,
+    "ddpm": 1.0,
+    "consistency": 1.4,
+    "mean-flow": 1.3,
+    "imf": 1.6,
+    "ddm-patched": 4.0,
+}
 
 # what a variant may change: the objective, its times and its optimiser, not the net's size, the data or the budget
 VARIED = (

@@ -8,7 +8,7 @@ training draws from 1,437 of them, truth are some of the 360 held out, and floor
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -148,6 +148,11 @@ def oracles(name: str) -> dict[str, Any]:
         of: recipes.drawing(recipes.by_bridge(oracle(law, recipes.SCHEDULE), recipes.SCHEDULE, (2,)))
         for of, oracle in ((EXACT, mixtures.oracle), (MEAN, mixtures.mean_oracle))
     }
+
+
+def closed(numbers: Sequence[judging.Number], name: str) -> dict[str, dict[int, float]]:
+    """The share of the gap in W_1 that each model closes on a target, where the exact mean is 4 deviations of a block off."""
+    return judging.gap_closed(numbers, f"w1 {name}", MEAN, deviations=4.0)
 
 
 def churns(recipe: Recipe, churn: tuple[float, ...]) -> tuple[float | None, ...]:

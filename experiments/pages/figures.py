@@ -39,16 +39,18 @@ def clouds(
 def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float | None = None) -> Figure:
     """One metric against the number of steps, log-log, with the range of every number and the floor.
 
-    Where the floor has a standard deviation, what lies at or below it is drawn on that line: it is not told from the truth.
+    Where the floor is noise around 0, what lies at or below its standard deviation is drawn on that line: it is not told from the
+    truth.
     """
     chosen = [n for n in numbers if n.metric == metric and (churn is None or n.churn == churn or n.nfe == 1)]
     floor, clip = chosen[0].floor, chosen[0].floor_std
+    above = clip is None or floor > 2 * clip  # a distance between samples, whose floor is no noise around 0
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.subplots()
     for i, model in enumerate(dict.fromkeys(n.model for n in chosen)):
         of_model = [n for n in chosen if n.model == model]
         value, low, high = (
-            np.maximum([getattr(n, name) for n in of_model], -np.inf if clip is None else clip)
+            np.maximum([getattr(n, name) for n in of_model], -np.inf if above else clip)
             for name in ("value", "low", "high")
         )
         bars = np.maximum(np.stack([value - low, high - value]), 0)
@@ -59,6 +61,8 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
         axis.errorbar([n.nfe for n in of_model], value, bars, marker="o", markersize=4, capsize=2, label=model, **style)
     if clip is None:
         axis.axhline(floor, color="0.5", linestyle="--", label="floor")
+    elif above:
+        axis.axhspan(floor - clip, floor + clip, color="0.85", label="floor and its standard deviation")
     else:
         axis.axhspan(clip / 2, clip, color="0.85", label="within one floor standard deviation")
     steps = sorted({n.nfe for n in chosen})

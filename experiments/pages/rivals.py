@@ -40,7 +40,7 @@ def findings(
         {
             "gap_closed": closed,
             "grids": {name: {n: one._asdict() for n, one in of.items()} for name, of in grids.items()},
-            "seconds": {name: of._asdict() for name, of in seconds.items()},
+            "timing": {name: of._asdict() for name, of in seconds.items()},
         },
         drawn(run, numbers, clouds, seconds, nfe),
         notes=[

@@ -31,28 +31,28 @@ def section(results: Path) -> str:
 
 def of_run(run: dict[str, Any]) -> Iterator[str]:
     """Title, command and tables of one stored run."""
-    given, settings = run["provenance"], run["settings"]
-    what = " and ".join(target.replace("_", " ") for target in settings["target"])
-    yield f"### {what.capitalize()}, equal {settings['equal']}"
-    yield f"`{given['command']}` ({run['seconds']['total']:.0f} s), medians of {settings['seeds']} seeds and their range:"
-    numbers = [judging.Number(**row) for row in run["numbers"]]
-    for target in settings["target"]:
+    settings, numbers = run["settings"], [judging.Number(**row) for row in run["numbers"]]
+    closed = {target: rival_judges.closed(numbers, target) for target in settings["target"]}
+    what = " and ".join(target.replace("_", " ") for target in closed)
+    yield f"### {what.capitalize()}, {settings['steps']:,} steps"
+    yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range:"
+    for target in closed:
         yield rival_pages.told_w1(numbers, target)
-    for table in [
-        *rival_pages.gap_tables(run["gap_closed"]),
-        *rival_pages.difference_tables(numbers, run["gap_closed"]),
-    ]:
-        yield from _folded(table)
-    for name, found in run["grids"].items():
-        judged = {int(n): grid_judges.Judged(**one) for n, one in found.items()}
-        yield from _folded(grid_pages.table(name, judged))
-        yield grid_pages.sentence(name, judged)
-    seconds = {name: rival_judges.Seconds(of["step"], of["draw"]) for name, of in run["seconds"].items()}
-    for table in rival_pages.time_tables(seconds):
-        yield from _folded(table)
-    yield "\n".join(
-        f"- {rival_pages.verdict(numbers, target, _whole(run['gap_closed'][target]))}" for target in settings["target"]
-    )
+    for table in [*rival_pages.gap_tables(closed), *rival_pages.difference_tables(numbers, closed)]:
+        yield _folded(table)
+    grids = {
+        name: {int(n): grid_judges.Judged(**one) for n, one in found.items()} for name, found in run["grids"].items()
+    }
+    for name, judged in grids.items():
+        yield _folded(grid_pages.table(name, judged))
+    timing = {
+        name: rival_judges.Seconds(of["step"], {int(n): t for n, t in of["draw"].items()})
+        for name, of in run["timing"].items()
+    }
+    for table in rival_pages.time_tables(timing):
+        yield _folded(table)
+    told = [rival_pages.verdict(numbers, target, closed[target]) for target in closed]
+    yield "\n".join(f"- {line}" for line in [*told, *(grid_pages.sentence(name, of) for name, of in grids.items())])
 
 
 def of_tuning(run: dict[str, Any]) -> Iterator[str]:
@@ -65,13 +65,9 @@ def of_tuning(run: dict[str, Any]) -> Iterator[str]:
     yield f"<details><summary>every trial</summary>\n\n{table}\n\n</details>"
 
 
-def _folded(table: Any) -> Iterator[str]:
+def _folded(table: Any) -> str:
     told = judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])
-    yield f"<details><summary>{table.title}</summary>\n\n{told}\n\n</details>"
-
-
-def _whole(closed: dict[str, dict[str, float]]) -> dict[str, dict[int, float]]:
-    return {name: {int(n): share for n, share in of.items()} for name, of in closed.items()}
+    return f"<details><summary>{table.title}</summary>\n\n{told}\n\n</details>"
 
 
 def run(config: Config) -> None:
