@@ -167,13 +167,12 @@ FAMILIES = {
     family: TRAINED
     | {
         "batch": (64, {"train.batch", "train.n"}),
-        "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise",
-                                       "grids.target"}),
+        "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise"}),
         "only": (("ddm",), {"sweep.model", "sweep.churn", "draw.churn"}
                  | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "population", "coupling", "improved", "huber",
                                                   "time", "time_exponent", "bandwidth", "learning_rate", "power", "predicts",
                                                   "references", "weight")}),
-        "choose": ((), {"grids.target"}),
+        "choose": (("ddm",), {"grids.target"}),
         "vary": (("beta=1.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
         "equal": ("seconds", {"recipe.steps", "train.steps"}),
         "churn": ((0.5,), {"sweep.churn", "draw.churn"}),

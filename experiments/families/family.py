@@ -61,7 +61,7 @@ class Config(Training):
     """Blocks of 1,000 points behind each W_1."""
     repeats: Annotated[int, Range(2)] = 16
     """Pairs of fresh true samples behind each floor."""
-    choose: Annotated[tuple[Preset, ...], MAY_BE_EMPTY] = ("ddm",)
+    choose: Annotated[tuple[Preset, ...], MAY_BE_EMPTY] = ()
     """Presets whose grids of 2 to 8 sampling times are chosen, on the first seed, and judged on the others."""
     short: bool = False
     """A look at every preset: one target, one seed, 1,000 steps (explicit flags still win)."""
@@ -85,7 +85,6 @@ SHORT = {
         "samples": 2000,
         "nfe": (1, 4),
         "repeats": 4,
-        "choose": (),
     }
 }
 

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddjax import judging, times
-from ddjax.types import Key
+from ddjax.types import Batch, Key
 from experiments.judges import rivals
 
 STEPS = tuple(range(2, 9))
 CHOSEN = "chosen"
-BLOCKS = 5  # of points behind a W_1
+BLOCKS = 10  # of points behind a W_1
 
 
 class Judged(NamedTuple):
@@ -27,25 +27,28 @@ class Judged(NamedTuple):
 def judged(draw: Callable, params: Sequence[Any], target: str, key: Key) -> dict[int, Judged]:
     """By number of steps: searched with the first seed's parameters, judged with those of the others."""
     key_search, *keys = jax.random.split(key, len(params))
-    search = _error(draw, params[0], target, key_search)
-    held_out = [_error(draw, of_seed, target, key) for of_seed, key in zip(params[1:], keys, strict=True)]
+    search = _errors(draw, params[0], target, key_search)
+    held_out = [_errors(draw, of_seed, target, key) for of_seed, key in zip(params[1:], keys, strict=True)]
     found = {}
     for n in STEPS:
         choice = judging.choose_grid(search, n)
         grids = {CHOSEN: choice.grid} | {kind: times.grid(n, kind) for kind in judging.USUAL}
-        errors = {name: [error(grid) for error in held_out] for name, grid in grids.items()}
+        errors = {name: [float(np.mean(of(grid))) for of in held_out] for name, grid in grids.items()}
         found[n] = Judged([round(float(t), 4) for t in choice.grid], choice.tried, errors)
     return found
 
 
-def _error(draw: Callable, params: Any, target: str, key: Key) -> Callable[[Any], float]:
-    """W_1 along a grid, always with the same noise and data."""
+def _errors(draw: Callable, params: Any, target: str, key: Key) -> Callable[[Any], list[float]]:
+    """W_1 of every block along a grid, always with the same noise and data."""
     metric = rivals.distances(target)[f"w1 {target}"]
     key_draw, key_truth = jax.random.split(key)
     real = rivals.truth(target)(key_truth, BLOCKS * metric.points)
 
-    def error(grid: Any) -> float:
+    def errors(grid: Any) -> list[float]:
         x_0 = draw(params, jax.random.clone(key_draw), len(real.x_0), steps=jnp.asarray(np.asarray(grid), float))
-        return judging.in_blocks(metric, real, rivals.vectors(x_0), BLOCKS)
+        fake = rivals.vectors(x_0)
+        starts = range(0, len(real.x_0), metric.points)
+        cut = lambda batch, start: Batch(batch.x_0[start : start + metric.points])  # noqa: E731
+        return [metric.distance(cut(real, start), cut(fake, start)) for start in starts]
 
-    return error
+    return errors
