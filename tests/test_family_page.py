@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ddjax import judging
+from ddjax import judging, times
 from experiments.families import presets
-from experiments.judges import rivals
+from experiments.judges import grids, rivals
 from experiments.studies import family_page
 
 ROOT = Path(__file__).parents[1]
@@ -48,19 +48,36 @@ def test_what_the_page_and_readme_say_of_them():
             for name in models
         }
         assert not rising["ddm"] and rising["consistency"]
-        assert {more for name in ("mean-flow", "imf") for _, more, _ in rising[name]} >= {16}
+        assert all({16, 50} <= {more for _, more, _ in rising[name]} for name in ("mean-flow", "imf", "consistency"))
         value = {(n.model, n.nfe): n.value for n in numbers if n.metric == f"w1 {target}"}
         assert all(value["iddm", n] > value["ddm", n] + 0.005 for n in (2, 4, 8, 16))
     assert (round(w1["sddm", 1], 2), round(w1["sddm", 16], 2)) == (0.93, 0.21)
-    grid = moons["grids"]["ddm on moons"]["2"]
-    assert [round(float(np.mean(grid["errors"][kind])), 3) for kind in ("uniform", "chosen")] == [0.114, 0.099]
-    assert grid["grid"] == [1.0, 0.175, 0.0]
     steps = {name: one["step"] for name, one in moons["timing"].items()}
     assert {name: round(one / steps["ddpm"], 1) for name, one in steps.items()} == {
         name: cost for name, cost in presets.COST.items() if name not in presets.OF_IMAGES
     }
     assert f"about {presets.COST['ddm']} regression steps" in PAGE
     assert all(presets.PRESETS[name]["references"] == 32 for name in presets.PRESETS if name in KERNELS)
+
+
+def test_what_the_page_says_of_narrow_data_and_grids():
+    """Ratios to the floor at 1 step, errors along the grids, and which grids were chosen, from the longer run."""
+    run = json.loads((ROOT / "docs/results/family_moons_10000.json").read_text())
+    one = {n["model"]: n for n in run["numbers"] if n["metric"] == "w1 moons" and n["nfe"] == 1}
+    floor = one["ddm"]["floor"]
+    assert [round(one[name]["value"] / floor, 2) for name in ("ddm predicts=v", "ddm")] == [1.47, 1.63]
+    found = {int(n): grids.Judged(**of) for n, of in run["grids"]["ddm on moons"].items()}
+    means = {n: {kind: float(np.mean(of)) for kind, of in one.errors.items()} for n, one in found.items()}
+    assert [f"{means[2][kind]:.3f}" for kind in ("uniform", "quadratic")] == ["0.110", "0.096"]
+    assert [f"{means[4][kind]:.3f}" for kind in ("uniform", "quadratic")] == ["0.094", "0.092"]
+    assert [f"{means[4][kind] / floor:.2f}" for kind in ("uniform", "quadratic")] == ["1.08", "1.06"]
+    for n, one in found.items():
+        quadratic, equal = (np.round(times.grid(n, kind), 4) for kind in ("quadratic", "uniform"))
+        off = np.abs(np.array(one.grid) - (quadratic if n < 4 else equal)) > 1e-3
+        assert off.sum() == (n == 6)
+        for kind in ("uniform", "karras"):
+            assert judging.paired(one.errors[grids.CHOSEN], one.errors[kind]).low <= 0
+        assert means[n][grids.CHOSEN] - min(means[n].values()) < 0.0065
 
 
 def test_presets_are_what_the_search_kept():

@@ -77,16 +77,7 @@ class Config(Training):
         return super().floats() | {("samples",): 4 * self.samples, ("blocks",): 2000 * self.blocks}
 
 
-SHORT = {
-    "short": {
-        "target": ("moons",),
-        "seeds": 1,
-        "steps": 1000,
-        "samples": 2000,
-        "nfe": (1, 4),
-        "repeats": 4,
-    }
-}
+SHORT = {"short": {"target": ("moons",), "seeds": 1, "steps": 1000, "samples": 2000, "nfe": (1, 4), "repeats": 4}}
 
 
 def recipes_of(settings: Config) -> list[Recipe]:
