@@ -79,7 +79,8 @@ def test_a_run_of_two_processes_that_loses_one_goes_on_in_one(lost, alone, tmp_p
     _, errors = processes[1 - lost].communicate(timeout=60)
     assert time.monotonic() - began < 60
     assert processes[1 - lost].returncode == cli.LOST, errors
-    assert errors.strip().splitlines()[-1].startswith("error: another process of this run is gone")
+    # XLA's own threads may write before, after and in the middle of it
+    assert errors.count("error: another process of this run is gone") == 1
     assert processes[lost].wait() == -signal.SIGKILL
     processes[lost].communicate()
 
