@@ -12,6 +12,7 @@ from ddjax.cli import UserError
 from ddjax.runs import jobs, saved
 from ddjax.runs.engine import Engine
 from ddjax.training import together
+from experiments import run as runner
 from experiments.families import ot_loss, two_gaussians
 
 SEEDS = 3
@@ -81,20 +82,14 @@ def test_a_seed_that_diverges_is_told():
 
 
 def test_a_family_trains_its_seeds_together_and_they_are_sampled(tmp_path):
-    """From the setting to `saved.load`, whose parameters of seed 1 are those of seed 1 alone."""
-    small = {
-        "steps": 100,
-        "save_every": 100,
-        "seeds": 2,
-        "width": 8,
-        "depth": 2,
-        "samples": 50,
-        "repeats": 1,
-        "nfe": (1,),
-    }
+    """From the setting to `saved.load`, whose parameters of seed 1 are those of seed 1 alone. Mutation: those of seed 0."""
+    recipe = recipes.Recipe(name="ddm", **SMALL | {"steps": 100})
+    judge = lambda settings, trained: runner.Findings([], {}, "")  # noqa: E731
+    experiment = runner.Experiment("two_gaussians", [recipe], lambda settings, recipe, seed: batch, judge)
     for name in ("together", "alone"):
-        two_gaussians.run(two_gaussians.Config(out=tmp_path / name, together=name == "together", **small))
-    a, b = (saved.load(tmp_path / name, "regression-seed1") for name in ("together", "alone"))
+        told = {"out": tmp_path / name, "together": name == "together", "seeds": 2, "save_every": 100}
+        runner.run(experiment, two_gaussians.Config(**told))
+    a, b = (saved.load(tmp_path / name, "ddm-seed1") for name in ("together", "alone"))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), a.params, b.params)
 
 
