@@ -31,7 +31,7 @@ bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes
 	$(BIN)/python -m experiments.benchmark --suite all --short
 
 test-bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
-	$(BIN)/python -m pytest -m bench --junitxml=runs/test-bench-report.xml
+	$(BIN)/python -m pytest -m bench $$(grep -l "mark\.bench" tests/test_*.py) --junitxml=runs/test-bench-report.xml
 
 mutants: $(READY)  ## break the library in 12 places of each room, and list what its tests let through: about an hour
 	$(BIN)/python tests/mutants.py --n 12
