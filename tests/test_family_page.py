@@ -79,6 +79,36 @@ def test_what_the_page_says_of_narrow_data_and_grids():
         assert means[n][grids.CHOSEN] - min(means[n].values()) < 0.0065
 
 
+def test_what_the_page_says_of_one_setting_at_a_time():
+    """Paired differences of the sweep at 1 step, and what is left of them at 4."""
+    run = json.loads((ROOT / "docs/results/family_sweep.json").read_text())
+    of = {
+        (n["model"].removeprefix("ddm "), n["nfe"], n["churn"]): n["by_seed"]
+        for n in run["numbers"]
+        if "w1" in n["metric"]
+    }
+    settings = (
+        "beta=1.0",
+        "beta=1.5",
+        "lam=0.5",
+        "lam=0.9",
+        "population=2",
+        "population=8",
+        "inject=0",
+        "inject=2",
+        "references=1",
+    )
+    first, last = (
+        {name: judging.paired(of[name, n, churn], of["ddm", n, churn]) for name in settings}
+        for n, churn in ((1, 0.0), (4, 1.0))
+    )
+    told = {"beta=1.0": 0.029, "beta=1.5": 0.103, "lam=0.5": 0.326, "population=2": 0.030, "population=8": -0.010}
+    told |= {"inject=2": 0.053, "references=1": 0.037}
+    assert {name: round(first[name].value, 3) for name in told} == told
+    assert all(abs(first[name].value) < 0.004 for name in ("lam=0.9", "inject=0"))
+    assert {name for name, one in last.items() if abs(one.value) > 0.0055} == {"beta=1.5", "lam=0.5"}
+
+
 def test_presets_are_what_the_search_kept():
     """Every preset of a law in the plane; with equal trials for all. Mutation: any setting of a preset."""
     assert TUNING["tuned"] == {name: of for name, of in presets.PRESETS.items() if name not in presets.OF_IMAGES}

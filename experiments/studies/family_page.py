@@ -34,7 +34,8 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
     settings, numbers = run["settings"], [judging.Number(**row) for row in run["numbers"]]
     closed = {target: rival_judges.closed(numbers, target) for target in settings["target"]}
     what = " and ".join(target.replace("_", " ") for target in closed)
-    yield f"### {what.capitalize()}, {settings['steps']:,} steps"
+    varied = f": {' '.join(settings['vary'])}" if settings["vary"] else ""
+    yield f"### {what.capitalize()}, {settings['steps']:,} steps{varied}"
     yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range:"
     for target in closed:
         yield rival_pages.told_w1(numbers, target)
