@@ -161,8 +161,10 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
         "peak_memory_gb": round(runs.peak_memory_gb(), 2),
         "interval": found.interval,
         "numbers": [number.row() for number in found.numbers],
-        **found.summary,
     }
+    if clash := sorted(summary.keys() & found.summary.keys()):
+        raise ValueError(f"every run has {clash[0]!r} in its summary: a family names its own otherwise")
+    summary |= found.summary
     runs.write_atomically(path / "summary.json", json.dumps(summary, indent=2) + "\n")
     for file, (figure, _) in found.figures.items():
         if figure is not None:

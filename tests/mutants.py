@@ -23,13 +23,13 @@ ALLOWED = Path(__file__).with_name("mutants_allowed.txt")  # FILE | BEFORE -> AF
 TESTS = {
     "recipes": ["recipes", "recipe_networks", "drawing"],
     "runs": ["runs", "pictures", "classifier", "commands", "events", "export_runs"],
-    "judging": ["judging", "judging_calibration"],
-    "objectives": ["objectives", "flow_matching", "transports"],
-    "samplers": ["samplers"],
+    "judging": ["judging", "judging_calibration", "paired", "grids"],
+    "objectives": ["objectives", "stable_loss", "flow_matching", "transports"],
+    "samplers": ["samplers", "pseudoinverse"],
     "score_matching": ["score_matching"],
     "couplings": ["couplings", "costs"],
     "metrics": ["metrics", "manifold", "frechet", "calibration"],
-    "families": ["settings_arrive", "family", "moons", "images"],
+    "families": ["settings_arrive", "family", "moons", "images", "rivals", "presets"],
 }
 OTHER = [
     (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.Lt, ast.GtE), (ast.Gt, ast.LtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot),

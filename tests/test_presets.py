@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from ddjax import cli, recipes
+from experiments import run as runner
 from experiments.families import family, presets
 
 
@@ -67,3 +68,26 @@ def test_patches_are_of_images():
     assert [recipe.event_shape for recipe in both] == [(2,), (8, 8, 1), (8, 8, 1)]
     with pytest.raises(cli.UserError, match="take --target digits"):
         family.Config(only=("ddm-patched",)).check()
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"equal": "seconds", "target": ("moons", "digits")}, "leave digits out"),
+        ({"choose": ("ddm",), "seeds": 1}, "take --seeds 2 or more"),
+        ({"choose": ("fm",), "only": ("ddm",)}, "--choose fm is not among"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings, told):
+    """Costs that were not measured, grids without a seed or a model to judge."""
+    with pytest.raises(cli.UserError, match=told):
+        family.Config(**settings).check()
+    family.Config(equal="seconds", choose=("ddm",)).check()
+
+
+def test_a_family_cannot_overwrite_what_every_summary_has(tmp_path):
+    """Named before anything is written. Mutation: the family's own wins, as its times of steps once did over the run's."""
+    found = runner.Findings([], {}, "", {"seconds": {"ddm": 1.0}})
+    with pytest.raises(ValueError, match="every run has 'seconds'"):
+        runner.write(tmp_path, "family", {}, found, {"total": 1.0})
+    assert not list(tmp_path.iterdir())

@@ -10,6 +10,8 @@ import pytest
 from ddjax import judging, metrics, recipes
 from experiments.families import family
 from experiments.judges import grids, rivals
+from experiments.pages import figures
+from experiments.pages import rivals as rival_pages
 
 POINTS = 4000
 
@@ -94,6 +96,42 @@ def test_digits_are_judged_against_those_held_out():
     floors = rivals.floors("digits", jax.random.key(2), n=100, repeats=4)
     assert abs(floors["mmd2 digits"].mean) < 4 * floors["mmd2 digits"].std
     assert 2 < floors["w1 digits"].mean < 4 and rivals.oracles("digits") == {}
+
+
+def test_a_verdict_and_its_share_are_of_one_churn():
+    """The best at the largest churn, though another is better without noise; its share and its rises are of that churn too.
+
+    Mutations: the best over all churns; rises of all churns mixed.
+    """
+
+    def numbers(name, values, churn):
+        told = {"floor": (0.1, 0.01), "churn": churn}
+        return [
+            judging.measured(name, "w1 moons", nfe, np.full((2, 1), value), **told)
+            for nfe, value in zip((1, 4), values, strict=True)
+        ]
+
+    found = [*numbers("ddm", (0.2, 0.15), 1.0), *numbers("ddm", (0.2, 0.11), 0.0), *numbers("fm", (0.9, 0.14), None)]
+    told = rival_pages.verdict(found, "moons", {"ddm": {4: 0.5}, "fm": {4: 0.75}})
+    assert "fm has 0.140" in told and "75.0 %" in told and "no number of steps is worse" in told
+    worse = rival_pages.verdict([*numbers("ddm", (0.12, 0.13), 1.0), *numbers("ddm", (0.5, 0.12), 0.0)], "moons", {})
+    assert "ddm has 0.130" in worse and "worse at 4 than at 1 steps by 0.01" in worse
+
+
+def test_a_floor_that_is_no_noise_around_zero_is_drawn_as_a_band_and_clips_nothing():
+    """W_1 has floor .1: the band is .09 to .11 and a value of .05 is drawn there; of MMD^2 -1e-5 is drawn at the deviation.
+
+    Mutations: the band from 0; values clipped to the deviation; or never clipped.
+    """
+    for floor, value, drawn, band in (
+        ((0.1, 0.01), 0.05, 0.05, (0.09, 0.11)),
+        ((0.0, 1e-4), -1e-5, 1e-4, (5e-5, 1e-4)),
+    ):
+        numbers = [judging.measured("ddm", "d", nfe, np.full((1, 1), value), floor) for nfe in (1, 2)]
+        axis = figures.by_steps(numbers, "d", "d").axes[0]
+        (patch,) = axis.patches
+        np.testing.assert_allclose([patch.get_y(), patch.get_y() + patch.get_height()], band)
+        np.testing.assert_allclose(axis.lines[0].get_ydata(), drawn)
 
 
 @pytest.fixture(scope="module")

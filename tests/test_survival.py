@@ -60,13 +60,13 @@ def half_written(folder):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_kills_at_any_moment_and_exact_resumes(launch, whole, tmp_path):
-    """10 SIGKILLs, up to 5 in a run, by turns at random moments and once a save is seen under way: each run ends with the
+    """20 SIGKILLs, up to 5 in a run, by turns at random moments and once a save is seen under way: each run ends with the
     whole one's digest.
 
     Mutations: an average that is not restored; metrics that are not dropped beyond the restored step.
     """
     moments, kills, in_save, number = random.Random(7), 0, 0, 0
-    while kills < 10:
+    while kills < 20:
         folder = tmp_path / f"run{number}"
         for _ in range(5):
             process, before = launch(folder), set(manifest.steps(folder))

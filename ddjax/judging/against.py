@@ -51,14 +51,19 @@ def against(truth: Truth, chosen: dict[str, Metric], *, blocks: int = 1) -> Judg
 
 def in_blocks(metric: Metric, real: Batch, fake: Batch, blocks: int) -> float:
     """The metric of whole samples, or its mean over disjoint blocks of its own size."""
+    return float(np.mean(by_block(metric, real, fake, blocks)))
+
+
+def by_block(metric: Metric, real: Batch, fake: Batch, blocks: int) -> list[float]:
+    """The metric of each of at most so many disjoint blocks of its own size; of whole samples where it has none."""
     if metric.points is None:
-        return metric.distance(real, fake)
+        return [metric.distance(real, fake)]
     starts = range(0, min(blocks * metric.points, len(real.x_0)), metric.points)
 
     def cut(batch: Batch, start: int) -> Batch:
         return jax.tree.map(lambda a: a[start : start + metric.points], batch)
 
-    return float(np.mean([metric.distance(cut(real, start), cut(fake, start)) for start in starts]))
+    return [metric.distance(cut(real, start), cut(fake, start)) for start in starts]
 
 
 def floors(truth: Truth, chosen: dict[str, Metric], key: Key, *, n: int, repeats: int) -> dict[str, metrics.Floor]:

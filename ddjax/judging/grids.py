@@ -4,7 +4,7 @@
     (2)  a grid takes the place of another where mean(d) < -2 std(d) / sqrt(blocks),   d = its errors - those of the other
 
 Errors are of blocks of samples, the same blocks for all grids. Without eq. (2) a search through dozens of grids finds the luck of
-its blocks: measured on moons, 4 steps, a grid that was .017 worse in W_1 than equal steps on the next seeds (docs/family.md).
+its blocks.
 """
 
 from collections.abc import Callable, Sequence

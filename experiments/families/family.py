@@ -67,8 +67,16 @@ class Config(Training):
     """A look at every preset: one target, one seed, 1,000 steps (explicit flags still win)."""
 
     def check(self) -> None:
-        """Raises: UserError for variants of nothing, or presets without a target that suits one of them."""
+        """Raises: UserError for variants of nothing, presets without a target that suits one of them, costs of steps that were
+        not measured, or grids of models that are not trained or have no other seed to be judged on.
+        """
         variants(self.vary)
+        if self.equal == "seconds" and "digits" in self.target:
+            raise cli.UserError("--equal seconds goes by the steps' costs in the plane: leave digits out of --target")
+        if self.choose and self.seeds < 2:
+            raise cli.UserError("--choose judges grids on other seeds than the first: take --seeds 2 or more")
+        if absent := sorted(set(self.choose) - set(self.only)):
+            raise cli.UserError(f"--choose {absent[0]} is not among the presets of --only")
         if set(self.only) <= set(OF_IMAGES) and "digits" not in self.target:
             raise cli.UserError(f"--only {' '.join(self.only)} is of images: take --target digits")
 
@@ -149,13 +157,12 @@ def judge(settings: Config, trained: Trained) -> Findings:
 
 
 def chosen_grids(settings: Config, trained: Trained, target: str, key: Key) -> dict[str, Any]:
-    """Grids chosen for the presets that are asked for, by model; none where one seed leaves no other to judge them on."""
-    asked = [
-        model for recipe, model in trained.pairs() if recipe.name in [f"{name} on {target}" for name in settings.choose]
-    ]
+    """Grids chosen for the presets that are asked for, by model."""
+    asked = [f"{name} on {target}" for name in settings.choose]
     return {
         model.name: grid_judges.judged(model.draw, trained.params[model.name], target, jax.random.clone(key))
-        for model in (asked if settings.seeds > 1 else [])
+        for model in trained.models
+        if model.name in asked
     }
 
 

@@ -92,7 +92,7 @@ PRESETS = {name: changes | TUNED[name] for name, changes in DEFINED.items()}
 
 OF_IMAGES: tuple[Preset, ...] = ("ddm-patched",)  # which a law in the plane has none of
 
-# seconds of a training step over those of ddpm's, on two CPU cores (docs/family.md)
+# seconds of a training step in the plane over those of ddpm's, on two CPU cores (docs/family.md)
 COST: dict[Preset, float] = {
     "ddm": 3.6,
     "iddm": 3.2,
@@ -106,7 +106,6 @@ COST: dict[Preset, float] = {
     "consistency": 1.4,
     "mean-flow": 1.3,
     "imf": 1.6,
-    "ddm-patched": 4.0,
 }
 
 # what a variant may change: the objective, its times and its optimiser, not the net's size, the data or the budget

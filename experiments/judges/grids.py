@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ddjax import judging, times
-from ddjax.types import Batch, Key
+from ddjax.types import Key
 from experiments.judges import rivals
 
 STEPS = tuple(range(2, 9))
@@ -46,9 +46,6 @@ def _errors(draw: Callable, params: Any, target: str, key: Key) -> Callable[[Any
 
     def errors(grid: Any) -> list[float]:
         x_0 = draw(params, jax.random.clone(key_draw), len(real.x_0), steps=jnp.asarray(np.asarray(grid), float))
-        fake = rivals.vectors(x_0)
-        starts = range(0, len(real.x_0), metric.points)
-        cut = lambda batch, start: Batch(batch.x_0[start : start + metric.points])  # noqa: E731
-        return [metric.distance(cut(real, start), cut(fake, start)) for start in starts]
+        return judging.by_block(metric, real, rivals.vectors(x_0), BLOCKS)
 
     return errors

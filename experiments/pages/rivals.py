@@ -58,12 +58,13 @@ def findings(
 
 def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping[Any, float]], at: int = 4) -> str:
     """The best model at `at` steps, its share of the gap where there is one, and whether more steps harm it."""
-    named, of_w1 = _told(target), [n for n in numbers if n.metric == f"w1 {target}" and "oracle" not in n.model]
+    named = _told(target)
+    of_w1 = _at_one_churn([n for n in numbers if n.metric == f"w1 {target}" and "oracle" not in n.model])
     there = [n for n in of_w1 if n.nfe == at]
     if not there:
         return f"{named}: not judged at {at} steps"
     best = min(there, key=lambda number: number.value)
-    worse = judging.rises([n for n in of_w1 if (n.model, n.churn) == (best.model, best.churn)])
+    worse = judging.rises([n for n in of_w1 if n.model == best.model])
     harm = "; ".join(f"worse at {more} than at {few} steps by {rise.value:.2g}" for few, more, rise in worse)
     gap = closed.get(best.model, {}).get(at)
     share = "" if gap is None else f", {100 * gap:.1f} % of the gap between the exact mean and the floor closed"
@@ -108,14 +109,19 @@ def difference_tables(numbers: Sequence[Number], closed: Closed) -> list[Table]:
 
 def differences(numbers: Sequence[Number]) -> tuple[list[list[str]], list[int]]:
     """A row for each model but `ddm`, and the numbers of steps; no row where that was not trained, or one seed alone."""
-    churn = max((n.churn for n in numbers if n.churn is not None), default=None)
-    of = {(n.model, n.nfe): n.by_seed for n in numbers if n.churn in (None, churn) or n.nfe == 1}
+    of = {(n.model, n.nfe): n.by_seed for n in _at_one_churn(numbers)}
     steps = sorted({n for name, n in of if name == BESIDE and len(of[name, n]) > 1})
     lines = []
     for name in dict.fromkeys(name for name, _ in of if name != BESIDE):
         found = [judging.paired(of[name, n], of[BESIDE, n]) for n in steps]
         lines.append([name, *(f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in found)])
     return (lines if steps else []), steps
+
+
+def _at_one_churn(numbers: Sequence[Number]) -> list[Number]:
+    """Those of the largest churn, and those that have none or one step alone, as `judging.gap_closed` takes them."""
+    churn = max((n.churn for n in numbers if n.churn is not None), default=None)
+    return [n for n in numbers if n.churn in (None, churn) or n.nfe == 1]
 
 
 def time_tables(seconds: dict[str, Seconds]) -> list[Table]:
