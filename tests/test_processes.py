@@ -50,8 +50,8 @@ def in_one(out, n):
     while len(rows(out)) < n and done.poll() is None:
         time.sleep(0.1)
     done.terminate()
-    done.communicate()
-    assert done.returncode == cli.TERMINATED
+    _, errors = done.communicate()
+    assert done.returncode == cli.TERMINATED, errors
     return rows(out)
 
 

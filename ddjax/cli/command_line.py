@@ -27,6 +27,7 @@ Config = TypeVar("Config")
 Presets = dict[str, dict[str, Any]]
 
 TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after SIGUSR1 it is 128 + 10
+_HEARD = 1.0  # seconds within which a signal that asks to stop should have ended the run or reached a training
 LOST = 4  # exit code when another process of the run is gone
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
 # what tyro and Python say of a word that is no number
@@ -86,17 +87,29 @@ def main(
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let signals raise `Stopped`, where `training.fit` does not note them; of the second one the kernel takes care."""
+    """Let signals raise `Stopped`, where `training.fit` does not note them; of the second one the kernel takes care.
+
+    A library may swallow an exception that arrives within it (in a bare `except`, in a weak reference's callback): after a
+    second the signal is told again, to whoever listens then, until it is heard.
+    """
 
     def stop(signum: int, _: Any) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL if number == signal.SIGINT else signal.SIG_IGN)
-        raise Stopped(signum)
+        if not isinstance(sys.exception(), Stopped):  # cleaning up after the first is left in peace
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGALRM, lambda _, frame: signal.getsignal(signal.SIGTERM)(signum, frame))
+            signal.setitimer(signal.ITIMER_REAL, _HEARD)
+            raise Stopped(signum)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    alarm, unraisable = signal.getsignal(signal.SIGALRM), sys.unraisablehook
+    sys.unraisablehook = lambda lost: isinstance(lost.exc_value, Stopped) or unraisable(lost)
     try:
         yield
     finally:
+        sys.unraisablehook = unraisable
+        if signal.getsignal(signal.SIGALRM) is not alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
 
