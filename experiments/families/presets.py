@@ -110,7 +110,7 @@ COST: dict[Preset, float] = {
 
 # what a variant may change: the objective, its times and its optimiser, not the net's size, the data or the budget
 VARIED = (
-    "rule", "beta", "lam", "bandwidth", "population", "references", "inject", "predicts", "weight", "bias", "time_exponent",
+    "rule", "beta", "lam", "bandwidth", "population", "references", "inject", "gate", "predicts", "weight", "bias", "time_exponent",
     "coupling", "stride", "huber", "equal", "power", "learning_rate", "cosine", "clip", "ema_decay",
 )  # fmt: skip
 
