@@ -56,6 +56,7 @@ TRIALS: dict[Preset, list[dict[str, Any]]] = {
     "ddm-imq": _KERNEL,
     "ddm-rbf": _KERNEL,
     "ddm-exp": _KERNEL,
+    "ddm-patched": [*_DRAWN, {"beta": 0.5}, {"score_patch": 5}],
     "fm": [*_PLAIN, {"weight": "sigmoid"}],
     "fm-ot": [*_PLAIN, {"weight": "sigmoid"}],
     "ddpm": [*_PLAIN, {"time_exponent": 1.0}],
