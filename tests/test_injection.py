@@ -57,7 +57,8 @@ def test_a_gated_mlp_is_the_block_that_it_stands_for():
 def test_a_network_goes_on_from_a_mean_denoisers(name, settings):
     """At first it answers as that does, whatever xi is; three steps of the energy score later xi counts.
 
-    Mutations: weights of xi as they were; the rows of x_t in place of those of xi; a gate and what is behind it both zero.
+    Mutations: weights of xi as they were; the rows of x_t in place of those of xi; a gate and what is behind it both zero;
+    the mean denoiser's own buffers, which training donates.
     """
     mean, network = MAKE[name](inject=None), MAKE[name](**settings)
     learned = shaken(mean.init(jax.random.key(0)))
@@ -77,6 +78,7 @@ def test_a_network_goes_on_from_a_mean_denoisers(name, settings):
         )
         return jnp.mean(terms.confinement - terms.interaction / 2)
 
+    assert not {id(leaf) for leaf in jax.tree.leaves(warm)} & {id(leaf) for leaf in jax.tree.leaves(learned)}
     wanted = jnp.stack([jax.jit(mean.apply)(learned, x_t, t, None, None)] * 4, 1)
     close(draws(warm), wanted, rtol=1e-5, atol=1e-5)
     for _ in range(3):

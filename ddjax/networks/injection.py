@@ -38,8 +38,8 @@ class Injection(nn.Module):
 def from_mean(params: Params, mean: Params) -> Params:
     """Parameters of a network with xi that answers at first as a mean denoiser's network does, whatever xi is.
 
-    What both have is the mean denoiser's. The weights of xi are zero, from which the score of draws moves them; behind a zero gate,
-    eq. (1), they are as they were.
+    What both have is the mean denoiser's, in buffers of its own, which training may consume. The weights of xi are zero, from
+    which the score of draws moves them; behind a zero gate, eq. (1), they are as they were.
 
     Args:
         params: of the network with xi. mean: of the same network without.
@@ -55,7 +55,7 @@ def from_mean(params: Params, mean: Params) -> Params:
             return value if "'injection'" in name else jnp.zeros_like(value)
         learned = known.pop(name)
         if learned.shape == value.shape:
-            return learned
+            return jnp.copy(learned)
         rows = learned.shape[-2] if value.ndim > 1 else 0
         if not 0 < rows < value.shape[-2] or learned.shape != (*value.shape[:-2], rows, value.shape[-1]):
             raise ValueError(f"{name} of the mean denoiser is {learned.shape}, which xi does not make {value.shape}")

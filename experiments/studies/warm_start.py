@@ -1,14 +1,15 @@
 """What a trained classical denoiser is worth to a distributional one: the same net, and xi joins with weights of zero.
 
-Four ways to the presets `ddm` of `experiments.family`: from scratch for as many steps as the warm one, for as long as the warm one
-with the regression before it, for the whole budget; and from the regression of `ddpm` after its whole budget.
+Ways to the preset `ddm` of `experiments.family`: from scratch for as many steps as the warm one, for as long as the warm one with
+the regression before it, for the whole budget; and from the regression of `ddpm` after its whole budget, xi in a layer of its
+or behind a gate.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Seeds
@@ -24,6 +25,7 @@ from experiments.study import Study
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WARM = "regression, then DDM"
 HEADS = ["model", "DDM steps", *(f"W₁, {n} step{'s' * (n > 1)}" for n in NFE)]
 
 
@@ -45,22 +47,32 @@ class Config(Study):
     """Blocks of 1,000 points behind each W_1."""
 
 
-def ways(config: Config) -> dict[str, tuple[int, bool]]:
-    """DDM's steps on each way, and whether the regression is before them."""
+class Way(NamedTuple):
+    """DDM's steps, whether the regression is before them, and whether xi is behind a gate."""
+
+    steps: int
+    warm: bool = False
+    gate: bool = False
+
+
+def ways(config: Config) -> dict[str, Way]:
+    """All ways by their names."""
     few = max(config.steps // config.share, 1)
     return {
-        "DDM, as many steps": (few, False),
-        "regression, then DDM": (few, True),
-        "DDM, as much time": (few + round(config.steps * COST["ddpm"] / COST["ddm"]), False),
-        "DDM, the whole budget": (config.steps, False),
+        "DDM, as many steps": Way(few),
+        "DDM behind a gate, as many steps": Way(few, gate=True),
+        WARM: Way(few, warm=True),
+        "regression, then DDM behind a gate": Way(few, warm=True, gate=True),
+        "DDM, as much time": Way(few + round(config.steps * COST["ddpm"] / COST["ddm"])),
+        "DDM, the whole budget": Way(config.steps),
     }
 
 
 def measured(config: Config, seed: int) -> Iterator[tuple[str, list[float]]]:
     """W_1 at each number of steps of the regression and of every way; all meet the same noise and data."""
 
-    def recipe(preset: Any, steps: int) -> Any:
-        return recipes.Recipe(**shared(config.target, steps) | PRESETS[preset] | {"name": preset})
+    def recipe(preset: Any, steps: int, gate: bool = False) -> Any:
+        return recipes.Recipe(**shared(config.target, steps) | PRESETS[preset] | {"name": preset, "gate": gate})
 
     def told(model: Any, params: Any) -> list[float]:
         return error(model, params, config.target, seed, config.blocks)
@@ -68,8 +80,8 @@ def measured(config: Config, seed: int) -> Iterator[tuple[str, list[float]]]:
     regression = recipe("ddpm", config.steps)
     mean = trained(regression, config.target, seed)
     yield "regression alone", told(regression, mean)
-    for way, (steps, warm) in ways(config).items():
-        model = recipe("ddm", steps)
+    for way, (steps, warm, gate) in ways(config).items():
+        model = recipe("ddm", steps, gate)
         yield way, told(model, trained(model, config.target, seed, mean if warm else None))
 
 
@@ -92,13 +104,13 @@ def run(config: Config) -> None:
             found.setdefault(way, []).append(values)
             print(seed, way, *(f"{value:.3f}" for value in values), flush=True)
     floor = rival_judges.floors(config.target, jax.random.key(2026), n=1000, repeats=16)[f"w1 {config.target}"]
-    warm = found["regression, then DDM"]
+    warm = found[WARM]
     above = {
         way: [judging.paired([s[i] for s in of], [s[i] for s in warm]) for i in range(len(NFE))]
         for way, of in found.items()
-        if way != "regression, then DDM"
+        if way != WARM
     }
-    steps = {way: n for way, (n, _) in ways(config).items()}
+    steps = {way: of.steps for way, of in ways(config).items()}
     title = f"{config.target.replace('_', ' ')}, {config.seeds} seeds: W₁, floor {floor.mean:.3f} ± {floor.std:.3f}"
     summary = {
         "w1": found,
