@@ -29,6 +29,7 @@ _DATA = (
     "posterior",
     "forecast",
     "inverse_problem",
+    "claim",
 )
 for _data in _DATA:
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}
