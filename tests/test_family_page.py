@@ -130,7 +130,8 @@ def test_when_a_claim_is_reproduced(a, as_good, told):
     claim = claims.Claim("paper", "a before b", "run", "a", "b", (1, 2), as_good)
     of = {"a": a, "b": {1: (0.3, 0.4), 2: (0.3, 0.4)}}
     numbers = [
-        {"model": model, "metric": "w1 moons", "nfe": n, "churn": churn, "value": 0.0, "low": 0.0, "high": 0.0, "seeds": 2, "draws": 2, "floor": 0.1, "seeds": 2, "draws": 2,
+        {"model": model, "metric": "w1 moons", "nfe": n, "churn": churn, "value": 0.0, "low": 0.0, "high": 0.0,
+         "floor": 0.1, "seeds": 2, "draws": 2,
          "floor_std": 0.05, "by_seed": seeds if churn == 1.0 or n == 1 else (9.0 if model == "a" else 0.0,) * 2}
         for model, by_steps in of.items() for n, seeds in by_steps.items() for churn in (0.0, 1.0)
     ]  # fmt: skip
