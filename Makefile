@@ -41,7 +41,7 @@ lint: $(READY)  ## ruff, style and format
 
 lock: $(READY)  ## refresh requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --universal --generate-hashes --fork-strategy fewest --python-version 3.11 \
-		pyproject.toml --extra data --extra dev --extra export --extra log --extra notebooks -o requirements.txt
+		pyproject.toml --extra data --extra dev --extra docs --extra export --extra log --extra notebooks -o requirements.txt
 
 clean:  ## remove the environment (runs/ stays)
 	rm -rf $(VENV)
