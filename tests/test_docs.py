@@ -1,5 +1,7 @@
 """The documentation is true: its site builds without a warning and asks nothing of other servers, its examples run."""
 
+import importlib.util
+import json
 import os
 import re
 import shlex
@@ -10,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ddjax
 from ddjax.data import image_files, names
+from ddjax.judging import paired
 from experiments.imaging import judging
 
 ROOT = Path(__file__).parents[1]
@@ -95,3 +99,85 @@ def test_commands_lead_from_own_data_to_samples(title, written):
     made = np.load(written / "samples.npz")
     assert made["pixels"].shape[0] == 64 and made["pixels"].dtype == np.uint8 and len(made["labels"]) == 64
     assert np.isfinite(made["x_0"]).all()
+
+
+SITE_NEEDS = ("mkdocs", "material", "mkdocstrings")
+FETCHED = re.compile(r"<(?:script|img|iframe|link|source|video|audio|object|embed)\b[^>]*?\b(?:src|href|data)=[\"']?(?:https?:)?//")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built as `make docs` builds it: strict, so that a link or an anchor to nothing ends it."""
+    lacking = [name for name in SITE_NEEDS if importlib.util.find_spec(name) is None]
+    if lacking:
+        pytest.skip(f"the site needs {', '.join(lacking)}: pip install -e '.[docs]' (requirements.txt has it)")
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def test_the_site_asks_nothing_of_other_servers(site):
+    """No script, style, font, picture or frame from elsewhere, in pages or in styles. Mutation: `theme.font` of mkdocs.yml left to its default."""
+    pages = {path: path.read_text() for path in site.rglob("*.html")}
+    assert len(pages) > 45
+    for path, html in pages.items():
+        assert not FETCHED.search(html), (path.relative_to(site), FETCHED.search(html)[0])
+    for path in site.rglob("*.css"):
+        assert not re.search(r"url\([\"']?(?:https?:)?//|@import", path.read_text()), path
+
+
+def test_the_site_holds_every_page_and_figure(site):
+    """Pages of docs/, what they show, what they link to outside of it, and the index of the search."""
+    for page in DOCS.rglob("*.md"):
+        assert (site / page.relative_to(DOCS).with_suffix(".html")).is_file(), page
+    for html in site.rglob("*.html"):
+        for target in re.findall(r"<(?:img|a)\b[^>]*?\b(?:src|href)=\"((?!https?:|#|mailto:)[^\"#?]+)", html.read_text()):
+            assert html.name == "404.html" or (html.parent / target).exists(), (html.relative_to(site), target)
+    assert "energy_score" in (site / "search/search_index.json").read_text()
+    assert not (site / "tools").exists()
+
+
+def test_shapes_are_words_and_tables_are_tables(site):
+    """In signatures; and in what is folded away. Mutations: the extension left out; the hook without `markdown`."""
+
+    def words(page):
+        return re.sub(r"<[^>]+>", "", (site / page).read_text())
+
+    assert "x_0: float[*event]" in words("reference/paths.html")
+    assert "Float[Array" not in "".join(words(f"reference/{page.stem}.html") for page in DOCS.glob("reference/*.md"))
+    for page in DOCS.rglob("*.md"):
+        html = (site / page.relative_to(DOCS).with_suffix(".html")).read_text()
+        rules = re.findall(r"^\|[-|: ]+\|$", page.read_text(), re.M)
+        assert html.count("<table") == len(rules) and "|---" not in html, page
+
+
+def test_every_room_has_its_page():
+    """In the reference and in its index. Mutation: a room without a page."""
+    pages = {page.stem for page in DOCS.glob("reference/*.md")} - {"index"}
+    assert pages == {*ddjax.__all__, "types"} - {"cli"}
+    index = (DOCS / "reference/index.md").read_text()
+    assert all(f"({page}.md)" in index for page in pages)
+
+
+def test_numbers_of_the_faq_are_stored():
+    """Of couplings with conditions, and of one setting at a time. Mutation: any digit of either."""
+    page = " ".join((DOCS / "faq.md").read_text().split())
+    moons = json.loads((DOCS / "results/two_moons_all.json").read_text())["numbers"]
+    of = {(n["model"], n["nfe"]): f"{n['value']:.2g}" for n in moons if n["metric"] == "class_w1"}
+    blind, aware, independent = (
+        [of[f"4 {name}, w = 1", n] for n in (1, 50)] for name in ("blind OT", "class-aware OT", "independent")
+    )
+    assert "blind {} and {}, class-aware {} and {}, independent {} and {} ".format(*blind, *aware, *independent) in page
+    sweep = json.loads((DOCS / "results/family_sweep.json").read_text())["numbers"]
+    sweep = [n for n in sweep if "w1" in n["metric"] and (n["nfe"], n["churn"], n["seeds"]) == (1, 0.0, 3)]
+    runs = {n["model"].removeprefix("ddm "): n["by_seed"] for n in sweep}
+    off = {name: f"{abs(paired(seeds, runs['ddm']).value):.3f}"[1:] for name, seeds in runs.items()}
+    for told in (
+        f"to 2 costs {off['population=2']} in W₁ at one step, 8 gains {off['population=8']};",
+        f"to 1 costs {off['beta=1.0']} and to 1.5 costs {off['beta=1.5']}.",
+        f".5 cost {off['lam=0.5']}.",
+        f"second layer costs {off['inject=2']} at one step",
+    ):
+        assert told in page, told

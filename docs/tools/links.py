@@ -1,4 +1,5 @@
-"""Links that leave docs/ work on the site too: the files that they lead to are copied into it, under files/."""
+"""What the site needs of pages that are read elsewhere too: files outside of docs/ that they link to, copied under files/, and
+Markdown in what is folded away."""
 
 import posixpath
 import re
@@ -28,8 +29,8 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Point each such link to the copy."""
+    """Point each such link to the copy, and open what is folded away to Markdown."""
     for link, path in outside(page.file.src_uri, markdown).items():
         target = posixpath.relpath(f"files/{path}", posixpath.dirname(page.file.src_uri) or ".")
         markdown = markdown.replace(f"]({link}", f"]({target}")
-    return markdown
+    return markdown.replace("<details>", '<details markdown="1">')  # or what is folded away stays as it is written

@@ -78,7 +78,7 @@ class Shown(griffe.Extension):
             cls.docstring.value += f"\n\n**Fields:**\n\n{told}\n"
 
     def on_attribute(self, *, attr, **kwargs):
-        attr.annotation = shown(attr.annotation)
+        attr.annotation, attr.value = shown(attr.annotation), shown(attr.value)
         if attr.docstring is None and attr.parent.is_module and re.match(r"[A-Z][a-z]", attr.name):
             if comment := above(attr):
                 attr.docstring = griffe.Docstring(comment, parent=attr)
