@@ -46,7 +46,7 @@ def test_what_is_said_of_names_and_formats():
     listed = page.split("## A folder of images")[1].split("\n##")[0]
     aliases = {"jpeg", "jpe", "jfif", "tiff"}
     assert all(re.search(rf"\b{suffix[1:]}\b", listed) for suffix in image_files.FORMATS if suffix[1:] not in aliases)
-    assert f"at least {judging.K + 1} held-out images" in page
+    assert f"at least {judging.K + 1} held-out images" in " ".join(page.split())
 
 
 def of_formats():
@@ -111,7 +111,9 @@ def test_commands_lead_from_own_data_to_samples(title, written):
 
 
 SITE_NEEDS = ("mkdocs", "material", "mkdocstrings")
-FETCHED = re.compile(r"<(?:script|img|iframe|link|source|video|audio|object|embed)\b[^>]*?\b(?:src|href|data)=[\"']?(?:https?:)?//")
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|link|source|video|audio|object|embed)\b[^>]*?\b(?:src|href|data)=[\"']?(?:https?:)?//"
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +124,18 @@ def site(tmp_path_factory):
         pytest.skip(f"the site needs {', '.join(lacking)}: pip install -e '.[docs]' (requirements.txt has it)")
     folder = tmp_path_factory.mktemp("site")
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    done = subprocess.run(build, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True)
+    done = subprocess.run(
+        build, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
 
 def test_the_site_asks_nothing_of_other_servers(site):
-    """No script, style, font, picture or frame from elsewhere, in pages or in styles. Mutation: `theme.font` of mkdocs.yml left to its default."""
+    """No script, style, font, picture or frame from elsewhere, in pages or in styles.
+
+    Mutation: `theme.font` of mkdocs.yml left to its default.
+    """
     pages = {path: path.read_text() for path in site.rglob("*.html")}
     assert len(pages) > 45
     for path, html in pages.items():
@@ -142,7 +149,9 @@ def test_the_site_holds_every_page_and_figure(site):
     for page in DOCS.rglob("*.md"):
         assert (site / page.relative_to(DOCS).with_suffix(".html")).is_file(), page
     for html in site.rglob("*.html"):
-        for target in re.findall(r"<(?:img|a)\b[^>]*?\b(?:src|href)=\"((?!https?:|#|mailto:)[^\"#?]+)", html.read_text()):
+        for target in re.findall(
+            r"<(?:img|a)\b[^>]*?\b(?:src|href)=\"((?!https?:|#|mailto:)[^\"#?]+)", html.read_text()
+        ):
             assert html.name == "404.html" or (html.parent / target).exists(), (html.relative_to(site), target)
     assert "energy_score" in (site / "search/search_index.json").read_text()
     assert not (site / "tools").exists()

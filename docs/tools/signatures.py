@@ -65,12 +65,14 @@ class Shown(griffe.Extension):
     """Rewrites what was read of the sources; nothing is imported or run."""
 
     def on_function(self, *, func, **kwargs):
+        """Parameters and what is returned."""
         for parameter in func.parameters:
             parameter.annotation = shown(parameter.annotation)
         func.returns = shown(func.returns)
         self._told(func, [parameter.name for parameter in func.parameters])
 
     def on_class(self, *, cls, **kwargs):
+        """Of a NamedTuple its fields too."""
         fields = {name: member.annotation for name, member in cls.members.items() if member.is_attribute}
         self._told(cls, fields)
         if cls.docstring and "NamedTuple" in map(str, cls.bases):
@@ -78,13 +80,15 @@ class Shown(griffe.Extension):
             cls.docstring.value += f"\n\n**Fields:**\n\n{told}\n"
 
     def on_attribute(self, *, attr, **kwargs):
+        """An alias, with the comment that stands for its docstring."""
         attr.annotation, attr.value = shown(attr.annotation), shown(attr.value)
-        if attr.docstring is None and attr.parent.is_module and re.match(r"[A-Z][a-z]", attr.name):
-            if comment := above(attr):
-                attr.docstring = griffe.Docstring(comment, parent=attr)
+        alias = attr.docstring is None and attr.parent.is_module and re.match(r"[A-Z][a-z]", attr.name)
+        if alias and (comment := above(attr)):
+            attr.docstring = griffe.Docstring(comment, parent=attr)
         self._told(attr)
 
     def on_module(self, *, mod, **kwargs):
+        """The equations of a room."""
         self._told(mod)
 
     def _told(self, obj, parameters=()):
