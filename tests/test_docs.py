@@ -29,13 +29,45 @@ def blocks(page, language):
         yield "\n" * (text.count("\n", 0, found.start()) + 1) + found[1]
 
 
+def of_tutorial(run, told):
+    assert 0.97 * run["least"] < run["trained_loss"] < 1.1 * run["least"]
+    assert abs(run["best"] - run["floor"].mean) < 6 * run["floor"].std and run["ours"] < run["classical"] / 3
+
+
+def of_faq(run, told):
+    assert run["measured"] == pytest.approx(run["floor"], rel=0.02)
+    assert run["parts"]["confinement"] == pytest.approx(run["parts"]["interaction"], rel=0.02)
+    saved = [int(share) for share in re.findall(r"(\d+) % saved", told)]
+    assert saved == sorted(saved, reverse=True) and saved[0] > 80 and saved[-1] < 20
+    assert re.findall(r"converged: (\w+)", told) == ["False", "True", "True"]
+    mmd2 = [float(value) for value in re.findall(r"steps: MMD\^2 (\S+)", told)]
+    assert max(map(abs, mmd2[:2])) < 0.003 < mmd2[3] < 0.02 and mmd2[2] > 1
+
+
+def of_conditioning(run, told):
+    right = [int(share) for share in re.findall(r"(\d+) % lie right", told)]
+    assert right[0] > 95 and right[1] < 5 and 35 < right[2] < 65 and abs(right[3] - 94.7) < 4
+
+
+SAYS = {
+    "tutorial": of_tutorial,
+    "faq": of_faq,
+    "how-to/conditioning": of_conditioning,
+    "how-to/data": lambda run, told: run["distance"] < 3 * run["floor"] or pytest.fail(told),
+    "how-to/network": lambda run, told: len(told.split()) == 4 or pytest.fail(told),
+    "how-to/runs": lambda run, told: run["rows"][-1]["step"] == 400 or pytest.fail(told),
+    "how-to/scoring_rule": lambda run, told: told.count(": True") == 3 or pytest.fail(told),
+}
+
+
 @pytest.mark.parametrize("page", [page for page in RUN if any(blocks(page, "python"))])
-def test_examples_run_in_order(page, tmp_path, monkeypatch, capsys):
+def test_examples_run_in_order_and_say_what_the_page_says(page, tmp_path, monkeypatch, capsys):
     """All blocks of Python of a page in one namespace, as a reader would paste them. Mutation: any name that is not there."""
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
     for code in blocks(page, "python"):
         exec(compile(code, f"docs/{page}.md", "exec"), namespace)
+    SAYS[page](namespace, capsys.readouterr().out)
 
 
 def test_what_is_said_of_names_and_formats():
