@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ddjax import judging, times
 from experiments.families import presets
 from experiments.judges import grids, rivals
+from experiments.pages import claims
 from experiments.studies import family_page
 
 ROOT = Path(__file__).parents[1]
@@ -107,6 +109,34 @@ def test_what_the_page_says_of_one_setting_at_a_time():
     assert {name: round(first[name].value, 3) for name in told} == told
     assert all(abs(first[name].value) < 0.004 for name in ("lam=0.9", "inject=0"))
     assert {name for name, one in last.items() if abs(one.value) > 0.0055} == {"beta=1.5", "lam=0.5"}
+
+
+@pytest.mark.parametrize(
+    ("a", "as_good", "told"),
+    [
+        ({1: (0.1, 0.2), 2: (0.1, 0.2)}, False, "reproduced"),
+        ({1: (0.1, 0.2), 2: (0.4, 0.2)}, False, "in part"),
+        ({1: (0.5, 0.6), 2: (0.4, 0.2)}, False, "not reproduced"),
+        ({1: (0.32, 0.42), 2: (0.1, 0.2)}, False, "in part"),
+        ({1: (0.32, 0.42), 2: (0.1, 0.2)}, True, "reproduced"),
+        ({1: (0.5, 0.6), 2: (0.5, 0.6)}, True, "not reproduced"),
+    ],
+)
+def test_when_a_claim_is_reproduced(a, as_good, told):
+    """Model b has .3 and .4 with its two seeds, the floor a deviation of .05, and other churns are another model's business.
+
+    Mutations: the mean in place of the interval, one number of steps for all, churn 0.
+    """
+    claim = claims.Claim("paper", "a before b", "run", "a", "b", (1, 2), as_good)
+    of = {"a": a, "b": {1: (0.3, 0.4), 2: (0.3, 0.4)}}
+    numbers = [
+        {"model": model, "metric": "w1 moons", "nfe": n, "churn": churn, "value": 0.0, "low": 0.0, "high": 0.0,
+         "floor": 0.1, "seeds": 2, "draws": 2,
+         "floor_std": 0.05, "by_seed": seeds if churn == 1.0 or n == 1 else (9.0 if model == "a" else 0.0,) * 2}
+        for model, by_steps in of.items() for n, seeds in by_steps.items() for churn in (0.0, 1.0)
+    ]  # fmt: skip
+    [row] = claims.rows({"run": {"numbers": numbers}}, [claim])
+    assert row[-1] == told
 
 
 def test_presets_are_what_the_search_kept():
