@@ -61,6 +61,11 @@ def above(attr):
     return f"`{found[1]}`" if found else None
 
 
+def indented(file):
+    """The docstring of a file as the content of a block."""
+    return "\n".join(f"    {line}" for line in file.docstring.value.splitlines())
+
+
 class Shown(griffe.Extension):
     """Rewrites what was read of the sources; nothing is imported or run."""
 
@@ -90,6 +95,14 @@ class Shown(griffe.Extension):
     def on_module(self, *, mod, **kwargs):
         """The equations of a room."""
         self._told(mod)
+
+    def on_package(self, *, pkg, **kwargs):
+        """A room of several files shows the equations of all of them, folded away under its own sentence."""
+        for room in pkg.modules.values():
+            files = [file for file in room.modules.values() if file.docstring and "(1)" in file.docstring.value]
+            if room.docstring and files:
+                folded = (f'??? abstract "Equations of `{file.name}`"\n\n' + indented(file) for file in files)
+                room.docstring.value += "\n\n" + "\n\n".join(folded)
 
     def _told(self, obj, parameters=()):
         if obj.docstring:
