@@ -35,8 +35,8 @@ def of_tutorial(run, told):
 
 
 def of_faq(run, told):
-    assert run["measured"] == pytest.approx(run["floor"], rel=0.02)
-    assert run["parts"]["confinement"] == pytest.approx(run["parts"]["interaction"], rel=0.02)
+    assert float(run["measured"]) == pytest.approx(float(run["floor"]), rel=0.02)
+    assert float(run["parts"]["confinement"]) == pytest.approx(float(run["parts"]["interaction"]), rel=0.02)
     saved = [int(share) for share in re.findall(r"(\d+) % saved", told)]
     assert saved == sorted(saved, reverse=True) and saved[0] > 80 and saved[-1] < 20
     assert re.findall(r"converged: (\w+)", told) == ["False", "True", "True"]

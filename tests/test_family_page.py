@@ -61,6 +61,33 @@ def test_what_the_page_and_the_results_page_say_of_them():
     assert all(presets.PRESETS[name]["references"] == 32 for name in presets.PRESETS if name in KERNELS)
 
 
+def stored(name):
+    """(settings, numbers) of a stored run."""
+    run = json.loads((ROOT / f"docs/results/family_{name}.json").read_text())
+    return run["settings"], [judging.Number(**row) for row in run["numbers"]]
+
+
+def test_what_the_page_says_of_other_targets_and_of_equal_time():
+    """Shares of the gap at 4 steps and of mean flows at 1, what time does for consistency models, and the flow that fails."""
+    four = {}
+    for target in ("checkerboard", "eight_gaussians"):
+        closed = rivals.closed(stored(target)[1], target)
+        four[target] = [f"{100 * closed[name][4]:.1f}" for name in ("fm-ot", "ddm")]
+        assert all(94 <= round(100 * closed[name][1]) <= 96 for name in ("mean-flow", "imf"))
+        assert max(closed, key=lambda name, closed=closed: closed[name][4]) == "fm-ot"
+    assert four == {"checkerboard": ["97.1", "94.0"], "eight_gaussians": ["96.3", "81.8"]}
+    eight = {(n.model, n.nfe): n for n in stored("eight_gaussians")[1] if n.metric == "w1 eight_gaussians"}
+    mean = eight["exact mean (oracle)", 4]
+    assert (round(mean.value, 3), round(mean.floor, 3)) == (0.193, 0.087)
+    settings, numbers = stored("moons_seconds")
+    of = {(n.metric, n.model, n.nfe): n for n in numbers}
+    before = {(n.metric, n.model, n.nfe): n for n in stored("moons")[1]}
+    times = [[round(run["w1 moons", "consistency", n].value, 3) for n in (1, 4)] for run in (before, of)]
+    assert times == [[0.216, 0.223], [0.162, 0.139]] and settings["equal"] == "seconds"
+    assert [round(max(of["w1 moons", "fm", 4].by_seed)), round(of["mmd2 moons", "fm", 4].by_seed[2], 3)] == [58, 0.022]
+    assert round(5000 * presets.COST["ddm"] / presets.COST["fm"]) == 16_364
+
+
 def test_what_the_page_says_of_narrow_data_and_grids():
     """Ratios to the floor at 1 step, errors along the grids, and which grids were chosen, from the longer run."""
     run = json.loads((ROOT / "docs/results/family_moons_10000.json").read_text())

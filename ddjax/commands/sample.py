@@ -65,7 +65,7 @@ def run(config: Config) -> None:
     """Load, draw, write."""
     import numpy as np
 
-    if config.exported is not None and exported.about(config.exported)["steps"]:
+    if config.exported is not None and exported.has_samplers(config.exported):
         churn, x_0 = exported.draw(
             config.exported, config.n, steps=config.steps, seed=config.seed, churn=config.churn, chunk=config.chunk
         )
