@@ -76,6 +76,9 @@ def test_what_the_page_says_of_other_targets_and_of_equal_time():
         assert all(94 <= round(100 * closed[name][1]) <= 96 for name in ("mean-flow", "imf"))
         assert max(closed, key=lambda name, closed=closed: closed[name][4]) == "fm-ot"
     assert four == {"checkerboard": ["97.1", "94.0"], "eight_gaussians": ["96.3", "81.8"]}
+    forty = rivals.closed(stored("forty")[1], "forty")
+    assert [f"{100 * forty[name][4]:.1f}" for name in ("fm-ot", "ddm")] == ["92.5", "86.4"]
+    assert max(share for of_steps in forty.values() for share in of_steps.values()) < 0.95
     eight = {(n.model, n.nfe): n for n in stored("eight_gaussians")[1] if n.metric == "w1 eight_gaussians"}
     mean = eight["exact mean (oracle)", 4]
     assert (round(mean.value, 3), round(mean.floor, 3)) == (0.193, 0.087)
