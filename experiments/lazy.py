@@ -9,6 +9,7 @@ from typing import Any
 _ELSEWHERE = {"jax": "jax", "jnp": "jax.numpy", "np": "numpy", "optax": "optax", "toys": "ddjax.data.toys"}
 _ELSEWHERE |= {"figures": "experiments.pages.figures", "moon_shapes": "experiments.judges.shapes"}
 _ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved", "report": "experiments.pages.report"}
+_ELSEWHERE |= {"verdicts": "experiments.pages.verdicts"}
 _ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
 _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
 _ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}

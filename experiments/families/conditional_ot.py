@@ -105,6 +105,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
             *(f"{order}: {told}" for order, told in summary["orders"].items()),
         ],
         tables=[condition_pages.table(summary)],
+        verdict=condition_pages.verdict(summary),
     )
 
 

@@ -149,6 +149,8 @@ def judge(settings: Config, trained: Trained) -> Findings:
             clouds[target][name] = [
                 np.asarray(drawn(params[0], jax.random.clone(again), n, churn[-1]).x_0) for n in settings.nfe
             ]
+        keys = jax.random.split(jax.random.key(9), len(settings.nfe))
+        clouds[target]["truth"] = [np.asarray(truth(key, rival_pages.SHOWN).x_0) for key in keys]
         titles |= {name: metric.title for name, metric in chosen.items()}
         closed[target] = rival_judges.closed(numbers, target)
         grids |= chosen_grids(settings, trained, target, jax.random.key(4052 + i))

@@ -121,6 +121,7 @@ def judge(
         },
         image_pages.drawn(trained, test, numbers, nfe=settings.nfe, churn=settings.churn),
         notes=[*filter(None, (seen.attribution, copies)), protocol],
+        warnings=image_spaces.too_few(judges, settings.samples),
     )
 
 

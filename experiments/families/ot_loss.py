@@ -17,7 +17,7 @@ from ddjax.runs import engine
 from experiments import run as runner
 from experiments.imaging import gap_models
 from experiments.imaging.settings import Source
-from experiments.lazy import classifiers, data, feeds, gap_judges, gap_pages, jax, jnp, judging, types
+from experiments.lazy import classifiers, data, feeds, gap_judges, gap_pages, image_pages, jax, jnp, judging, types
 from experiments.run import Experiment, Findings, Trained
 from experiments.training import Training
 
@@ -117,7 +117,8 @@ def judge(settings: Config, trained: Trained, *, where: Space, train: Images, te
             rows[model.name] = draw(params[0], jax.random.key(3), max(settings.nfe), None).x_0
     curves = gap_judges.curves(where, train, test)
     studied = gap_judges.blur_study(curves, where, settings.blurs)
-    return gap_pages.findings(trained, numbers, where, curves, studied, rows, data.to_float(jnp.asarray(test.x)))
+    held_out = image_pages.by_class(test, gap_pages.SHOWN)
+    return gap_pages.findings(trained, numbers, where, curves, studied, rows, data.to_float(jnp.asarray(held_out)))
 
 
 def run(settings: Config) -> None:

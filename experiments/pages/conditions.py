@@ -6,9 +6,10 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from ddjax import recipes, times
+from ddjax import judging, recipes, times
 from experiments.judges import conditions
-from experiments.pages import figures, report
+from experiments.pages import figures, report, verdicts
+from experiments.pages.readings import LOWER
 from experiments.run import Trained
 
 HEADS = ["model", *(f"W_2, {way}" for way in conditions.WAYS), "adaptive calls", "floor"]
@@ -26,7 +27,24 @@ def rows_of(summary: dict[str, Any]) -> list[list[str]]:
 
 def table(summary: dict[str, Any]) -> report.Table:
     """The table of the page."""
-    return report.plain("W₂ (Euclidean ground cost, p = 2)", HEADS, rows_of(summary))
+    return report.plain("W₂ (Euclidean ground cost, p = 2)", HEADS, rows_of(summary), LOWER)
+
+
+def verdict(summary: dict[str, Any], way: str = conditions.WAYS[0]) -> str:
+    """The best coupling for each condition in one step, beside OT that does not look at the condition."""
+    told = []
+    for condition, floor in summary["floors"].items():
+        of = {
+            name.removeprefix(f"{condition}, "): cell
+            for name, cell in summary["cells"].items()
+            if name.startswith(condition)
+        }
+        numbers = [
+            judging.measured(name, "w2", 1, np.array(cell[way])[:, None], (floor[0], floor[1]))
+            for name, cell in of.items()
+        ]
+        told.append(f"{condition}, {verdicts.by_steps(numbers, 'W₂', rival='OT')}")
+    return ". ".join(told)
 
 
 def picture(trained: Trained) -> Figure:

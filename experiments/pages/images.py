@@ -62,8 +62,11 @@ def drawn(
         for n in nfe:
             of_seed = trained.params[model.name][0]
             rows[f"{model.name}, {figures.steps_of(n)}"] = row(recipe, model, of_seed, n, churn)
-    rows["held out"] = np.asarray(data.to_float(jnp.asarray(test.x[:SHOWN])))
-    shown["samples.png"] = figures.grid(rows), "Samples by number of steps, first seed; last row held-out images."
+    rows["held out"] = np.asarray(data.to_float(jnp.asarray(by_class(test, SHOWN))))
+    shown["samples.png"] = (
+        figures.grid(rows),
+        "Samples by number of steps, first seed, classes in turns; last row held-out images.",
+    )
     for recipe in trained.recipes:
         if recipe.kind == "distributional":
             draws = posterior(recipe, trained.params[recipe.name][0], test)
@@ -72,6 +75,14 @@ def drawn(
             shown[f"posterior-{slug(recipe)}.png"] = picture, caption
     logged = [line for line in runs.read_metrics(trained.folder.path) if line["job"].endswith("seed0")]
     return shown | {"losses.png": (figures.training(logged), "Training losses of the first seed.")}
+
+
+def by_class(images: Images, n: int) -> np.ndarray:
+    """n images whose classes come in turns, as those of the samples do; the first n where there are none."""
+    if images.labels is None:
+        return images.x[:n]
+    turns = np.array([np.sum(images.labels[:i] == label) for i, label in enumerate(images.labels)])
+    return images.x[np.lexsort((images.labels, turns))[:n]]
 
 
 def posterior(recipe: Recipe, params: Params, test: Images) -> dict[str, np.ndarray]:

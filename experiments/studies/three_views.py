@@ -83,8 +83,9 @@ def run(config: Config) -> None:
     found = Findings(
         [], {}, "", told,
         view_pages.drawn(folder, shown, told, schedule),
-        [f"Marginals: at most {worst:.1f} standard deviations of the floor off, over {len(targets) * 3 * TIMES} numbers."],
+        [],
         view_pages.tables(told, config.n, config.draws),
+        verdict=f"Marginals: at most {worst:.1f} standard deviations of the floor off, over {len(targets) * 3 * TIMES} numbers.",
     )  # fmt: skip
     study.write(folder, "three_views", config, found, began)
     if worst > WORST:
