@@ -167,8 +167,6 @@ def test_too_few_images_are_told_by_space():
     """A covariance of d dimensions wants more than d. Mutations: at d enough; shares of 100 warned of."""
     assert sizes.too_few(65, {"pixels": 64})[0].startswith("65 held-out images are few for shares")
     assert "64 dimensions (pixels)" in sizes.too_few(64, {"pixels": 64, "features": 8})[0]
-        "64 dimensions (pixels)"
-    )
     assert sizes.too_few(360, {"pixels": 64, "features": 128}) == []
 
 
