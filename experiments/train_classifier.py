@@ -12,6 +12,8 @@ class Config(Source):
     """Train a classifier on labelled images, shifted by up to a pixel or two, and save its weights.
 
     `experiments.images` does the same by itself for the data that it is given.
+
+    Example: python -m experiments.train_classifier --data digits
     """
 
     out: FolderToWrite | None = None

@@ -23,6 +23,8 @@ class Config:
 
     Ratios are medians over rounds of (other / ddjax): above 1, ddjax is faster. Results go to
     benchmarks/results/<machine>.json, where a suite replaces its own part alone.
+
+    Example: python -m experiments.benchmark --suite toy --rounds 3
     """
 
     suite: tuple[Literal[(*SUITES, "all")], ...] = ("toy",)

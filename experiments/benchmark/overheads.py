@@ -13,7 +13,10 @@ from ddjax.cli.settings import Count
 
 @dataclass(frozen=True)
 class Config:
-    """Train the default two-Gaussians model bare, with the progress display, and with frequent checkpoints, in turns."""
+    """Train the default two-Gaussians model bare, with the progress display, and with frequent checkpoints, in turns.
+
+    Example: python -m experiments.benchmark.overheads --rounds 3
+    """
 
     steps: Count = 2000
     """Training steps for each turn: many, because each traces the loop anew."""

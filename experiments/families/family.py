@@ -34,6 +34,8 @@ class Config(Training):
     by element. ddm-imq, -rbf, -exp: kernel scores. ddm-patched, of digits alone: patches beside the whole image. fm, fm-ot: flow
     matching, without and with transport. ddpm: regression. consistency, mean-flow, imf: the rivals. Writes config.yaml,
     metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
+
+    Example: python -m experiments.family --target moons --only ddm imf --steps 500
     """
 
     target: tuple[TargetName, ...] = ("two_gaussians", "moons")

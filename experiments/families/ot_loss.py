@@ -36,6 +36,8 @@ class Config(Source, Training):
     Presets: passive-longer (the passive model trained on, and nothing else), resume-* and retrain-* (transport weighs a
     tenth of the regression or as much, absolute blur), adaptive and late-blur.3 (blur in units of the median distance, falling
     or fixed, from small times alone), ddm and ddm-transport (distributional diffusion without and with transport of draws).
+
+    Example: python -m experiments.ot_loss --phase both --preset all
     """
 
     phase: Literal["passive", "active", "both"] = "both"

@@ -32,6 +32,8 @@ class Config(Distributional):
     1: time concatenated. 2: sinusoidal time. 3: minibatch OT coupling. 4: class-conditional with guidance, for independent,
     label-blind and class-aware coupling. ddm: distributional diffusion. Writes config.yaml, metrics.jsonl, watched.jsonl,
     summary.json, figures, flow.gif, report.html and checkpoints into --out.
+
+    Example: python -m experiments.two_moons --exp 3 ddm --seeds 2
     """
 
     exp: tuple[Literal["1", "2", "3", "4", "ddm", "all"], ...] = ("all",)

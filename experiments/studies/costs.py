@@ -19,6 +19,8 @@ class Config:
     """Compile the presets' training steps for simulated devices and predict memory and steps a second on real chips.
 
     Prints the page as markdown. None of its numbers was measured on such chips.
+
+    Example: python -m experiments.costs --chips 1 8
     """
 
     preset: tuple[Literal["cifar10", "cifar10-dit"], ...] = ("cifar10", "cifar10-dit")

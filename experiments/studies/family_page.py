@@ -19,7 +19,10 @@ TUNING = "family_tuning.json"
 
 @dataclass(frozen=True)
 class Config:
-    """Write the tables of docs/family.md from docs/results/family_*.json, each with its command."""
+    """Write the tables of docs/family.md from docs/results/family_*.json, each with its command.
+
+    Example: python -m experiments.family_page
+    """
 
 
 def section(results: Path) -> str:

@@ -32,6 +32,8 @@ class Config(Study):
     """Tune the presets of `experiments.family`, each with the same number of trials, and tell every trial.
 
     Writes summary.json and report.html into --out. The presets as they stand are not changed.
+
+    Example: python -m experiments.family_tuning --only ddm --steps 500
     """
 
     target: TargetName = "moons"

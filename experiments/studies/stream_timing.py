@@ -12,7 +12,10 @@ from experiments import images
 
 @dataclass(frozen=True)
 class Config:
-    """Time the training steps of an image preset, resident and streamed; prints ratios of interleaved rounds."""
+    """Time the training steps of an image preset, resident and streamed; prints ratios of interleaved rounds.
+
+    Example: python -m experiments.stream_timing --rounds 3
+    """
 
     preset: images.Preset = "digits"
     """Settings of the model and its data, those of `experiments.images`."""

@@ -29,6 +29,8 @@ class Config(Study):
 
     Writes summary.json, three_views.png, joint_laws.png, three_views.gif and report.html into --out. Exits 1 if a marginal leaves
     the floor by more than 4 standard deviations.
+
+    Example: python -m experiments.three_views --rate linear --n 1000
     """
 
     rate: Literal["constant", "linear", "cosine"] = "constant"
