@@ -108,7 +108,7 @@ def test_every_table_says_which_way_is_better_and_what_is_at_the_floor(page):
     [words] = page.all("span", **{"class": "floor"})
     assert words[3] == [readings.AT_FLOOR]
     assert page.all("small")[0][3] == ["0.0005 [0.0005, 0.0005]"] and page.all("td")[1][3][0] == "0.041"
-    assert any("floor 1.0e-03 ± 2.0e-03" in "".join(one[3]) for one in page.all("p"))
+    assert any("floor 0.001 ± 0.002" in "".join(one[3]) for one in page.all("p"))
 
 
 def test_it_says_where_it_comes_from_and_what_to_beware_of(page):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ddjax.judging import Number, Spread
 
@@ -81,7 +81,8 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
     axis.xaxis.minorticks_off()
     readable(axis.yaxis)
     told = "" if churn is None else f", churn {churn:g}"
-    axis.set_title(f"{chosen[0].draws} draws for each trained point{told}", fontsize=9)
+    draws = chosen[0].draws
+    axis.set_title(f"{draws} draw{'s' * (draws > 1)} for each trained point{told}", fontsize=9)
     if len({n.model for n in chosen}) > len(COLORS):
         figure.legend(fontsize=8, frameon=False, loc="outside right center")
     else:
@@ -90,10 +91,10 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
 
 
 def readable(axis: Axis) -> None:
-    """Ticks of a log axis: at 1, 2 and 5 of each decade where it spans less than two, else at decades."""
+    """Ticks of a log axis in plain numbers: at 1, 2 and 5 of each decade; closer where it spans less, decades where more."""
     low, high = axis.get_view_interval()
     if high < 100 * low:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(5))
         axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 
@@ -122,7 +123,13 @@ def training(rows: Sequence[dict[str, Any]], names: Sequence[str] = ("loss",)) -
     told = [row | {unit[row["job"]]: row["loss"]} if "loss" in row else row for row in rows]
     losses = {one: f"loss, {one}" for one in dict.fromkeys(unit.values())}
     titles = {name: name for name in names if name != "loss"}
-    return curves(told, losses | titles, lambda axis, name: axis.set(yscale="log" if name in losses else "linear"))
+
+    def finish(axis: Any, name: str) -> None:
+        if name in losses:
+            axis.set(yscale="log")
+            readable(axis.yaxis)
+
+    return curves(told, losses | titles, finish)
 
 
 def curves(rows: Sequence[dict[str, Any]], titles: dict[str, str], finish: Callable[[Any, str], Any]) -> Figure:

@@ -104,7 +104,9 @@ def drawn(run: Path, numbers: Sequence[Number], floors: dict[str, Floor], shown:
     def band(axis: Any, name: str) -> None:
         mean, std = floors[f"watched_{name}"]
         axis.axhspan(mean - std, mean + std, color="0.85", label="floor")
-        axis.set_yscale("linear" if name in ("coverage", "density") else "log")
+        if name not in ("coverage", "density"):
+            axis.set_yscale("log")
+            figures.readable(axis.yaxis)
 
     titles = {name: metric.title for name, metric in moons.watched().items()}
     logged = [row for row in runs.read_metrics(run) if row["job"].endswith("seed0")]

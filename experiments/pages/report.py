@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from ddjax.judging import Number, heads, rows, told_floor
+from ddjax.judging import Number, heads, rows
 from experiments.pages import readings, terms
 
 ARROWS = {readings.LOWER: "↓ ", readings.HIGHER: "↑ "}
@@ -44,7 +44,8 @@ def of_numbers(numbers: Sequence[Number], title: str) -> Table:
     steps = sorted({number.nfe for number in numbers})
     lines = [[*map(Cell, names), *(_cell(cells.get(n)) for n in steps)] for names, cells in rows(numbers)]
     what = "training against held-out data" if numbers[0].floor_std is None else "two fresh samples of the truth"
-    note = f"floor {told_floor(numbers[0]).replace('+-', '±')} ({what})"
+    spread = "" if numbers[0].floor_std is None else f" ± {numbers[0].floor_std:.2g}"
+    note = f"floor {numbers[0].floor:.2g}{spread} ({what})"
     return Table(title, heads(numbers), lines, note, readings.better(numbers[0].metric))
 
 

@@ -24,7 +24,7 @@ def by_steps(numbers: Sequence[Number], title: str, *, at: int = USUAL_STEPS, ri
     others = [one for one in there if one is not best]
     named = [one for one in others if rival in one.model]
     than = (named or others or [None])[0]
-    told = f"{steps} step{'s' * (steps > 1)}: {best.model} is {standing(best, title)}"
+    told = f"{steps} step{'s' * (steps > 1)}: {_named(best)} is {standing(best, title)}"
     return f"{told}; {closer(best, than)}" if than else told
 
 
@@ -41,12 +41,17 @@ def standing(number: Number, title: str) -> str:
 def closer(number: Number, than: Number) -> str:
     """How many times closer to the floor a number is than another, and at least how many where it is at the floor."""
     if at_floor(than):
-        return f"{than.model} is there too" if at_floor(number) else f"{than.model} is {AT_FLOOR}"
+        return f"{_named(than)} is there too" if at_floor(number) else f"{_named(than)} is {AT_FLOOR}"
     reached = max(excess(number), number.floor_std or 0.0)
     if reached <= 0:
-        return f"{than.model} is {excess(than):.2g} from it"
+        return f"{_named(than)} is {excess(than):.2g} from it"
     least = "at least " * (excess(number) < reached)
-    return f"{least}{excess(than) / reached:.2g}x closer than {than.model}"
+    return f"{least}{excess(than) / reached:.2g}x closer than {_named(than)}"
+
+
+def _named(number: Number) -> str:
+    """The name of a model, in quotes where it is several words."""
+    return f"“{number.model}”" if " " in number.model else number.model
 
 
 def _at(numbers: Sequence[Number], at: int) -> tuple[list[Number], int]:
