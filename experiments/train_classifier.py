@@ -42,7 +42,7 @@ def run(config: Config) -> None:
         raise cli.UserError(f"--data {config.data} has {len(train.classes)} classes, a classifier needs at least 2")
     print(f"{train.describe()}\n{test.describe()}")
     found = classifiers.trained(train, test, config.out, steps=config.steps, batch=config.batch, seed=config.seed)
-    print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {found.folder}")
+    print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {found.folder}")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 if __name__ == "__main__":

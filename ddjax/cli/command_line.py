@@ -81,7 +81,7 @@ def main(
             _fail(error, 3)
         if type(error).__name__ != "Interrupted":  # its class lives in ddjax, which imports jax
             raise
-        _fail(f"{error}{', go on with --resume' if resumes else ''}", 128 + error.signum)
+        _fail(f"{error}{', go on with --resume' if resumes else ''}", 128 + error.signum)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @contextlib.contextmanager
@@ -95,7 +95,7 @@ def _stoppable() -> Iterator[None]:
     def stop(signum: int, _: Any) -> None:
         if not isinstance(sys.exception(), Stopped):  # cleaning up after the first is left in peace
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.signal(signal.SIGALRM, lambda _, frame: signal.getsignal(signal.SIGTERM)(signum, frame))
+            signal.signal(signal.SIGALRM, lambda _, frame: signal.getsignal(signal.SIGTERM)(signum, frame))  # pyright: ignore[reportOptionalCall]
             signal.setitimer(signal.ITIMER_REAL, _HEARD)
             raise Stopped(signum)
 

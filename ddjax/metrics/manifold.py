@@ -16,7 +16,7 @@ References: Kynkaanniemi et al., arXiv 1904.06991; Naeem et al., arXiv 2002.0979
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
 from ddjax.metrics import neighbours
 from ddjax.metrics.points import Points, on_host

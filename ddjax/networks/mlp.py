@@ -40,7 +40,7 @@ class MLP(nn.Module):
         for layer in range(self.depth):
             update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
             if layer == self.inject:
-                update = repeated(update, xi.shape[0]) + nn.Dense(self.width, use_bias=False, name="xi")(xi)
+                update = repeated(update, xi.shape[0]) + nn.Dense(self.width, use_bias=False, name="xi")(xi)  # pyright: ignore[reportOptionalMemberAccess]
             update = nn.silu(update)
             h = repeated(h, update.shape[0]) + update if self.residual and layer > 0 else update
         return nn.Dense(self.out, name="out")(h)

@@ -27,7 +27,7 @@ class Config:
     Example: python -m experiments.benchmark --suite toy --rounds 3
     """
 
-    suite: tuple[Literal[(*SUITES, "all")], ...] = ("toy",)
+    suite: tuple[Literal[(*SUITES, "all")], ...] = ("toy",)  # pyright: ignore[reportInvalidTypeForm]
     """Suites to run; all is every one but gradient, where geomloss takes a quarter of an hour, and gpu: large nets, in order of
     value, with what is missing or too slow left out."""
     rounds: Count = 7

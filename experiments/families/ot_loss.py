@@ -42,7 +42,7 @@ class Config(Source, Training):
 
     phase: Literal["passive", "active", "both"] = "both"
     """Train the passive model, the presets, or all of them."""
-    preset: tuple[Literal[(*gap_models.PRESETS, "all")], ...] = ("passive-longer", "adaptive", "late-blur.3")
+    preset: tuple[Literal[(*gap_models.PRESETS, "all")], ...] = ("passive-longer", "adaptive", "late-blur.3")  # pyright: ignore[reportInvalidTypeForm]
     """Models of the active phase."""
     passive: FolderToRead | None = None
     """A passive run, for presets that go on from it in --phase active."""

@@ -88,7 +88,7 @@ def by_class(images: Images, n: int) -> np.ndarray:
 def posterior(recipe: Recipe, params: Params, test: Images) -> dict[str, np.ndarray]:
     """One held-out image, noisier and noisier, and draws of what it could have been."""
     x_0, schedule = data.to_float(jnp.asarray(test.x[:1])), recipes.schedule(recipe)
-    cond = jnp.asarray(test.labels[:1]) if recipe.classes else None
+    cond = jnp.asarray(test.labels[:1]) if recipe.classes else None  # pyright: ignore[reportOptionalSubscript]
     rows = {}
     for t in (0.3, 0.6, 0.9):
         x_t = paths.interpolate(schedule, x_0, jax.random.normal(jax.random.key(11), x_0.shape), t)

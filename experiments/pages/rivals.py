@@ -167,7 +167,7 @@ def _points(target: str, rows: dict[str, list[np.ndarray]], nfe: Sequence[int]) 
 
 def moon_of(points: np.ndarray) -> np.ndarray:
     """0 for points nearer to the outer moon, 1 for the inner one, both as the target has them: its components in two halves."""
-    means = np.asarray(target_of("moons").law.means)
+    means = np.asarray(target_of("moons").law.means)  # pyright: ignore[reportOptionalMemberAccess]
     nearest = np.argmin(((points[:, None] - means[None]) ** 2).sum(-1), 1)
     return nearest * 2 // len(means)
 

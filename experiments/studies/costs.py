@@ -41,7 +41,7 @@ def run(config: Config) -> None:
     checked = children.alone(check)  # before there are simulated devices
     os.environ["JAX_NUM_CPU_DEVICES"] = str(max(config.chips))
     from ddjax import runs
-    from experiments import cost_analysis, cost_page
+    from experiments import cost_analysis, cost_page  # pyright: ignore[reportAttributeAccessIssue]
 
     numbers = {
         "utilisation": config.utilisation,
@@ -59,7 +59,7 @@ def run(config: Config) -> None:
 
 def check() -> dict[str, float]:
     """The method against this machine, which is to have its true devices."""
-    from experiments import cost_analysis
+    from experiments import cost_analysis  # pyright: ignore[reportAttributeAccessIssue]
 
     return cost_analysis.check()
 
