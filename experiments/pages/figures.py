@@ -116,11 +116,15 @@ def spread(curves: dict[str, Spread]) -> Figure:
 def training(rows: Sequence[dict[str, Any]], names: Sequence[str] = ("loss",)) -> Figure:
     """Logged numbers of every job against the step; losses on log axes. A job whose number is 0 throughout is left out.
 
-    Losses that are scores of several draws and those that are squared errors have an axis each: they are in other units.
+    Losses that are scores of several draws and those that are squared errors have an axis each: they are in other units. The parts
+    of a score are those of several draws alone.
     """
     scored = {row["job"] for row in rows if row.get("interaction")}
     unit = {job: "scoring rule" if job in scored else "squared error" for job in dict.fromkeys(r["job"] for r in rows)}
-    told = [row | {unit[row["job"]]: row["loss"]} if "loss" in row else row for row in rows]
+    told = [
+        {"job": row["job"], "step": row["step"], unit[row["job"]]: row["loss"]} | (row if row["job"] in scored else {})
+        for row in rows
+    ]
     losses = {one: f"loss, {one}" for one in dict.fromkeys(unit.values())}
     titles = {name: name for name in names if name != "loss"}
 
@@ -141,8 +145,9 @@ def curves(rows: Sequence[dict[str, Any]], titles: dict[str, str], finish: Calla
         for i, job in enumerate(jobs):
             points = [(row["step"], row[name]) for row in rows if row["job"] == job and name in row]
             if any(value for _, value in points):
-                style = {"linewidth": 1, "color": COLORS[i % len(COLORS)], "marker": "." if len(points) < 30 else None}
-                axis.plot(*zip(*points, strict=True), label=job, **style)
+                style = {"color": COLORS[i % len(COLORS)], "linestyle": STYLES[i // len(COLORS) % len(STYLES)]}
+                dots = "." if len(points) < 30 else None
+                axis.plot(*zip(*points, strict=True), linewidth=1, marker=dots, label=job, **style)
         finish(axis, name)
         axis.set_xlabel("step")
         axis.set_title(title.replace(", ", ",\n", 1), fontsize=8)

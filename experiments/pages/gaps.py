@@ -82,7 +82,7 @@ def findings(
         shown,
         notes=[sets, *([advice] if studied else [])],
         tables=tables,
-        warnings=sizes.too_few(where.n, {"features": where.test.shape[1]}, "images in each set"),
+        warnings=sizes.too_few(where.n, {"features": where.test.shape[1]}, "images in each set", shares=False),
     )
 
 
@@ -208,5 +208,7 @@ def by_blur(studied: Sequence[Blurred], curves: dict[str, Curve]) -> Figure:
         )
         axis.axhline(studied[-1].limits[name], color=color, linestyle="--", linewidth=0.8)
     axis.set(xscale="log", yscale="log", xlabel="blur / median distance", ylabel="Sinkhorn divergence")
+    for ticks in (axis.xaxis, axis.yaxis):
+        figures.readable(ticks)
     axis.legend(fontsize=7, frameon=False)
     return figure

@@ -1,6 +1,7 @@
 """The self-contained HTML page of a run: what came out, the key figure and table, the other figures, the other tables."""
 
 import base64
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,5 +92,8 @@ def _words(told: Told, tables: Sequence[Table], captions: dict[str, str]) -> str
     return " ".join([told.verdict, *told.warnings, *told.notes, *titles, *cells, *captions.values()])
 
 
-def _figure(path: Path, caption: str) -> dict[str, str]:
-    return {"caption": caption, "kind": path.suffix[1:], "data": base64.b64encode(path.read_bytes()).decode()}
+def _figure(path: Path, caption: str) -> dict[str, Any]:
+    """What the template takes of a figure; a wide one is more than twice as wide as high, by the file's own header."""
+    data, kind = path.read_bytes(), path.suffix[1:]
+    width, height = struct.unpack("<HH", data[6:10]) if kind == "gif" else struct.unpack(">II", data[16:24])
+    return {"caption": caption, "kind": kind, "data": base64.b64encode(data).decode(), "wide": width > 2 * height}
