@@ -14,6 +14,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.images                 DDM beside regression on digits (also glyphs, photos, your own)    15 min
   python -m experiments.family                 DDM, its follow-ups and its few-step rivals on one bench         45 min
   python -m experiments.family_tuning          the search behind its presets, every trial told                  40 min
+  python -m experiments.warm_start             DDM from a regression model by zero weights of xi, beside scratch         3 min
   python -m experiments.family_page            the tables of docs/family.md from the stored runs               seconds
   python -m experiments.ot_loss                the gap between samples and data in features, and a loss that closes it     10 min
   python -m experiments.inflation              inflationary flows on toys and digits: up, down, there and back           10 min
@@ -32,6 +33,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.benchmark.overheads    what the progress display and the checkpoints cost, timed in turns          1 min
   python -m experiments.coupling_solvers       exact and Sinkhorn couplings, timed side by side                    7 min
   python -m experiments.stream_timing          training steps on resident and streamed batches, timed in turns        2 min
+  python -m experiments.patch_timing           training steps with and without scores of patches, timed in turns       3 min
   python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min
   python -m experiments.fetch                  download MNIST, Fashion-MNIST or CIFAR-10                         minutes
   python -m experiments.costs                  memory and speed of the cifar10 presets on 1 to 64 chips, predicted     5 min

@@ -160,6 +160,7 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
     told = {name: [n for n in found.numbers if n.metric == name] for name in found.titles}
     told = {name: numbers for name, numbers in told.items() if numbers}
     verdict = found.verdict or next((verdicts.by_steps(of, found.titles[name]) for name, of in told.items()), "")
+    verdict = verdict or " ".join(found.notes[:1])
     summary = {
         "experiment": experiment,
         "settings": settings,

@@ -40,7 +40,7 @@ def reference(recipe):
     inject = recipe.inject if recipe.kind == "distributional" else None
     time = networks.raw_time if recipe.time == "raw" else networks.time_features
     net = networks.mlp(
-        2, width=recipe.width, depth=recipe.depth, inject=inject, time=time, residual=recipe.residual,
+        2, width=recipe.width, depth=recipe.depth, inject=inject, time=time, residual=recipe.residual, gate=recipe.gate,
         cond_size=recipe.classes + recipe.cond_size + (recipe.kind == "mean_flow"),
     )  # fmt: skip
     if recipe.classes:
@@ -145,6 +145,7 @@ CHANGES = [
     {"width": 16},
     {"depth": 3},
     {"inject": 0},
+    {"gate": True},
     {"residual": True},
     {"time": "raw"},
     {"beta": 0.5},

@@ -3,12 +3,13 @@
 from ddjax.networks.adapters import flattened, from_nnx, labelled
 from ddjax.networks.dit import dit
 from ddjax.networks.embeddings import raw_time, time_features
+from ddjax.networks.injection import from_mean
 from ddjax.networks.mlp import mlp
 from ddjax.networks.populations import folding, repeating
 from ddjax.networks.unet import unet
 from ddjax.types import Network
 
 __all__ = [
-    "Network", "dit", "flattened", "folding", "from_nnx", "labelled", "mlp", "raw_time", "repeating", "time_features",
+    "Network", "dit", "flattened", "folding", "from_mean", "from_nnx", "labelled", "mlp", "raw_time", "repeating", "time_features",
     "unet",
 ]  # fmt: skip

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax.networks.attention import Kernel, SelfAttention
-from ddjax.networks.images import Embedding, Injection, block_of, image_network, patches, unpatches
+from ddjax.networks.images import Embedding, block_of, image_network, patches, unpatches
+from ddjax.networks.injection import Injection
 from ddjax.networks.norms import layer_norm
 from ddjax.networks.populations import Dropout, by_rows, repeated
 from ddjax.types import Network

@@ -1,10 +1,6 @@
-"""What the image networks share: the embedding of time and label, the late injection of xi, and the wrap as `Network`.
+"""What the image networks share: the embedding of time and label, patches, and the wrap as `Network`.
 
-    (1)  e = W_2 silu(W_1 features(t)) + E onehot(label)
-    (2)  h <- h + gate(e) silu(A h + B patches(xi)),   gate zero at first
-
-In (2) the layer on the concatenation [h, xi] is written as the sum of two, so the product with h is computed once for a
-population, and only what follows repeats. A and B start at random, so the zero gate receives gradient.
+(1)  e = W_2 silu(W_1 features(t)) + E onehot(label)
 """
 
 from typing import Any
@@ -16,7 +12,7 @@ from jaxtyping import Array, Float
 
 from ddjax.networks.adapters import labelled
 from ddjax.networks.embeddings import time_features
-from ddjax.networks.populations import by_rows, folding, repeated
+from ddjax.networks.populations import folding
 from ddjax.types import Key, Network
 
 _TIME = 64  # length of the time features
@@ -36,24 +32,6 @@ class Embedding(nn.Module):
         h = nn.Dense(self.width, dtype=self.dtype, name="time_0")(time_features(t.astype(jnp.float32), _TIME))
         h = nn.Dense(self.width, dtype=self.dtype, name="time_1")(nn.silu(h))
         return h if cond is None else h + nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="label")(cond)
-
-
-class Injection(nn.Module):
-    """Eq. (2), for h [batch, *positions, channels] and xi cut into as many patches, [rows, *positions, k]."""
-
-    dtype: Any
-
-    @nn.compact
-    def __call__(
-        self, h: Float[Array, "batch *n c"], embedding: Float[Array, "batch e"], xi: Float[Array, "rows *n k"]
-    ) -> Float[Array, "rows *n c"]:
-        """The hidden state that knows xi."""
-        rows, channels = xi.shape[0], h.shape[-1]
-        update = repeated(by_rows(nn.Dense(channels, dtype=self.dtype, name="h"), h), rows)
-        update += by_rows(nn.Dense(channels, use_bias=False, dtype=self.dtype, name="xi"), xi)
-        gate = nn.Dense(channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="gate")(nn.silu(embedding))
-        gate = gate.reshape(gate.shape[0], *[1] * (h.ndim - 2), channels)
-        return repeated(h, rows) + repeated(gate, rows) * nn.silu(update)
 
 
 def patches(x: Float[Array, "batch h w c"], size: int) -> Float[Array, "batch h/{size} w/{size} k"]:

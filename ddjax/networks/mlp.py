@@ -1,4 +1,4 @@
-"""The MLP denoiser for vectors, with xi concatenated early or late."""
+"""The MLP denoiser for vectors, with xi concatenated early or late, or behind a gate."""
 
 from typing import Any
 
@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.embeddings import TimeFeatures, time_features
+from ddjax.networks.injection import Injection
 from ddjax.networks.populations import folding, repeated
 from ddjax.types import Network
 
 
 class MLP(nn.Module):
-    """`depth` hidden layers of `width` on [x_t, time features, cond], xi concatenated at the input of layer `inject`.
+    """`depth` hidden layers of `width` on [x_t, time features, cond], xi concatenated at the input of layer `inject`, or gated.
 
     A layer on a concatenation is the sum of two layers, and that is how it is written: the large product with the
     hidden state is shared by the population, and only the small one with xi, and what follows, repeats.
@@ -25,6 +26,7 @@ class MLP(nn.Module):
     inject: int | None
     time: TimeFeatures
     residual: bool
+    gate: bool
 
     @nn.compact
     def __call__(
@@ -35,11 +37,14 @@ class MLP(nn.Module):
         xi: Float[Array, "rows d"] | None = None,
     ) -> Float[Array, "_ out"]:
         """The prediction at each (x_t, t), or row of xi."""
-        inputs = [x_t, self.time(t.astype(x_t.dtype))]
+        features = self.time(t.astype(x_t.dtype))
+        inputs = [x_t, features]
         h = jnp.concatenate(inputs if cond is None else [*inputs, cond], -1)
         for layer in range(self.depth):
+            if self.gate and layer == self.inject:
+                h = Injection(name="injection")(h, features, xi)
             update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
-            if layer == self.inject:
+            if not self.gate and layer == self.inject:
                 update = repeated(update, xi.shape[0]) + nn.Dense(self.width, use_bias=False, name="xi")(xi)  # pyright: ignore[reportOptionalMemberAccess]
             update = nn.silu(update)
             h = repeated(h, update.shape[0]) + update if self.residual and layer > 0 else update
@@ -55,6 +60,7 @@ def mlp(
     cond_size: int = 0,
     time: TimeFeatures = time_features,
     residual: bool = False,
+    gate: bool = False,
 ) -> Network:
     """An MLP on vectors of `size` numbers.
 
@@ -62,6 +68,8 @@ def mlp(
         inject: the hidden layer whose input xi joins: 0 is early (the paper's concatenation), k > 0 means "after hidden
             layer k" and shares everything above over the population; None is a network without xi, for mean denoisers.
         cond_size: length of the condition vector, 0 for none. residual: add each hidden layer to its input.
+        gate: xi joins in a block of its own before hidden layer `inject` > 0, behind a gate of t that is zero at first
+            (`networks.injection`), in place of a concatenation.
         time: features of t, `embeddings.time_features` or `embeddings.raw_time`.
     Returns: Network(init(key), apply(params, x_t [batch, size], t [batch], cond [batch, cond_size] | None, xi)).
     Raises: ValueError for an injection outside the hidden layers.
@@ -73,7 +81,9 @@ def mlp(
     """
     if inject is not None and not 0 <= inject < depth:
         raise ValueError(f"xi joins one of the hidden layers 0..{depth - 1}, got {inject=}")
-    module = MLP(size, width, depth, inject, time, residual)
+    if gate and not inject:
+        raise ValueError(f"a gate stands before a later hidden layer than the first, got {inject=}")
+    module = MLP(size, width, depth, inject, time, residual, gate)
 
     def init(key: Array) -> Any:
         x = jnp.zeros((1, size))

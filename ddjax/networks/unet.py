@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.networks.attention import Kernel, SelfAttention
-from ddjax.networks.images import Embedding, Injection, block_of, image_network, patches
+from ddjax.networks.images import Embedding, block_of, image_network, patches
 from ddjax.networks.initial import lecun_normal
+from ddjax.networks.injection import Injection
 from ddjax.networks.norms import GroupNorm
 from ddjax.networks.populations import Dropout, by_rows, repeated
 from ddjax.types import Network

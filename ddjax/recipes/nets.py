@@ -36,6 +36,7 @@ def _mlp(recipe: Recipe, inject: int | None) -> Network:
         cond_size=recipe.classes or recipe.cond_size + (recipe.kind == "mean_flow"),
         time=networks.raw_time if recipe.time == "raw" else networks.time_features,
         residual=recipe.residual,
+        gate=recipe.gate and inject is not None,
     )
     if len(recipe.event_shape) > 1:
         network = networks.flattened(network, recipe.event_shape)

@@ -32,6 +32,8 @@ class Recipe:
     """Hidden layers (mlp), blocks (dit), residual blocks at each resolution (unet)."""
     inject: int = 1
     """The layer or block that xi joins, 0 being the input; only distributional models have xi."""
+    gate: bool = False
+    """Of an mlp: xi joins behind a gate of t, as it does in later blocks of unet and dit."""
     residual: bool = False
     """Add each hidden layer of an mlp to its input."""
     time: Literal["features", "raw"] = "features"

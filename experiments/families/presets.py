@@ -56,6 +56,7 @@ TRIALS: dict[Preset, list[dict[str, Any]]] = {
     "ddm-imq": _KERNEL,
     "ddm-rbf": _KERNEL,
     "ddm-exp": _KERNEL,
+    "ddm-patched": [*_DRAWN, {"beta": 0.5}, {"score_patch": 5}],
     "fm": [*_PLAIN, {"weight": "sigmoid"}],
     "fm-ot": [*_PLAIN, {"weight": "sigmoid"}],
     "ddpm": [*_PLAIN, {"time_exponent": 1.0}],
@@ -110,7 +111,7 @@ COST: dict[Preset, float] = {
 
 # what a variant may change: the objective, its times and its optimiser, not the net's size, the data or the budget
 VARIED = (
-    "rule", "beta", "lam", "bandwidth", "population", "references", "inject", "predicts", "weight", "bias", "time_exponent",
+    "rule", "beta", "lam", "bandwidth", "population", "references", "inject", "gate", "predicts", "weight", "bias", "time_exponent",
     "coupling", "stride", "huber", "equal", "power", "learning_rate", "cosine", "clip", "ema_decay",
 )  # fmt: skip
 

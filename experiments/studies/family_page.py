@@ -38,7 +38,12 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
     closed = {target: rival_judges.closed(numbers, target) for target in settings["target"]}
     what = " and ".join(target.replace("_", " ") for target in closed)
     varied = f": {' '.join(settings['vary'])}" if settings["vary"] else ""
-    yield f"### {what.capitalize()}, {settings['steps']:,} steps{varied}"
+    budget = (
+        f"{settings['steps']:,} steps"
+        if settings["equal"] == "steps"
+        else f"the time of {settings['steps']:,} steps of ddm"
+    )
+    yield f"### {what.capitalize()}, {budget}{varied}"
     yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range:"
     for target in closed:
         yield rival_pages.told_w1(numbers, target)
