@@ -160,7 +160,8 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
     told = {name: [n for n in found.numbers if n.metric == name] for name in found.titles}
     told = {name: numbers for name, numbers in told.items() if numbers}
     verdict = found.verdict or next((verdicts.by_steps(of, found.titles[name]) for name, of in told.items()), "")
-    verdict = verdict or " ".join(found.notes[:1])
+    first, notes = ("", found.notes) if verdict or not found.notes else (found.notes[0], found.notes[1:])
+    verdict = verdict or first
     summary = {
         "experiment": experiment,
         "settings": settings,
@@ -181,7 +182,7 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
     tables = [report.of_numbers(numbers, found.titles[name]) for name, numbers in told.items()]
     captions = {name: caption for name, (_, caption) in found.figures.items()}
     small = f"In brackets: {found.interval}." if found.interval else ""
-    sentences = report.Told(verdict, found.warnings, found.notes, small)
+    sentences = report.Told(verdict, found.warnings, notes, small)
     runs.write_atomically(
         path / "report.html", report.page(path, summary, [*tables, *found.tables], captions, sentences)
     )
@@ -191,5 +192,5 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
         print(
             f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])}"
         )
-    print("", *filter(None, [verdict]), *(f"beware: {line}" for line in found.warnings), *found.notes, sep="\n")
+    print("", *filter(None, [verdict]), *(f"beware: {line}" for line in found.warnings), *notes, sep="\n")
     print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {path}")

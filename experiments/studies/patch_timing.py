@@ -6,7 +6,7 @@ from typing import Annotated
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Range
-from experiments import images
+from experiments import images  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @dataclass(frozen=True)
