@@ -126,6 +126,7 @@ def test_it_says_where_it_comes_from_and_what_to_beware_of(page):
         (0.0005, 0.041, "at least 20x closer than regression"),
         (0.005, 0.041, "10x closer than regression"),
         (0.0005, 0.002, "regression is there too"),
+        (0.039, 0.041, "regression is about as far"),
         (0.041, 0.0005, "at least 20x closer than ddm"),
     ],
 )

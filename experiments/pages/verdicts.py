@@ -8,6 +8,7 @@ from experiments.pages.readings import AT_FLOOR, at_floor, excess
 USUAL_STEPS = 4
 UNTRAINED = ("oracle", "no training", "exact")  # words in the names of rows that nobody trained
 USUAL_RIVAL = "regression"
+NEAR = 1.1  # ratio of distances from the floor below which neither is called closer
 
 
 def by_steps(numbers: Sequence[Number], title: str, *, at: int = USUAL_STEPS, rival: str = USUAL_RIVAL) -> str:
@@ -45,8 +46,12 @@ def closer(number: Number, than: Number) -> str:
     reached = max(excess(number), number.floor_std or 0.0)
     if reached <= 0:
         return f"{_named(than)} is {excess(than):.2g} from it"
-    least = "at least " * (excess(number) < reached)
-    return f"{least}{excess(than) / reached:.2g}x closer than {_named(than)}"
+    ratio, least = excess(than) / reached, "at least " * (excess(number) < reached)
+    return (
+        f"{_named(than)} is about as far"
+        if ratio < NEAR and not least
+        else f"{least}{ratio:.2g}x closer than {_named(than)}"
+    )
 
 
 def _named(number: Number) -> str:
