@@ -190,7 +190,7 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
         print(f"\n{found.titles[name]}\n\n{judging.table(numbers, name)}")
     for table in found.tables:
         print(
-            f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])}"
+            f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.told for cell in line] for line in table.lines])}"
         )
     print("", *filter(None, [verdict]), *(f"beware: {line}" for line in found.warnings), *notes, sep="\n")
     print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {path}")

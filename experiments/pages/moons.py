@@ -80,7 +80,7 @@ def final_losses(trained: Trained) -> dict[str, float]:
 def of_the_end(numbers: Sequence[Number], chosen: dict[str, Metric]) -> report.Table:
     """What is measured at the largest number of steps alone, models by metrics, and the floors."""
     of = [n for n in numbers if n.metric in chosen]
-    values = {(n.model, n.metric): f"{n.value:.3g} [{n.low:.3g}, {n.high:.3g}]" for n in of}
+    values = {(n.model, n.metric): report.floored(n, f"{n.value:.3g} [{n.low:.3g}, {n.high:.3g}]") for n in of}
     lines = [[model, *(values[model, name] for name in chosen)] for model in dict.fromkeys(n.model for n in of)]
     floors = {n.metric: f"{n.floor:.3g} ± {n.floor_std:.1g}" for n in of}
     ways = [f"{metric.title}: {readings.better(name).removesuffix(' is better')}" for name, metric in chosen.items()]

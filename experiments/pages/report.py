@@ -20,6 +20,11 @@ class Cell(NamedTuple):
     text: str
     small: str = ""
 
+    @property
+    def told(self) -> str:
+        """The cell in one word where there is no small print, as on a terminal: of what is at the floor the number."""
+        return self.small if self.text == readings.AT_FLOOR else self.text
+
 
 class Table(NamedTuple):
     """A table of the page, and which way its numbers get better."""
@@ -50,9 +55,19 @@ def of_numbers(numbers: Sequence[Number], title: str) -> Table:
     return Table(title, heads(numbers), lines, note, readings.better(numbers[0].metric))
 
 
-def plain(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]], better: str = "") -> Table:
+def plain(title: str, heads: Sequence[str], lines: Sequence[Sequence[str | Cell]], better: str = "") -> Table:
     """Words and numbers as they are, and which way they get better."""
-    return Table(title, heads, [[Cell(word) for word in line] for line in lines], better=better)
+    return Table(
+        title,
+        heads,
+        [[Cell(word) if isinstance(word, str) else word for word in line] for line in lines],
+        better=better,
+    )
+
+
+def floored(number: Number, text: str) -> Cell:
+    """A number in words of its own, below the words that it is at the floor where it is."""
+    return Cell(readings.AT_FLOOR, text) if readings.at_floor(number) else Cell(text)
 
 
 def page(folder: Path, summary: dict[str, Any], tables: Sequence[Table], captions: dict[str, str], told: Told) -> str:
@@ -80,9 +95,7 @@ def _cell(number: Number | None) -> Cell:
     if number is None:
         return Cell("")
     value, spread = f"{number.value:.2g}", f"[{number.low:.2g}, {number.high:.2g}]"
-    if readings.at_floor(number):
-        return Cell(readings.AT_FLOOR, f"{value} {spread}")
-    return Cell(value, spread)
+    return Cell(readings.AT_FLOOR, f"{value} {spread}") if readings.at_floor(number) else Cell(value, spread)
 
 
 def _words(told: Told, tables: Sequence[Table], captions: dict[str, str]) -> str:
