@@ -226,10 +226,6 @@ def bind(denoiser: Denoiser, params: Params, cond: Any = None) -> Denoise:
     """A denoiser with parameters and condition fixed, `denoise(key, x_t, t)`, as the samplers take it.
 
     Called with a fourth argument, that is the condition instead.
-
-    >>> denoise = bind(lambda params, key, x_t, t, cond: params * x_t, 3.0)
-    >>> print(denoise(jax.random.key(0), jnp.array([2.0]), jnp.array([0.5])))
-    [6.]
     """
     return Partial(_bound, denoiser, params, cond)
 

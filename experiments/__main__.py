@@ -37,6 +37,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min
   python -m experiments.fetch                  download MNIST, Fashion-MNIST or CIFAR-10                         minutes
   python -m experiments.costs                  memory and speed of the cifar10 presets on 1 to 64 chips, predicted     5 min
+  python -m experiments.pretrain               a trained model into the package, and docs/pretrained.md              seconds
   python -m experiments.sample                 draw samples from a saved run                                     seconds
   python -m experiments.export                 a trained model as files that need neither the run nor flax       seconds
 """

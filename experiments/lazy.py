@@ -8,8 +8,14 @@ from typing import Any
 
 _ELSEWHERE = {"jax": "jax", "jnp": "jax.numpy", "np": "numpy", "optax": "optax", "toys": "ddjax.data.toys"}
 _ELSEWHERE |= {"figures": "experiments.pages.figures", "moon_shapes": "experiments.judges.shapes"}
-_ELSEWHERE |= {"jobs": "ddjax.runs.jobs", "saved": "ddjax.runs.saved", "report": "experiments.pages.report"}
 _ELSEWHERE |= {"verdicts": "experiments.pages.verdicts"}
+_ELSEWHERE |= {
+    "jobs": "ddjax.runs.jobs",
+    "saved": "ddjax.runs.saved",
+    "pretrained": "ddjax.runs.pretrained",
+    "digits": "ddjax.data.digits",
+    "report": "experiments.pages.report",
+}
 _ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
 _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
 _ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
@@ -30,6 +36,7 @@ _DATA = (
     "posterior",
     "forecast",
     "inverse_problem",
+    "claim",
 )
 for _data in _DATA:
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}

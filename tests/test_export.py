@@ -16,7 +16,7 @@ from run_folders import a_run
 from ddjax import cli
 from ddjax.cli import settings
 from ddjax.commands import export, sample
-from ddjax.runs import exported
+from ddjax.runs import exported, saved
 from experiments import images, two_gaussians
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +88,51 @@ def test_the_same_samples_as_the_live_model_without_flax(made, tmp_path):
         assert a["labels"].tolist() == b["labels"].tolist() == [0, 1, 2, 0, 1, 2, 0]  # in turns in each chunk
         assert a["classes"].tolist() == b["classes"].tolist() == [*"0123456789"]
         assert (tmp_path / "a.png").is_file() and abs(a["pixels"].astype(int) - b["pixels"]).max() <= 1
+
+
+@pytest.fixture
+def archive(made, tmp_path):
+    """An export without samplers, beside its run."""
+    export.run(export.Config(made[0], tmp_path / "archive", steps=()))
+    return made[0], tmp_path / "archive"
+
+
+def test_weights_and_settings_alone_draw_as_the_run_does(archive, tmp_path):
+    """In a number of steps that nobody exported, bit for bit. Mutations: fresh weights, another model of the run."""
+    run, folder = archive
+    assert {path.name for path in folder.iterdir()} == {exported.ABOUT, exported.WEIGHTS, exported.SUMS}
+    for name, source in (("a", {"exported": folder}), ("b", {"run": run})):
+        sample.run(sample.Config(**source, out=tmp_path / f"{name}.npz", n=7, steps=2, churn=0.5, seed=5))
+    a, b = (np.load(tmp_path / f"{name}.npz", allow_pickle=False) for name in "ab")
+    assert set(a.files) == set(b.files)
+    for entry in a.files:
+        np.testing.assert_array_equal(a[entry], b[entry])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"model": "nobody"}, "this run has the models"),
+        ({"run": {}}, "keeps no recipes"),
+        ({"run": {"models": [{"name": "a", "speed": 3}], "seeds": 1}}, "cannot build .*no entry 'speed'"),
+        ({"run": {"models": [], "seeds": 1}, "model": "a"}, "this run has the models"),
+        ({"run": 3}, "cannot build"),
+        (None, "cannot build .*another network"),
+    ],
+)
+def test_an_archive_that_cannot_be_built_is_told(archive, damage, message):
+    """Sealed anew: another job, no recipes, a recipe of another version, weights of another network."""
+    _, folder = archive
+    if damage is None:
+        arrays = safetensors.numpy.load_file(folder / exported.WEIGHTS)
+        safetensors.numpy.save_file({f"{name}.": array for name, array in arrays.items()}, folder / exported.WEIGHTS)
+    else:
+        about = json.loads((folder / exported.ABOUT).read_text()) | damage
+        (folder / exported.ABOUT).write_text(json.dumps(about))
+    (folder / exported.SUMS).unlink()
+    exported.seal(folder)
+    with pytest.raises(cli.UserError, match=message):
+        saved.of_export(folder)
 
 
 def test_weights_are_the_averaged_parameters_bit_for_bit(made):
@@ -221,7 +266,7 @@ def test_mistakes_are_told(made, tmp_path):
         drawn(folder, churn=1.0)
     with pytest.raises(cli.UserError, match="is not an export"):
         drawn(tmp_path)
-    with pytest.raises(cli.UserError, match="give either --run or --exported"):
+    with pytest.raises(cli.UserError, match="give one of --run, --exported and --pretrained"):
         settings.check(sample.Config(run=run, exported=folder))
     with pytest.raises(cli.UserError, match="already exists"):
         export.run(export.Config(run, folder))

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ddjax import judging, times
 from experiments.families import presets
 from experiments.judges import grids, rivals
+from experiments.pages import claims
 from experiments.studies import family_page
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +61,33 @@ def test_what_the_page_and_readme_say_of_them():
     assert all(presets.PRESETS[name]["references"] == 32 for name in presets.PRESETS if name in KERNELS)
 
 
+def stored(name):
+    """(settings, numbers) of a stored run."""
+    run = json.loads((ROOT / f"docs/results/family_{name}.json").read_text())
+    return run["settings"], [judging.Number(**row) for row in run["numbers"]]
+
+
+def test_what_the_page_says_of_other_targets_and_of_equal_time():
+    """Shares of the gap at 4 steps and of mean flows at 1, what time does for consistency models, and the flow that fails."""
+    four = {}
+    for target in ("checkerboard", "eight_gaussians"):
+        closed = rivals.closed(stored(target)[1], target)
+        four[target] = [f"{100 * closed[name][4]:.1f}" for name in ("fm-ot", "ddm")]
+        assert all(94 <= round(100 * closed[name][1]) <= 96 for name in ("mean-flow", "imf"))
+        assert max(closed, key=lambda name, closed=closed: closed[name][4]) == "fm-ot"
+    assert four == {"checkerboard": ["97.1", "94.0"], "eight_gaussians": ["96.3", "81.8"]}
+    eight = {(n.model, n.nfe): n for n in stored("eight_gaussians")[1] if n.metric == "w1 eight_gaussians"}
+    mean = eight["exact mean (oracle)", 4]
+    assert (round(mean.value, 3), round(mean.floor, 3)) == (0.193, 0.087)
+    settings, numbers = stored("moons_seconds")
+    of = {(n.metric, n.model, n.nfe): n for n in numbers}
+    before = {(n.metric, n.model, n.nfe): n for n in stored("moons")[1]}
+    times = [[round(run["w1 moons", "consistency", n].value, 3) for n in (1, 4)] for run in (before, of)]
+    assert times == [[0.216, 0.223], [0.162, 0.139]] and settings["equal"] == "seconds"
+    assert [round(max(of["w1 moons", "fm", 4].by_seed)), round(of["mmd2 moons", "fm", 4].by_seed[2], 3)] == [58, 0.022]
+    assert round(5000 * presets.COST["ddm"] / presets.COST["fm"]) == 16_364
+
+
 def test_what_the_page_says_of_narrow_data_and_grids():
     """Ratios to the floor at 1 step, errors along the grids, and which grids were chosen, from the longer run."""
     run = json.loads((ROOT / "docs/results/family_moons_10000.json").read_text())
@@ -107,6 +136,34 @@ def test_what_the_page_says_of_one_setting_at_a_time():
     assert {name: round(first[name].value, 3) for name in told} == told
     assert all(abs(first[name].value) < 0.004 for name in ("lam=0.9", "inject=0"))
     assert {name for name, one in last.items() if abs(one.value) > 0.0055} == {"beta=1.5", "lam=0.5"}
+
+
+@pytest.mark.parametrize(
+    ("a", "as_good", "told"),
+    [
+        ({1: (0.1, 0.2), 2: (0.1, 0.2)}, False, "reproduced"),
+        ({1: (0.1, 0.2), 2: (0.4, 0.2)}, False, "in part"),
+        ({1: (0.5, 0.6), 2: (0.4, 0.2)}, False, "not reproduced"),
+        ({1: (0.32, 0.42), 2: (0.1, 0.2)}, False, "in part"),
+        ({1: (0.32, 0.42), 2: (0.1, 0.2)}, True, "reproduced"),
+        ({1: (0.5, 0.6), 2: (0.5, 0.6)}, True, "not reproduced"),
+    ],
+)
+def test_when_a_claim_is_reproduced(a, as_good, told):
+    """Model b has .3 and .4 with its two seeds, the floor a deviation of .05, and other churns are another model's business.
+
+    Mutations: the mean in place of the interval, one number of steps for all, churn 0.
+    """
+    claim = claims.Claim("paper", "a before b", "run", "a", "b", (1, 2), as_good)
+    of = {"a": a, "b": {1: (0.3, 0.4), 2: (0.3, 0.4)}}
+    numbers = [
+        {"model": model, "metric": "w1 moons", "nfe": n, "churn": churn, "value": 0.0, "low": 0.0, "high": 0.0,
+         "floor": 0.1, "seeds": 2, "draws": 2,
+         "floor_std": 0.05, "by_seed": seeds if churn == 1.0 or n == 1 else (9.0 if model == "a" else 0.0,) * 2}
+        for model, by_steps in of.items() for n, seeds in by_steps.items() for churn in (0.0, 1.0)
+    ]  # fmt: skip
+    [row] = claims.rows({"run": {"numbers": numbers}}, [claim])
+    assert row[-1] == told
 
 
 def test_presets_are_what_the_search_kept():

@@ -5,10 +5,11 @@ import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ddjax import cli, runs
-from ddjax.cli.settings import FolderToRead, FolderToWrite, Fraction, Steps
+from ddjax.cli import documents
+from ddjax.cli.settings import MAY_BE_EMPTY, FolderToRead, FolderToWrite, Fraction, Steps
 from ddjax.commands import sample
 from ddjax.runs import exported
 
@@ -28,8 +29,9 @@ class Config:
     """Folder of the run, with its config.yaml and checkpoints."""
     out: FolderToWrite | None = None
     """Folder to write, new (default: export/MODEL in the run)."""
-    steps: tuple[Steps, ...] = (1, 4)
-    """Numbers of sampling steps, a sampler for each."""
+    steps: Annotated[tuple[Steps, ...], MAY_BE_EMPTY] = (1, 4)
+    """Numbers of sampling steps, a sampler for each; none leaves weights and settings alone, from which this package draws in any
+    number of steps, beyond the window in which JAX reads a sampler."""
     churn: Fraction | None = None
     """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM (default: 1); flows have none."""
     model: str | None = None
@@ -52,17 +54,18 @@ def run(config: Config) -> None:
     exported.seal(draft)
     draft.rename(out)
     size = sum(path.stat().st_size for path in out.iterdir())
-    print(
-        f"{trained.job} in {', '.join(map(str, config.steps))} steps for {', '.join(PLATFORMS)}: {out} ({size:,} bytes)"
-    )
+    in_steps = f" in {', '.join(map(str, config.steps))} steps for {', '.join(PLATFORMS)}" if config.steps else ""
+    print(f"{trained.job}{in_steps}: {out} ({size:,} bytes)")
 
 
 def write(folder: Path, config: Config, trained: Any) -> None:
     """Every file but the checksums."""
     import jax
+    from jax import export
 
     from ddjax.networks import weights
 
+    newest = export.maximum_supported_calling_convention_version
     weights.save(folder / exported.WEIGHTS, trained.params)
     programs = [lowered(trained, steps, config.churn, folder) for steps in config.steps]
     for steps, program in zip(config.steps, programs, strict=True):
@@ -75,10 +78,21 @@ def write(folder: Path, config: Config, trained: Any) -> None:
         "churn": config.churn,
         "platforms": list(PLATFORMS),
         "jax": jax.__version__,
-        "calling_convention": programs[0].calling_convention_version,
+        "calling_convention": programs[0].calling_convention_version if programs else newest,
         "run": runs.read_settings(config.run),
+        **measured(config.run, trained.recipe.name),
     }
     (folder / exported.ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+
+
+def measured(run: Path, name: str) -> dict[str, Any]:
+    """Numbers of a model and their provenance, of a run that was judged; its name may go on with the target."""
+    file = run / "summary.json"
+    if not file.is_file():
+        return {}
+    summary = documents.json_settings(file)
+    rows = [row for row in summary.get("numbers", []) if name == row["model"] or name.startswith(f"{row['model']} on ")]
+    return {"numbers": rows, "provenance": summary.get("provenance", {})}
 
 
 def lowered(trained: Any, steps: int, churn: float, folder: Path) -> Any:

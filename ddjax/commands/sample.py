@@ -25,6 +25,8 @@ class Config:
     """Folder of the run, with its config.yaml and checkpoints."""
     exported: FolderToRead | None = None
     """Folder written by `ddjax export`, instead of --run: needs neither the run nor flax."""
+    pretrained: str | None = None
+    """Name of a model that comes with the package, instead of both: two_gaussians, moons or digits."""
     out: FileToWrite = Path("samples.npz")
     """File to write."""
     n: Count = 10_000
@@ -42,9 +44,9 @@ class Config:
 
     def check(self) -> None:
         """Raises: UserError for settings that nothing can be drawn with."""
-        if (self.run is None) == (self.exported is None):
-            raise cli.UserError("give either --run or --exported")
-        if self.exported is not None and self.model is not None:
+        if sum(source is not None for source in (self.run, self.exported, self.pretrained)) != 1:
+            raise cli.UserError("give one of --run, --exported and --pretrained")
+        if self.run is None and self.model is not None:
             raise cli.UserError("--model belongs to --run: an export holds one model")
         if self.out.suffix == ".png":
             raise cli.UserError(f"--out {self.out} is a .npz file; the picture of images is written beside it")
@@ -65,15 +67,13 @@ def run(config: Config) -> None:
     """Load, draw, write."""
     import numpy as np
 
-    if config.exported is not None:
+    if config.exported is not None and exported.has_samplers(config.exported):
         churn, x_0 = exported.draw(
             config.exported, config.n, steps=config.steps, seed=config.seed, churn=config.churn, chunk=config.chunk
         )
         classes = exported.classes(config.exported)
     else:
-        from ddjax.runs import saved
-
-        trained = saved.load(config.run, config.model)
+        trained = loaded(config)
         churn, x_0 = live(config, trained)
         classes = trained.classes
     drawn = {"x_0": x_0, "steps": config.steps, "churn": churn, "seed": config.seed}
@@ -91,8 +91,17 @@ def run(config: Config) -> None:
     print(f"{config.n} samples in {config.steps} steps: {told} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
 
 
+def loaded(config: Config) -> Any:
+    """The model of a run, of an export without samplers, or of the package."""
+    from ddjax.runs import pretrained, saved
+
+    if config.run is not None:
+        return saved.load(config.run, config.model)
+    return pretrained.load(config.pretrained) if config.exported is None else saved.of_export(config.exported)
+
+
 def live(config: Config, trained: Any) -> tuple[float, Any]:
-    """The churn, and samples of a model of a saved run."""
+    """The churn, and samples of a trained model."""
     import jax
     import numpy as np
 

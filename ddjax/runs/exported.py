@@ -2,7 +2,7 @@
 
     export.json           model, event shape, names of the classes, steps, churn, versions, and the settings of the run
     weights.safetensors   the averaged parameters by name: the archive, which any version of anything can read
-    sampler-N.bin         N steps compiled for any batch on cpu, cuda and tpu (jax.export)
+    sampler-N.bin         N steps compiled for any batch on cpu, cuda and tpu (jax.export), where any were asked for
     SHA256SUMS            of the three kinds above; `sha256sum -c` reads it too
 
 Samplers are deployment artefacts, with a window of versions: JAX keeps exported programs readable by later versions for six
@@ -64,6 +64,12 @@ def about(folder: Path) -> dict[str, Any]:
 def classes(folder: Path) -> tuple[str, ...]:
     """The names of the classes that samples take in turns."""
     return tuple(about(folder)["classes"])
+
+
+def has_samplers(folder: Path) -> bool:
+    """Whether anything can be drawn without the network. Raises: as `verify` and `about`."""
+    verify(folder)
+    return bool(about(folder)["steps"])
 
 
 def draw(

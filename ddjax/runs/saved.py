@@ -1,14 +1,16 @@
-"""A trained model of a saved run, rebuilt from the recipe that the run keeps with its settings."""
+"""A trained model of a saved run, or of what was exported of it, rebuilt from the recipe that both keep."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from ddjax import recipes, times
 from ddjax.cli import UserError
-from ddjax.runs import folders, jobs
+from ddjax.networks import weights
+from ddjax.runs import exported, folders, jobs
 from ddjax.runs.engine import Engine
 from ddjax.training import TrainState, checkpoints, together
 from ddjax.types import Key, Params
@@ -43,6 +45,29 @@ def load(path: Path, job: str | None) -> Trained:
         checkpoint is left.
     """
     settings = folders.read_settings(path)
+    job, recipe = _recipe(path, settings, job)
+    params = _params(folders.Run(path, settings, Engine()), recipe, job)
+    return Trained(job, recipe, params, _classes(settings, recipe))
+
+
+def of_export(path: Path) -> Trained:
+    """The model of an export, from its weights and the recipe in its settings: draws in any number of steps.
+
+    Raises: UserError for a damaged export, or one whose recipe this version cannot follow.
+    """
+    exported.verify(path)
+    told = exported.about(path)
+    try:
+        job, recipe = _recipe(path, told["run"], told["model"])
+        model = recipes.build(recipe)
+        params = weights.restored(exported.weights(path), jax.eval_shape(model.network.init, jax.random.key(0)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"cannot build the model of {path}: {error}") from None
+    return Trained(job, recipe, params, _classes(told["run"], recipe))
+
+
+def _recipe(path: Path, settings: dict[str, Any], job: str | None) -> tuple[str, recipes.Recipe]:
+    """A job of a run by its settings, the first for None, and its recipe."""
     if not isinstance(settings.get("models"), list):
         raise UserError(
             f"{path} keeps no recipes of its models: it was written by another version, which can sample it"
@@ -52,13 +77,15 @@ def load(path: Path, job: str | None) -> Trained:
     job = job or next(iter(by_job))
     if job not in by_job:
         raise UserError(f"this run has the models {', '.join(by_job)}; got {job!r}")
-    recipe = by_job[job]
-    if recipe.cond_size:
+    if by_job[job].cond_size:
         raise UserError(
-            f"{job} needs a condition of {recipe.cond_size} numbers for each sample, which no command gives"
+            f"{job} needs a condition of {by_job[job].cond_size} numbers for each sample, which no command gives"
         )
-    params = _params(folders.Run(path, settings, Engine()), recipe, job)
-    return Trained(job, recipe, params, tuple(settings.get("classes") or map(str, range(recipe.classes))))
+    return job, by_job[job]
+
+
+def _classes(settings: dict[str, Any], recipe: recipes.Recipe) -> tuple[str, ...]:
+    return tuple(settings.get("classes") or map(str, range(recipe.classes)))
 
 
 def _params(run: folders.Run, recipe: recipes.Recipe, job: str) -> Params:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ddjax import cli
-from experiments.lazy import grid_judges, grid_pages, judging, rival_judges, rival_pages, runs
+from experiments.lazy import claim_pages, grid_judges, grid_pages, judging, rival_judges, rival_pages, runs
 
 ROOT = Path(__file__).parents[2]
 START, END = "<!-- tables: made by python -m experiments.family_page, not by hand -->", "<!-- tables: end -->"
-RUNS = "family_*.json"
-TUNING = "family_tuning.json"
+STEM, TUNING = "family_", "tuning"
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,20 @@ class Config:
 
 def section(results: Path) -> str:
     """All between the markers, and the markers."""
-    parts = [json.loads(path.read_text()) for path in sorted(results.glob(RUNS)) if path.name != TUNING]
-    told = [*(text for run in parts for text in of_run(run)), *of_tuning(json.loads((results / TUNING).read_text()))]
+    found = {
+        path.stem.removeprefix(STEM): json.loads(path.read_text()) for path in sorted(results.glob(f"{STEM}*.json"))
+    }
+    tuning = [found.pop(name) for name in sorted(found) if name.startswith(TUNING)]
+    told = [*of_claims(found), *(text for run in found.values() for text in of_run(run))]
+    told += [text for run in tuning for text in of_tuning(run)]
     return "\n\n".join([START, *told, END])
+
+
+def of_claims(runs: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What the runs say of the papers."""
+    yield "### Claims of the papers, one by one"
+    yield "By the paired differences of the runs below (`experiments/pages/claims.py` says when a claim is reproduced):"
+    yield judging.markdown(claim_pages.HEADS, claim_pages.rows(runs))
 
 
 def of_run(run: dict[str, Any]) -> Iterator[str]:
@@ -66,9 +76,10 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
 
 def of_tuning(run: dict[str, Any]) -> Iterator[str]:
     """Every trial."""
-    yield "### The search behind the presets"
-    commands = ", ".join(f"`{part['command']}` ({part['seconds']:.0f} s)" for part in run["parts"])
-    yield f"In parts, of which the later one stands: {commands}, on cores that other work kept busy."
+    yield f"### The search behind the presets, on {run['settings']['target']}"
+    whole = [{"command": run["provenance"]["command"], "seconds": run["seconds"]["total"]}]
+    commands = ", ".join(f"`{part['command']}` ({part['seconds']:.0f} s)" for part in run.get("parts", whole))
+    yield f"By {commands}, of which the later one stands, on cores that other work kept busy."
     steps = [f"{n} step{'s' * (n > 1)}" for n in (1, 2, 4)]
     table = judging.markdown(["preset", "trial", *(f"W₁, {n}" for n in steps), ""], run["trials"])
     yield f"<details><summary>every trial</summary>\n\n{table}\n\n</details>"

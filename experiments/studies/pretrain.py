@@ -1,0 +1,115 @@
+"""The models that come with the package: a trained run's, exported into it, and docs/pretrained.md, which tells of all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddjax import cli
+from ddjax.cli.settings import FolderToRead
+from experiments.lazy import digits, judging, pretrained, runs
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "pretrained.md"
+LARGEST = 2_000_000  # bytes of a model
+HEAD = """# Models that come with the package
+
+Weights, the recipe that builds their network, and the numbers of the run that trained them; an installed package draws at once,
+in any number of steps, and no file is ever unpickled:
+
+```bash
+ddjax sample --pretrained digits --n 100 --steps 4 --out digits.npz
+```
+
+```python
+import jax
+from ddjax.runs import pretrained
+
+model = pretrained.load("two_gaussians")
+x_0 = model.sample(model.params, jax.random.key(0), 1000, steps=4, churn=1.0)
+print(x_0.shape)
+```
+
+`SHA256SUMS` stands beside the weights and is checked when they are loaded. `python -m experiments.pretrain` takes a model from a
+run, and makes this page.
+"""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Put a trained model into the package, or, without --run, write docs/pretrained.md of those that are there.
+
+    Example: python -m experiments.pretrain --run runs/two_gaussians/demo --name two_gaussians
+    """
+
+    run: FolderToRead | None = None
+    """Folder of the run, judged."""
+    name: str | None = None
+    """What the model is called."""
+    model: str | None = None
+    """Which trained model of the run (default: the first)."""
+
+    def check(self) -> None:
+        """Raises: UserError for a run without a name, or a name without a run."""
+        if (self.run is None) != (self.name is None):
+            raise cli.UserError("--run and --name go together")
+
+
+def put(config: Config) -> None:
+    """Export over what was there. Raises: UserError for a run without numbers, or a model that is too large."""
+    from ddjax.commands import export
+
+    assert config.run is not None and config.name is not None
+    out = pretrained.FOLDER / config.name
+    fresh = out.with_name(f"{config.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    export.run(export.Config(config.run, fresh, steps=(), model=config.model))
+    size = sum(path.stat().st_size for path in fresh.iterdir())
+    if size > LARGEST or not json.loads((fresh / "export.json").read_text()).get("numbers"):
+        shutil.rmtree(fresh)
+        raise cli.UserError(
+            f"{config.run} has {size:,} bytes, of {LARGEST:,} at most, or no numbers: train a smaller net, or judge"
+        )
+    shutil.rmtree(out, ignore_errors=True)
+    fresh.rename(out)
+
+
+def page() -> str:
+    """docs/pretrained.md."""
+    return "\n".join([HEAD, *(section(name) for name in pretrained.names())])
+
+
+def section(name: str) -> str:
+    """Of one model: what it is, the command behind it, the first of its sums, and its numbers."""
+    about: dict[str, Any] = pretrained.about(name)
+    recipe, folder = pretrained.load(name).recipe, pretrained.folder(name)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    digest = next(line for line in (folder / "SHA256SUMS").read_text().splitlines() if line.endswith("safetensors"))
+    facts = [
+        ["network", f"{recipe.net}, {recipe.depth} layers of {recipe.width}, predicts {recipe.predicts}"],
+        [
+            "objective",
+            f"{recipe.kind}, {recipe.rule}, beta {recipe.beta:g}, m = {recipe.population}, {recipe.steps:,} steps",
+        ],
+        ["data", digits.ATTRIBUTION if recipe.classes else "drawn from a formula"],
+        ["trained by", f"`{about['provenance']['command']}` (commit {about['provenance']['commit']})"],
+        ["size", f"{size:,} bytes; SHA-256 of the weights {digest[:16]}…"],
+    ]
+    numbers = [judging.Number(**row) for row in about["numbers"]]
+    tables = [f"{metric}\n\n{judging.table(numbers, metric)}" for metric in dict.fromkeys(n.metric for n in numbers)]
+    return "\n\n".join([f"\n## {name}", judging.markdown(["", ""], facts), *tables])
+
+
+def run(config: Config) -> None:
+    """Put, tell."""
+    if config.run is not None:
+        put(config)
+    runs.write_atomically(PAGE, page())
+    print(f"{PAGE} made")
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)
