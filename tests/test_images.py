@@ -1,11 +1,13 @@
 """Image experiments: samples meet their labels, numbers are against the held-out set, presets build, mistakes cost a line."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -256,6 +258,17 @@ def test_advice_on_what_to_hold_out_is_followed(tmp_path):
             checks.require_judgeable(*loaded, config)
         config = dataclasses.replace(config, hold_out=(n - 1) // 5)
         checks.require_judgeable(*checks.feeds.load(config), config)
+
+
+@pytest.mark.parametrize(
+    ("capability", "bfloat16", "refused"), [("7.5", True, True), ("8.0", True, False), ("7.5", False, False)]
+)
+def test_a_gpu_without_bfloat16_is_told(capability, bfloat16, refused):
+    """Before anything is loaded, with the flag that helps; a CPU has no such number. Mutations: the other way round; strings."""
+    device = SimpleNamespace(compute_capability=capability, device_kind="Tesla T4")
+    with pytest.raises(cli.UserError, match=r"T4 .*--no-bfloat16") if refused else contextlib.nullcontext():
+        checks.require_bfloat16(images.Config(bfloat16=bfloat16), device)
+    checks.require_bfloat16(images.Config(bfloat16=True), SimpleNamespace(device_kind="cpu"))
 
 
 def test_held_out_copies_of_training_images_are_counted(tmp_path, digits):

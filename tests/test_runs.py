@@ -259,6 +259,19 @@ def test_signals_in_training_end_the_run_with_their_code(tmp_path, signum, at, m
     assert begun == ["a"]
 
 
+def test_a_device_without_room_is_one_line_with_what_helps(monkeypatch, capsys):
+    """What XLA says when an allocation fails, wherever in training or judging. Mutation: its traceback."""
+
+    def run(_):
+        raise jax.errors.JaxRuntimeError(
+            "RESOURCE_EXHAUSTED: Out of memory while trying to allocate\n 68719476736 bytes."
+        )
+
+    told = "error: the device's memory is too small: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 68719476736 bytes."
+    help_ = "; a smaller --batch needs less, of unet and dit --remat too"
+    assert called(run, monkeypatch, capsys) == (2, [told + help_])
+
+
 def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

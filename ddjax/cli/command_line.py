@@ -58,9 +58,9 @@ def main(
         program: its name in the help (default: `python -m` and the module of `make`). words: default: those after the
             program's name.
 
-    Exit codes: 2 after a user's mistake or a full disk (one line on stderr), 3 when training diverged, 4 when another
-    process of the run was lost; 130 when Ctrl-C stopped it and its state was saved, 143 when SIGTERM did, 138 when SIGUSR1
-    did. A second Ctrl-C ends the process at once.
+    Exit codes: 2 after a user's mistake, a full disk or a full device (one line on stderr), 3 when training diverged, 4 when
+    another process of the run was lost; 130 when Ctrl-C stopped it and its state was saved, 143 when SIGTERM did, 138 when
+    SIGUSR1 did. A second Ctrl-C ends the process at once.
     """
     resumes = any(field.name == "resume" for field in dataclasses.fields(make))
     try:
@@ -73,6 +73,12 @@ def main(
         if _one_of_several() and _STATUS.search(str(error)):
             told = " ".join(str(error).split())[:200]
             _fail(f"another process of this run is gone: {told}; start all again with --resume auto", LOST)
+        if str(error).startswith("RESOURCE_EXHAUSTED"):
+            told = " ".join(str(error).split())[:200]
+            _fail(
+                f"the device's memory is too small: {told}; a smaller --batch needs less, of unet and dit --remat too",
+                2,
+            )
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _fail(f"cannot write {error.filename or 'a file'}: the disk is full: make room, then start again", 2)
         if isinstance(error, UserError | ValueError | OSError):

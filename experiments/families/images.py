@@ -130,6 +130,7 @@ def judge(
 def run(settings: Config) -> None:
     """Train, judge, write the report, print the tables."""
     engine.start(settings)
+    image_checks.require_bfloat16(settings, jax.local_devices()[0])
     with feeds.in_flags():
         train, held_out = feeds.load(settings)
         image_checks.require_judgeable(train, held_out, settings)

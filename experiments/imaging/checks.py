@@ -1,6 +1,7 @@
 """What can be known of a run's images before anything is trained, so that no run trains and then cannot be judged."""
 
 import hashlib
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images
 from experiments.imaging import feeds, judging
-from experiments.imaging.settings import Fed
+from experiments.imaging.settings import Fed, Nets
 
 
 def require_judgeable(train: Images | Folder, test: Images | Folder, settings: Fed) -> None:
@@ -39,6 +40,16 @@ def require_judgeable(train: Images | Folder, test: Images | Folder, settings: F
         from ddjax.networks import inception
 
         jax.block_until_ready(inception.load(settings.inception))
+
+
+def require_bfloat16(settings: Nets, device: Any) -> None:
+    """Raises: UserError for bfloat16 on an NVIDIA GPU older than Ampere, which computes it through float32."""
+    capability = getattr(device, "compute_capability", None)
+    if settings.bfloat16 and capability is not None and float(capability) < 8:
+        raise UserError(
+            f"{device.device_kind} (compute capability {capability}) has no bfloat16: give --no-bfloat16, and --remat "
+            "where memory is short"
+        )
 
 
 def copies(train: Images | Folder, test: Images | Folder, settings: Fed) -> str:
