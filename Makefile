@@ -1,4 +1,5 @@
 # make demo: train, sample and report on two Gaussians.   make test: the whole suite.   make bench: beside torch, in short.
+# make docs: the documentation as a site.
 # Needs Python >= 3.11 and make; everything else is installed into .venv from requirements.txt.
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ WORKERS ?= 2
 
 QUICK := layers protocols schedules times predictions paths weights types costs judging metrics objectives denoisers
 
-.PHONY: demo test test-quick bench test-bench mutants lint lock clean help
+.PHONY: demo test test-quick bench test-bench docs mutants lint lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -33,6 +34,10 @@ bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes
 test-bench: $(BENCH)  ## the tests that compare with torch, POT, geomloss and torchcfm
 	$(BIN)/python -m pytest -m bench $$(grep -l "mark\.bench" tests/test_*.py) --junitxml=runs/test-bench-report.xml
 
+docs: $(READY)  ## the documentation as a site, site/index.html: half a minute
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "results: site/index.html"
+
 mutants: $(READY)  ## break the library in 12 places of each room, and list what its tests let through: about an hour
 	$(BIN)/python tests/mutants.py --n 12
 
@@ -42,7 +47,7 @@ lint: $(READY)  ## ruff, style and format; pyright, types
 
 lock: $(READY)  ## refresh requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --universal --generate-hashes --fork-strategy fewest --python-version 3.11 \
-		pyproject.toml --extra data --extra dev --extra export --extra log --extra notebooks -o requirements.txt
+		pyproject.toml --extra data --extra dev --extra docs --extra export --extra log --extra notebooks -o requirements.txt
 
 clean:  ## remove the environment (runs/ stays)
 	rm -rf $(VENV)

@@ -29,7 +29,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.inflation_inference    a posterior carried through inflationary flows, and its calibration      3 min
   python -m experiments.anisotropic_flow       flow matching on the paths of inflationary flows, with and without OT          14 min
   python -m experiments.benchmark              training and sampling beside torch; --suite all: everything measured    5 min
-  python -m experiments.benchmark --render     README's tables and figures of speed from the stored results      seconds
+  python -m experiments.benchmark --render     the tables of docs/speed.md from the stored results               seconds
   python -m experiments.benchmark.overheads    what the progress display and the checkpoints cost, timed in turns          1 min
   python -m experiments.coupling_solvers       exact and Sinkhorn couplings, timed side by side                    7 min
   python -m experiments.stream_timing          training steps on resident and streamed batches, timed in turns        2 min

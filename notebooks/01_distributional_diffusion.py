@@ -171,4 +171,4 @@ for lam, denoiser, p in ((1.0, learned, params), (0.5, narrow, narrow_params)):
 # after how many steps? Then `beta=2.0` with `lam=0.0`: which row of section 1 do the samples become?
 #
 # From here: `python -m experiments.two_gaussians` trains longer and writes a report, `python -m experiments.limits` prints the ladder of the
-# oracles, and the README maps each equation to its function.
+# oracles, and docs/mathematics.md maps each equation to its function.

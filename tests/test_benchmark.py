@@ -1,4 +1,4 @@
-"""The benchmark: README shows what is stored, suites keep to their own part, mistakes are told, unequal work is refused."""
+"""The benchmark: docs/speed.md shows what is stored, suites keep to their own part, mistakes are told, unequal work is refused."""
 
 import json
 import re
@@ -29,18 +29,18 @@ def outcome(seconds, first=1.0, units=1, flops=0.0):
     return turns.Outcome(facts, {"w": np.array(seconds)}, 100.0)
 
 
-def test_readme_shows_the_stored_results():
-    """Rendering the committed files again gives README's section; mutation: any digit of either."""
-    readme, machines = (ROOT / "README.md").read_text(), results.every()
+def test_the_page_shows_the_stored_results():
+    """Rendering the committed files again gives the tables of docs/speed.md; mutation: any digit of either."""
+    page, machines = (ROOT / render.PAGE).read_text(), results.every()
     assert machines, "benchmarks/results is empty"
-    assert render.section(machines) in readme
+    assert render.section(machines) in page
     for stored in machines:
-        assert f"benchmarks/results/{stored['machine']}.json" in readme
+        assert f"benchmarks/results/{stored['machine']}.json" in page
         for suite, part in stored["suites"].items():
             assert part["provenance"]["command"].count("--short") == part["short"]
             assert {"short", "seconds"} <= set(part) and suite in command.SUITES
-    for picture in re.findall(r"docs/figures/benchmark_\w+[\w-]*\.png", readme):
-        assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+    for picture in re.findall(r"figures/benchmark_\w+[\w-]*\.png", page):
+        assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_performance_says_of_a_gradient_is_stored():

@@ -26,21 +26,21 @@ def test_the_tables_are_the_stored_runs():
     assert "| ddm " in made and "### Moons" in made and before and not after.strip()
 
 
-def test_what_the_page_and_readme_say_of_them():
+def test_what_the_page_and_the_results_page_say_of_them():
     """Shares of the gap, best models, what more steps do, grids and cost, from the stored numbers."""
     moons, gaussians = (json.loads((ROOT / f"docs/results/family_{name}.json").read_text()) for name in TARGETS)
     of = [[judging.Number(**row) for row in run["numbers"]] for run in (moons, gaussians)]
     closed, w1 = rivals.closed(of[0], "moons"), {(n.model, n.nfe): n.value for n in of[0] if n.metric == "w1 moons"}
     assert all(97 <= 100 * closed["fm-ot"][n] < 98.5 for n in (1, 2, 4)) and 97 > 100 * closed["ddm-rbf"][1] > 96
     assert all(92.5 < 100 * closed["ddm"][n] < 95.5 for n in (1, 2, 4))
-    readme = " ".join((ROOT / "README.md").read_text().split())
+    results = " ".join((ROOT / "docs/results.md").read_text().split())
     told = [f"{100 * closed[name][4]:.0f} %" for name in ("ddm", "fm-ot", "consistency")]
-    assert f"DDM closes {told[0]} of the gap" in readme and f"minibatch transport {told[1]}" in readme
-    assert f"consistency models {told[2]}" in readme
+    assert f"DDM closes {told[0]} of the gap" in results and f"minibatch transport {told[1]}" in results
+    assert f"consistency models {told[2]}" in results
     assert [round(100 * closed[name][4]) for name in ("imf", "mean-flow")] == [
         90,
         93,
-    ] and "mean flows 90 to 93 %" in readme
+    ] and "mean flows 90 to 93 %" in results
     models = {name for name, _ in w1 if "oracle" not in name}
     for n in (2, 4, 8):
         assert min(models, key=lambda name, n=n: w1[name, n]) == "fm-ot"

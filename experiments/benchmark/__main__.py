@@ -1,4 +1,4 @@
-"""One command: run suites, store their results, make README's tables and figures from what is stored."""
+"""One command: run suites, store their results, make the tables and figures of docs/speed.md from what is stored."""
 
 import importlib
 import importlib.util
@@ -39,7 +39,7 @@ class Config:
     machine: str | None = None
     """Name of the results file (default: from the hardware, such as cpu-2-cores)."""
     render: bool = False
-    """Run nothing: make README's section and the figures from the stored results."""
+    """Run nothing: make the tables of docs/speed.md and their figures from the stored results."""
 
     def check(self) -> None:
         """Raises: UserError for the name of a machine that is a path."""

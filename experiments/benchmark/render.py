@@ -1,4 +1,4 @@
-"""README's section on speed and the figures, from the stored results."""
+"""The tables of docs/speed.md and their figures, from the stored results."""
 
 from pathlib import Path
 from typing import Any
@@ -21,23 +21,24 @@ TITLES = {
     "metrics": "Metrics and scores, values equal to 1e-3",
     "gpu": "On an accelerator, one side at a time: losses and values equal to 2 %",
 }
-LONG = ("scaling", "sampler")  # drawn in README, their tables folded away
+LONG = ("scaling", "sampler")  # their tables are folded away
+PAGE = "docs/speed.md"
 
 
 def write(root: Path, machines: list[dict[str, Any]]) -> None:
-    """README.md and docs/figures/benchmark_*.png. Raises: UserError without results or without the markers."""
+    """docs/speed.md and docs/figures/benchmark_*.png. Raises: UserError without results or without the markers."""
     if not machines:
         raise UserError("no results in benchmarks/results: run `python -m experiments.benchmark --suite all` first")
-    readme = root / "README.md"
-    text = readme.read_text()
+    page = root / PAGE
+    text = page.read_text()
     before, marker, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not marker or not end:
-        raise UserError(f"README.md must hold the lines {START} and {END}")
+        raise UserError(f"{PAGE} must hold the lines {START} and {END}")
     for machine in machines:
         save_figures(root / "docs" / "figures", machine)
-    write_atomically(readme, before + section(machines) + after)
-    print(f"README.md and docs/figures/benchmark_*.png made from {len(machines)} results file(s)")
+    write_atomically(page, before + section(machines) + after)
+    print(f"{PAGE} and docs/figures/benchmark_*.png made from {len(machines)} results file(s)")
 
 
 def section(machines: list[dict[str, Any]]) -> str:
@@ -49,7 +50,8 @@ def of_machine(machine: dict[str, Any]) -> list[str]:
     """Paragraphs and tables of one machine."""
     hardware, name, suites = machine["hardware"], machine["machine"], machine["suites"]
     where = hardware["accelerator"] or f"{hardware['cores']} cores of {hardware['cpu']}"
-    told = [f"**{name}** ({where}), stored in [benchmarks/results/{name}.json](benchmarks/results/{name}.json):"]
+    stored = f"benchmarks/results/{name}.json"
+    told = [f"## {name}", f"{where}, stored in [{stored}](../{stored})."]
     for suite in (suite for suite in TITLES if suite in suites):
         told += of_suite(suite, suites[suite], name)
     return told
@@ -62,11 +64,11 @@ def of_suite(suite: str, part: dict[str, Any], name: str) -> list[str]:
     table = tables.TABLES[suite](part)
     if suite in LONG:
         table = f"<details><summary>table</summary>\n\n{table}\n\n</details>"
-    title = f"*{TITLES[suite]}* (`{given['command']}`, {given['date']}{short})"
+    told = [f"### {TITLES[suite]}", f"`{given['command']}`, {given['date']}{short}."]
     pictures = {"quality": "quality", "scaling": "scaling"}
-    if suite not in pictures:
-        return [title, table]
-    return [title, f"![{TITLES[suite]}](docs/figures/benchmark_{pictures[suite]}_{name}.png)", table]
+    if suite in pictures:
+        told.append(f"![{TITLES[suite]}](figures/benchmark_{pictures[suite]}_{name}.png)")
+    return [*told, table]
 
 
 def save_figures(folder: Path, machine: dict[str, Any]) -> None:

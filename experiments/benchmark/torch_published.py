@@ -1,4 +1,4 @@
-"""Loss and bridge of the public torch reimplementation, written from their equations: what README's table calls "there".
+"""Loss and bridge of the public torch reimplementation, written from their equations: what docs/traps.md calls "there".
 
 Three things differ from the right ones: the pair sum is divided by m (m - 1) and by m - 1 again, the batch mean of w(t)
 multiplies the batch mean of the loss, and the x_0 coefficient has alpha_t / alpha_s where its square belongs.

@@ -15,6 +15,13 @@ from experiments.lazy import digits, judging, pretrained, runs
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "pretrained.md"
 LARGEST = 2_000_000  # bytes of a model
+SHOWN = {
+    "w1 moons": "W₁ in units of spread, blocks of 1,000 points",
+    "mmd2": "MMD², Gaussian kernel of bandwidth 1, U-statistic",
+    "frechet features": "Fréchet distance in features of a small classifier",
+    "recall features": "recall in the same features",
+    "class accuracy": "share of samples that the classifier gives their class",
+}
 HEAD = """# Models that come with the package
 
 Weights, the recipe that builds their network, and the numbers of the run that trained them; an installed package draws at once,
@@ -33,8 +40,8 @@ x_0 = model.sample(model.params, jax.random.key(0), 1000, steps=4, churn=1.0)
 print(x_0.shape)
 ```
 
-`SHA256SUMS` stands beside the weights and is checked when they are loaded. `python -m experiments.pretrain` takes a model from a
-run, and makes this page.
+`SHA256SUMS` stands beside the weights and is checked when they are loaded; `export.json` has all numbers and settings of the run.
+`python -m experiments.pretrain` takes a model from a run, and makes this page.
 """
 
 
@@ -99,7 +106,9 @@ def section(name: str) -> str:
         ["size", f"{size:,} bytes; SHA-256 of the weights {digest[:16]}…"],
     ]
     numbers = [judging.Number(**row) for row in about["numbers"]]
-    tables = [f"{metric}\n\n{judging.table(numbers, metric)}" for metric in dict.fromkeys(n.metric for n in numbers)]
+    tables = [
+        f"{SHOWN[n]}\n\n{judging.table(numbers, n)}" for n in SHOWN if any(number.metric == n for number in numbers)
+    ]
     return "\n\n".join([f"\n## {name}", judging.markdown(["", ""], facts), *tables])
 
 
