@@ -48,7 +48,7 @@ def number(name, metric, nfe):
 
 @pytest.mark.parametrize("name", ["moons", "two_gaussians"])
 def test_fresh_draws_are_as_good_as_the_numbers(name):
-    """At 4 steps, W_1 of moons in blocks and MMD^2 of the two Gaussians, within 3 deviations of the floor of the draws that were stored.
+    """At 4 steps, W_1 of moons in blocks and MMD^2 of the two Gaussians, within the stored draws and 3 deviations of the floor.
 
     Mutations: fresh weights; a sampler of another schedule; the target not in units of its spread.
     """
