@@ -1,6 +1,7 @@
 """The documentation is true: its site builds without a warning and asks nothing of other servers, its examples run."""
 
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -203,6 +204,23 @@ def test_shapes_are_words_and_tables_are_tables(site):
         html = (site / page.relative_to(DOCS).with_suffix(".html")).read_text()
         rules = re.findall(r"^\|[-|: ]+\|$", page.read_text(), re.M)
         assert html.count("<table") == len(rules) and "|---" not in html, page
+
+
+def test_every_public_function_has_its_heading(site):
+    """Those too that are called as the file they are in, which hides them; those of other rooms are on their pages.
+
+    Mutation: the lines of a page after the first.
+    """
+    for room in ddjax.__all__:
+        module = importlib.import_module(f"ddjax.{room}")
+        page = site / "reference" / f"{room}.html"
+        if room != "cli":
+            named = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+            code = {name: value for name, value in named.items() if inspect.isfunction(value) or inspect.isclass(value)}
+            wanted = [name for name, value in code.items() if value.__module__.startswith(f"ddjax.{room}")]
+            found = set(re.findall(r'id="ddjax\.([\w.]+)"', page.read_text()))
+            missing = {name for name in wanted if not {f"{room}.{name}", f"{room}.{name}.{name}"} & found}
+            assert not missing, (room, missing)
 
 
 def test_every_room_has_its_page():
