@@ -41,8 +41,9 @@ docs: $(READY)  ## the documentation as a site, site/index.html: half a minute
 mutants: $(READY)  ## break the library in 12 places of each room, and list what its tests let through: about an hour
 	$(BIN)/python tests/mutants.py --n 12
 
-lint: $(READY)  ## ruff, style and format
+lint: $(READY)  ## ruff, style and format; pyright, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 lock: $(READY)  ## refresh requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --universal --generate-hashes --fork-strategy fewest --python-version 3.11 \

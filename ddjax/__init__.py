@@ -1,14 +1,40 @@
 """ddjax: distributional diffusion models in JAX.
 
-The rooms, from the ground up: `schedules`, `times`, `scoring`, `transport`; `predictions`, `paths`,
-`weights`, `couplings`, `mixtures`, `metrics`, `data`; `denoisers`, `networks`, `flows`; `objectives`,
-`score_matching`, `samplers`, `sde`, `training`; `inflation`; `recipes`, `judging`, `targets`; `cli`, `runs`.
-Each is imported on first use.
+The rooms, from the ground up, each with what is most used of it; `help(ddjax.samplers)` tells the rest.
+
+    schedules       t -> (alpha, sigma)                  Rectified Cosine VariancePreserving VarianceExploding logsnr
+    times           laws of training times, grids        uniform logit_normal power grid
+    scoring         scoring rules of draws               Energy KernelRule Sum energy_score kernel_score crps
+    transport       optimal transport                    assignment wasserstein sinkhorn_divergence
+    predictions     x0, noise, v, velocity, score        convert
+    paths           the way to noise, the bridge back    interpolate bridge
+    couplings       which noise meets which example      independent assignment sinkhorn
+    weights         w(t) of a loss                       uniform snr sigmoid edm
+    mixtures        exact Gaussian mixtures              GaussianMixture oracle mean_oracle
+    metrics         distances with floors, calibration   mmd wasserstein frechet_distance prdc floor rank_histogram
+    data            toy laws and sets of images          load batches toys
+    denoisers       one draw of x_0 given x_t            mean distributional population posterior guided bind
+    networks        pairs (init, apply)                  mlp unet dit from_nnx
+    flows           velocities and their solutions       velocity integrate log_density
+    objectives      loss_fn(params, key, batch)          distributional denoising flow_matching consistency mean_flow
+    score_matching  losses of scores                     explicit implicit sliced denoising
+    samplers        step(key, x_t, t, s), and the loop   bridge renoise euler heun sample conditioned
+    sde             stochastic differential equations    SDE of_schedule reverse simulate
+    training        state, step, loop                    TrainState make_train_step fit
+    inflation       inflationary flows                   preserving reducing inflate generate participation_ratio
+    recipes         models as plain values               Recipe build read
+    judging         sweeps, numbers, tables              sweep calibration gap_closed
+    targets         laws to train on                     two_gaussians skewed
+    cli             command lines from dataclasses       main parse
+    runs            folders of runs                      open_run read_metrics provenance
+
+Each is imported on first use, so that `import ddjax` costs nothing. Arrays are [batch, *event], times [batch] in [0, 1] with data
+at 0 and noise at 1; arguments stand in the order (params, key, arrays, *, settings).
 """
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [  # noqa: RUF022 (in the order of the rooms, not of the alphabet)
     "schedules", "times", "scoring", "transport",
     "predictions", "paths", "couplings", "weights", "mixtures", "metrics", "data",
@@ -25,3 +51,8 @@ def __getattr__(name: str):
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The rooms too, before they are imported."""
+    return sorted({*globals(), *__all__})

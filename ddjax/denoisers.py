@@ -87,6 +87,10 @@ def population(
     """`size` draws of x_0 for each example, all sharing (x_t, t, cond) and differing in xi alone.
 
     Raises: ValueError for a size below 1.
+
+    >>> noisy = lambda params, key, x_t, t, cond: x_t + jax.random.normal(key, x_t.shape)
+    >>> population(noisy, None, jax.random.key(0), jnp.zeros((5, 2)), jnp.full(5, 0.5), size=7).shape
+    (5, 7, 2)
     """
     if size < 1:
         raise ValueError(f"a population has at least 1 draw, got {size=}")
@@ -257,6 +261,11 @@ def guided(
         shared_xi: hand the same key to both branches (one draw moved), or two keys (two draws mixed).
     Raises: ValueError for an interval that is not 0 <= low <= high <= 1; the denoiser, when called without a condition.
     References: Ho and Salimans, arXiv 2207.12598; Kynkaanniemi et al. (interval), arXiv 2404.07724.
+
+    >>> echo = lambda params, key, x_t, t, cond: jnp.broadcast_to(cond[:, None], x_t.shape)
+    >>> twice = guided(echo, 2.0, null=jnp.array(0.0))
+    >>> print(twice(None, jax.random.key(0), jnp.zeros((1, 1)), jnp.array([0.5]), jnp.array([3.0])))  # -1 times 0 + 2 times 3
+    [[6.]]
     """
     low, high = interval
     if not 0 <= low <= high <= 1:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+# bases and variances are set by their names
+# pyright: reportAttributeAccessIssue=false
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -21,7 +21,12 @@ from ddjax.types import Key, Scalar, Schedule, known, standard_normal
 def interpolate(
     schedule: Schedule, x_0: Float[Array, "*event"], noise: Float[Array, "*event"], t: Scalar
 ) -> Float[Array, "*event"]:
-    """x_t of eq. (1), in the dtype of the noise."""
+    """x_t of eq. (1), in the dtype of the noise.
+
+    >>> from ddjax import schedules
+    >>> print(interpolate(schedules.Rectified(), jnp.array([4.0]), jnp.array([8.0]), 0.25))
+    [5.]
+    """
     alpha, sigma = schedule(t)
     return (alpha * jnp.asarray(x_0, float) + sigma * jnp.asarray(noise, float)).astype(noise.dtype)
 
@@ -47,6 +52,11 @@ def bridge(
     Returns: mean [*event], std (scalar, or event-shaped where the scales are), in float32 or better. s = 0 returns x_0
         where sigma(0) = 0.
     Raises: ValueError for s >= t or a churn outside [0, 1], where they are concrete.
+
+    >>> from ddjax import schedules
+    >>> mean, std = bridge(schedules.Rectified(), jnp.array([0.0]), jnp.array([1.0]), 1.0, 0.5, churn=0.0)
+    >>> print(mean, std)  # on the line from x_1 to x_0
+    [0.5] 0.0
     """
     if known(t, s) and not np.asarray(s) < np.asarray(t):
         raise ValueError(f"a reverse step needs s < t, got {s=}, {t=}")

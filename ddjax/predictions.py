@@ -45,6 +45,12 @@ def convert(
         or NaN: from x0 all else at sigma = 0; from noise and score all else at alpha = 0; and where sigma grows like sqrt(t),
         the velocity at t = 0 of a noise that is not 0.
     Raises: ValueError for an unknown kind.
+
+    >>> from ddjax import schedules
+    >>> x_t, t = jnp.array([1.0]), 0.5  # x_0 = 2 and noise 0 give x_t = (1 - t) 2
+    >>> told = {"source": "x0", "schedule": schedules.Rectified(), "x_t": x_t, "t": t, "value": jnp.array([2.0])}
+    >>> print(convert(target="noise", **told), convert(target="velocity", **told))
+    [0.] [-2.]
     """
     for kind in (source, target):
         if kind not in KINDS:

@@ -182,7 +182,12 @@ class OrnsteinUhlenbeck:
 
 
 def with_rates(schedule: Schedule, t: Scalar) -> tuple[Scales, Scales]:
-    """The scales and their time derivatives, (alpha, sigma) and (alpha', sigma'), at one time."""
+    """The scales and their time derivatives, (alpha, sigma) and (alpha', sigma'), at one time.
+
+    >>> (alpha, sigma), rates = with_rates(Rectified(), 0.25)  # alpha = 1 - t, sigma = t
+    >>> print(alpha, sigma, *rates)
+    0.75 0.25 -1.0 1.0
+    """
     t = jnp.asarray(t, float)
     return jax.jvp(schedule, (t,), (jnp.ones_like(t),))
 
@@ -199,13 +204,20 @@ def squared_diffusion(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
     """g^2 = 2 sigma sigma' - 2 (alpha' / alpha) sigma^2 of dx = (alpha' / alpha) x dt + g dW; infinite where alpha = 0.
 
     References: Karras et al., arXiv 2206.00364, appendix B.
+
+    >>> print(f"{squared_diffusion(Rectified(), 0.5):.3f}")  # 2 t + 2 t^2 / (1 - t)
+    2.000
     """
     scales, rates = with_rates(schedule, t)
     return 2 * spread_rate(schedule, t) - 2 * rates.alpha / scales.alpha * scales.sigma**2
 
 
 def logsnr(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
-    """Log signal-to-noise ratio, eq. (2): +inf where sigma = 0, -inf where alpha = 0."""
+    """Log signal-to-noise ratio, eq. (2): +inf where sigma = 0, -inf where alpha = 0.
+
+    >>> print(logsnr(Rectified(), 0.5), logsnr(Rectified(), 1.0))
+    0.0 -inf
+    """
     alpha, sigma = schedule(t)
     return 2 * (jnp.log(alpha) - jnp.log(sigma))
 
@@ -219,6 +231,9 @@ def snr_loss(schedule: Schedule, t: Scalar, s: Scalar) -> Float[Array, "..."]:
 
     Its relative error is that of one rounding, however near the times are: where r is near 1, the difference 1 - r would
     cancel, and eq. (4), a sum of positive terms by 4-point Gauss-Legendre, does not.
+
+    >>> print(f"{snr_loss(Rectified(), 0.5, 0.25):.4f}")  # 1 - (1/3) / 1: alpha / sigma falls from 3 to 1
+    0.6667
     """
     t, s = jnp.asarray(t, float), jnp.asarray(s, float)
     alpha_t, sigma_t = schedule(t)

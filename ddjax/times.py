@@ -26,7 +26,11 @@ def uniform(key: Key, n: int) -> Float[Array, " n"]:
 
 
 def stratified(key: Key, n: int) -> Float[Array, " n"]:
-    """One uniform t in each of the n cells [i/n, (i+1)/n): the law of `uniform` with less variance over the batch."""
+    """One uniform t in each of the n cells [i/n, (i+1)/n): the law of `uniform` with less variance over the batch.
+
+    >>> [int(4 * t) for t in stratified(jax.random.key(0), 4)]
+    [0, 1, 2, 3]
+    """
     cells = jnp.arange(n, dtype=float)
     t = (cells + jax.random.uniform(key, (n,))) / n
     return _inside(jnp.minimum(t, jnp.nextafter((cells + 1) / n, jnp.zeros(()))))  # i + u may round to i + 1
@@ -68,6 +72,9 @@ def power(exponent: float, *, base: Law = uniform) -> Law:
     """t = u^exponent with u from `base`: an exponent below 1 favours the noise end (density t^(1/exponent - 1)).
 
     Raises: ValueError for an exponent that is not positive and finite.
+
+    >>> bool((power(0.5)(jax.random.key(0), 9) >= uniform(jax.random.key(0), 9)).all())
+    True
     """
     if not 0 < exponent < np.inf:
         raise ValueError(f"the exponent must be positive and finite, got {exponent=}")
@@ -97,6 +104,9 @@ def shifted(n: int, *, shift: float = 3.0) -> Float[Array, " n_plus_1"]:
 
     Raises: ValueError for n < 1 or a shift that is not positive and finite.
     References: Esser et al., arXiv 2403.03206, section 5.3.2.
+
+    >>> print(shifted(2))  # u = 1/2 goes to 3/2 / 2
+    [1.   0.75 0.  ]
     """
     if not 0 < shift < np.inf:
         raise ValueError(f"shift must be positive and finite, got {shift=}")
@@ -109,6 +119,9 @@ def karras(n: int, *, rho: float = 7.0, last: float = 0.002) -> Float[Array, " n
 
     Raises: ValueError for n < 1, rho <= 0, or a last positive time outside (0, 1).
     References: Karras et al., arXiv 2206.00364, eq. (5), in units of t.
+
+    >>> print(karras(3, rho=1.0, last=0.5))
+    [1.   0.75 0.5  0.  ]
     """
     if not (0 < rho < np.inf and 0 < last < 1):
         raise ValueError(f"need finite rho > 0 and 0 < last < 1, got {rho=}, {last=}")

@@ -29,6 +29,10 @@ def snr(schedule: Schedule) -> Weight:
     """w(t) = alpha^2 / sigma^2, under which regression on x_0 is regression on the noise: ||noise - n||^2 = w ||x_0 - D||^2.
 
     References: Ho et al., arXiv 2006.11239, eq. (14) ("L_simple").
+
+    >>> from ddjax import schedules
+    >>> print(f"{snr(schedules.Rectified())(0.25):.3f}")  # (3/4)^2 / (1/4)^2
+    9.000
     """
 
     def snr_weight(t: Scalar) -> Float[Array, ""]:
@@ -41,6 +45,10 @@ def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:
     """w(t) = sigmoid(logsnr(t) - bias), the weighting of the paper's images; it starves t near 1.
 
     References: Kingma and Gao, arXiv 2303.00848; De Bortoli et al., arXiv 2502.02483, eq. (14).
+
+    >>> from ddjax import schedules
+    >>> print(sigmoid(schedules.Rectified())(0.5))
+    0.5
     """
 
     def sigmoid_weight(t: Scalar) -> Float[Array, ""]:
@@ -58,6 +66,10 @@ def edm(schedule: Schedule, *, data_std: float = 0.5) -> Weight:
         data_std: standard deviation of an element of x_0, in its units.
     Raises: ValueError for a data_std that is not positive and finite.
     References: Karras et al., arXiv 2206.00364, table 1.
+
+    >>> from ddjax import schedules
+    >>> print(f"{edm(schedules.Rectified())(0.5):.3f}")
+    5.000
     """
     if not 0 < data_std < np.inf:
         raise ValueError(f"data_std must be positive and finite, got {data_std=}")

@@ -8,6 +8,7 @@ from typing import Any
 
 _ELSEWHERE = {"jax": "jax", "jnp": "jax.numpy", "np": "numpy", "optax": "optax", "toys": "ddjax.data.toys"}
 _ELSEWHERE |= {"figures": "experiments.pages.figures", "moon_shapes": "experiments.judges.shapes"}
+_ELSEWHERE |= {"verdicts": "experiments.pages.verdicts"}
 _ELSEWHERE |= {
     "jobs": "ddjax.runs.jobs",
     "saved": "ddjax.runs.saved",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ddjax import runs
 from ddjax.runs import engine
-from experiments.lazy import jobs, judging, recipes, report, saved
+from experiments.lazy import jobs, judging, recipes, report, saved, verdicts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +36,8 @@ class Findings(NamedTuple):
         interval: what low and high of a number are. summary: entries of summary.json besides those of every run.
         figures: by name of the file: the figure (None where the file is written already), and its caption.
         notes: sentences for page and terminal. tables: more of them, for the page.
+        verdict: the sentence that the page begins with (default: how near the floor of the first table the best model came).
+        warnings: where a number is not to be trusted.
     """
 
     numbers: Sequence[Number]
@@ -45,6 +47,8 @@ class Findings(NamedTuple):
     figures: dict[str, tuple[Figure | None, str]] = {}  # noqa: RUF012
     notes: Sequence[str] = ()
     tables: Sequence[Any] = ()
+    verdict: str = ""
+    warnings: Sequence[str] = ()
 
 
 class Trained(NamedTuple):
@@ -153,12 +157,18 @@ def _together(
 
 def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings, seconds: dict[str, float]) -> None:
     """summary.json, figures and report.html; then the tables on the terminal."""
+    told = {name: [n for n in found.numbers if n.metric == name] for name in found.titles}
+    told = {name: numbers for name, numbers in told.items() if numbers}
+    verdict = found.verdict or next((verdicts.by_steps(of, found.titles[name]) for name, of in told.items()), "")
+    first, notes = ("", found.notes) if verdict or not found.notes else (found.notes[0], found.notes[1:])
+    verdict = verdict or first
     summary = {
         "experiment": experiment,
         "settings": settings,
         "provenance": runs.provenance(),
         "seconds": seconds,
         "peak_memory_gb": round(runs.peak_memory_gb(), 2),
+        "verdict": verdict,
         "interval": found.interval,
         "numbers": [number.row() for number in found.numbers],
     }
@@ -169,24 +179,18 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
     for file, (figure, _) in found.figures.items():
         if figure is not None:
             figure.savefig(path / file, dpi=110)
-    told = {name: [n for n in found.numbers if n.metric == name] for name in found.titles}
-    tables = [report.of_numbers(numbers, found.titles[name]) for name, numbers in told.items() if numbers]
+    tables = [report.of_numbers(numbers, found.titles[name]) for name, numbers in told.items()]
     captions = {name: caption for name, (_, caption) in found.figures.items()}
-    page = report.page(
-        path,
-        summary,
-        [*tables, *found.tables],
-        captions,
-        found.notes,
-        f"In brackets: {found.interval}." if found.interval else "",
+    small = f"In brackets: {found.interval}." if found.interval else ""
+    sentences = report.Told(verdict, found.warnings, notes, small)
+    runs.write_atomically(
+        path / "report.html", report.page(path, summary, [*tables, *found.tables], captions, sentences)
     )
-    runs.write_atomically(path / "report.html", page)
     for name, numbers in told.items():
-        if numbers:
-            print(f"\n{found.titles[name]}\n\n{judging.table(numbers, name)}")
+        print(f"\n{found.titles[name]}\n\n{judging.table(numbers, name)}")
     for table in found.tables:
         print(
-            f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])}"
+            f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.told for cell in line] for line in table.lines])}"
         )
-    print("", *found.notes, sep="\n")
+    print("", *filter(None, [verdict]), *(f"beware: {line}" for line in found.warnings), *notes, sep="\n")
     print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {path}")

@@ -12,6 +12,8 @@ class Config(Source):
     """Train a classifier on labelled images, shifted by up to a pixel or two, and save its weights.
 
     `experiments.images` does the same by itself for the data that it is given.
+
+    Example: python -m experiments.train_classifier --data digits
     """
 
     out: FolderToWrite | None = None
@@ -40,7 +42,7 @@ def run(config: Config) -> None:
         raise cli.UserError(f"--data {config.data} has {len(train.classes)} classes, a classifier needs at least 2")
     print(f"{train.describe()}\n{test.describe()}")
     found = classifiers.trained(train, test, config.out, steps=config.steps, batch=config.batch, seed=config.seed)
-    print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {found.folder}")
+    print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {found.folder}")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 if __name__ == "__main__":

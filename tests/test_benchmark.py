@@ -146,3 +146,22 @@ def test_curves_are_microseconds_for_one_draw():
 
 def test_every_suite_has_a_table_and_a_title():
     assert set(tables.TABLES) == set(render.TITLES) == set(command.SUITES)
+
+
+def test_quality_is_a_median_with_its_band():
+    """Of three seeds, cut to what all have, and not below one deviation of the floor. Mutations: the mean; a line for each seed."""
+    curves = [
+        {
+            "side": "s",
+            "seed": i,
+            "points": [[1.0 + i, 100, value], [2.0 + i, 200, 1e-9], [3.0, 300, 1.0]][: 3 - (i == 2)],
+        }
+        for i, value in enumerate((0.1, 0.2, 0.9))
+    ]
+    part = {"curves": curves, "floor": 1e-4, "target": 0.002, "nfe": 4}
+    axis = plots.quality(part).axes[0]
+    line, target = axis.lines
+    np.testing.assert_allclose(line.get_xydata(), [[2.0, 0.2], [3.0, 1e-4]])
+    band = axis.collections[0].get_paths()[0].get_extents()
+    np.testing.assert_allclose([band.y0, band.y1], [1e-4, 0.9])
+    assert set(target.get_ydata()) == {0.002}

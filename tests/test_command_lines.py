@@ -9,6 +9,7 @@ import importlib
 import math
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import MISSING, fields, replace
@@ -19,8 +20,9 @@ from typing import Annotated, Literal, get_args, get_origin
 import pytest
 
 from ddjax import cli
-from ddjax.cli import settings
+from ddjax.cli import settings, usage
 from ddjax.cli.settings import FileToRead, FileToWrite, FolderToRead, FolderToWrite, Multiple
+from experiments.training import Scored
 
 ROOT = Path(__file__).parents[1]
 
@@ -257,6 +259,54 @@ def test_the_list_names_every_command(tmp_path):
     assert (
         code == 2 and told == "error: this lists the experiments; did you mean python -m experiments.two_gaussians?\n"
     )
+
+
+@pytest.mark.parametrize("name", COMMANDS + INSTALLED)
+def test_help_shows_every_flag_once_with_an_example_that_is_read(name, monkeypatch, capsys):
+    """Under its own name; the common flags first, the devices last; every default; an example without a mistake.
+
+    Mutations: a flag that no group shows; groups in another order; `.__main__` in the name; defaults left out; an example of
+    flags that there are not.
+    """
+    make, presets = command(name)
+    program = f"python -m {make.__module__.removesuffix('.__main__')}"
+    with pytest.raises(SystemExit) as stop:
+        cli.parse(make, ["--width", "-1", "--help"], presets=presets)
+    told = capsys.readouterr().out
+    assert stop.value.code == 0 and told.startswith(f"usage: {program} ")
+    heads = re.findall(r"^(\w[\w ]*):$", told, re.M)
+    assert heads == [group for group in usage.GROUPS if group in heads]
+    for setting in fields(make):
+        head = setting.name.upper() if setting.name in positional(make) else flag(setting.name)
+        [row] = re.findall(rf"^  {head}(?:[ ,].*|)\n(?:   .*\n)*", told + "\n", re.M)
+        assert setting.default is MISSING or re.search(r"[( ]default: \S", " ".join(row.split()))
+    [example] = re.findall(r"^example: (.*)\n", told, re.M)
+    words = shlex.split(example)
+    if words[0] == "ddjax":
+        assert words[1] == name.rpartition(".")[2]
+        words = [*words[2:]] if words[1] == "fetch" else ["--run", *words[2:]]
+    else:
+        assert " ".join(words[:3]) == program
+        words = words[3:]
+    monkeypatch.setattr(settings, "check", lambda _: None)  # the folders of an example need not be there
+    assert type(cli.parse(make, words, presets=presets)) is make
+
+
+def test_what_families_share_stands_in_groups():
+    """No flag of the engine, of training or of the scored families is left to the command. Mutation: one without a group."""
+    assert usage.OWN not in usage.grouped([field.name for field in fields(Scored)])
+    names = [name for group in usage.GROUPS.values() for name in group]
+    assert len(names) == len(set(names))
+    assert usage.grouped(["lam", "no_such", "out"]) == {"common": ["out"], usage.OWN: ["no_such"], "model": ["lam"]}
+
+
+@pytest.mark.parametrize("name", ["pages.report", "pages", "run", "judges"])
+def test_a_module_that_is_no_command_says_so(name, tmp_path):
+    """One line with those that are. Mutations: `require` never called; a package passed over; a command taken for none."""
+    code, out, err = call(f"experiments.{name}", at=tmp_path)
+    assert code == 2 and not out and err.count("\n") == 1 and f"error: experiments.{name} is no command" in err
+    told = {f"experiments.{one}" for one in err.strip().rpartition(" are ")[2].split(", ")}
+    assert told == {one.removesuffix(".__main__") for one in COMMANDS}
 
 
 def test_lines_are_read_without_jax(tmp_path):

@@ -20,7 +20,7 @@ from test_experiments import CACHED, OPTIMISED, ROOT, command
 from ddjax import cli, data, metrics, recipes
 from ddjax.types import Batch
 from experiments import images, stream_timing, train_classifier
-from experiments.imaging import checks, judging
+from experiments.imaging import checks, judging, spaces
 
 
 @pytest.fixture(scope="module")
@@ -284,3 +284,11 @@ def test_a_classifier_of_one_class_is_refused_in_a_line(tmp_path):
     np.savez(tmp_path / "one.npz", x=np.zeros((60, 8, 8), np.uint8), y=np.zeros(60, int))
     with pytest.raises(cli.UserError, match="has 1 classes, a classifier needs at least 2"):
         train_classifier.run(train_classifier.Config(data=str(tmp_path / "one.npz")))
+
+
+def test_too_few_held_out_images_are_told_in_the_report():
+    """Of pixels and features, and of samples where those are the fewer. Mutations: the training set's size; a space passed over."""
+    sets = {n: np.zeros((n, 64)) for n in (18, 200)}
+    few, enough = (judging.Judges([judging.Space("pixels", judging.pixels, sets[200], sets[n])]) for n in (18, 200))
+    assert "18 held-out images are too few for a Fréchet distance in 64 dimensions" in spaces.too_few(few, 500)[0]
+    assert "50 samples are too few" in spaces.too_few(enough, 50)[0] and spaces.too_few(enough, 500) == []

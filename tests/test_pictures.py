@@ -7,6 +7,8 @@ from PIL import Image
 
 from ddjax import data
 from ddjax.runs import pictures
+from ddjax.types import Batch
+from experiments.pages import flows, images, moons, rivals
 
 
 def test_pictures_are_the_samples_in_rows_and_bytes():
@@ -33,3 +35,23 @@ def test_a_page_of_pictures_has_at_most_a_hundred(tmp_path, classes, shape):
     rows, columns = shape
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (66 * columns, 66 * rows)
+
+
+def test_held_out_images_come_by_class_as_samples_do():
+    """The first of each class in turn, then the second; as they lie where there are none. Mutation: the first n."""
+    labels = np.array([2, 0, 0, 1, 2, 0], np.int32)
+    held_out = data.Images(np.arange(6, dtype=np.uint8)[:, None, None, None], labels, ("a", "b", "c"), "test", "some")
+    assert images.by_class(held_out, 5).ravel().tolist() == [1, 3, 0, 2, 4]
+    assert images.by_class(data.Images(held_out.x, None, (), "test", "some"), 3).ravel().tolist() == [0, 1, 2]
+
+
+def test_points_are_coloured_by_the_class_they_were_told_or_their_moon():
+    """Of both pages, in the units of each. Mutations: the moons exchanged; the nearer moon of points that were told a class."""
+    points = np.array([[0.0, 1.0], [1.0, -0.5], [-1.0, 0.1], [2.0, 0.4]])
+    assert flows.nearer_moon(points).tolist() == [0, 1, 0, 1]
+    told = moons.shown(Batch(jnp.asarray(points), jnp.ones(4, jnp.int32)), 3)
+    assert told.classes.tolist() == [1, 1, 1] and len(told.points) == 3
+    assert moons.shown(Batch(jnp.asarray(points)), 4).classes.tolist() == [0, 1, 0, 1]
+    means = np.asarray(rivals.target_of("moons").law.means)
+    half = len(means) // 2
+    assert rivals.moon_of(means[[0, half - 1, half, -1]]).tolist() == [0, 0, 1, 1]

@@ -182,3 +182,36 @@ def test_a_small_run_writes_all_that_it_promises(run):
         "Milliseconds on this machine",
     ):
         assert told in page, told
+
+
+def test_scores_and_squared_errors_have_an_axis_each():
+    """And the parts of a score are those of several draws alone. Mutations: one axis; the squared error as a confinement."""
+    rows = [
+        {"job": job, "step": step, "loss": loss, "confinement": loss + with_draws, "interaction": with_draws}
+        for job, loss, with_draws in (("ddm-seed0", 0.5, 0.4), ("regression-seed0", 3.0, 0.0))
+        for step in (100, 200)
+    ]
+    axes = figures.training(rows, ("loss", "confinement", "interaction")).axes
+    assert [axis.get_title() for axis in axes] == [
+        "loss,\nscoring rule",
+        "loss,\nsquared error",
+        "confinement",
+        "interaction",
+    ]
+    told = [[(line.get_label(), line.get_ydata()[0]) for line in axis.lines] for axis in axes]
+    assert told == [[("ddm-seed0", 0.5)], [("regression-seed0", 3.0)], [("ddm-seed0", 0.9)], [("ddm-seed0", 0.4)]]
+    assert len(figures.training(rows[:2]).axes) == 1
+
+
+def test_ticks_are_plain_numbers_where_a_log_axis_spans_little():
+    """Mutations: 3 x 10^-1; ticks of decades alone."""
+    from matplotlib.figure import Figure
+
+    for limits, ticks in (((0.3, 7.0), ["0.5", "1", "2", "5"]), ((0.44, 0.5), 2)):
+        axis = Figure().subplots()
+        axis.set(yscale="log", ylim=limits)
+        figures.readable(axis.yaxis)
+        axis.figure.draw_without_rendering()
+        seen = [label.get_text() for label in axis.get_yticklabels()]
+        inside = [text for text in seen if limits[0] <= float(text) <= limits[1]]
+        assert inside == ticks if isinstance(ticks, list) else len(inside) >= ticks

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import difflib
 import errno
-import inspect
 import io
 import itertools
 import os
@@ -16,11 +15,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
-from ddjax.cli import documents, settings
+from ddjax.cli import documents, settings, usage
 from ddjax.cli.settings import UserError
 
 Config = TypeVar("Config")
@@ -88,7 +87,7 @@ def main(
             _fail(error, 3)
         if type(error).__name__ != "Interrupted":  # its class lives in ddjax, which imports jax
             raise
-        _fail(f"{error}{', go on with --resume' if resumes else ''}", 128 + error.signum)
+        _fail(f"{error}{', go on with --resume' if resumes else ''}", 128 + error.signum)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @contextlib.contextmanager
@@ -102,7 +101,7 @@ def _stoppable() -> Iterator[None]:
     def stop(signum: int, _: Any) -> None:
         if not isinstance(sys.exception(), Stopped):  # cleaning up after the first is left in peace
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.signal(signal.SIGALRM, lambda _, frame: signal.getsignal(signal.SIGTERM)(signum, frame))
+            signal.signal(signal.SIGALRM, lambda _, frame: signal.getsignal(signal.SIGTERM)(signum, frame))  # pyright: ignore[reportOptionalCall]
             signal.setitimer(signal.ITIMER_REAL, _HEARD)
             raise Stopped(signum)
 
@@ -142,6 +141,9 @@ def parse(
     Raises: UserError for an unknown flag or key, naming the nearest valid one, a flag given twice or without its value, a
         file that cannot be read, or a value that its setting cannot have.
     """
+    if {"--help", "-h"} & set(argv):
+        sys.stdout.write(usage.text(make, program or _named(make), presets))
+        raise SystemExit(0)
     kinds = settings.kinds(make)
     switches = {name: kind is bool for name, kind in kinds.items()}
     defaults = {field.name: field.default for field in dataclasses.fields(make)}
@@ -155,9 +157,15 @@ def parse(
         name, _, value = flag.partition(" ")
         if name in given and value in ("", given[name]):
             words = [*_words(preset), *words]
-    parsed = _constructed(make, kinds, defaults, _spelled_out(words, defaults), program)
+    parsed = _constructed(make, kinds, _spelled_out(words, defaults))
     settings.check(parsed)
     return parsed
+
+
+def _named(make: type) -> str:
+    """How to call the module of a settings class; a package by its own name."""
+    spec = sys.modules[make.__module__].__spec__
+    return f"python -m {'' if spec is None else spec.name.removesuffix('.__main__')}"
 
 
 def _require_each_once(argv: Sequence[str], switches: dict[str, bool]) -> None:
@@ -194,25 +202,13 @@ def _given(words: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def _constructed(
-    make: type[Config], kinds: dict[str, Any], defaults: dict[str, Any], words: Sequence[str], program: str | None
-) -> Config:
-    """`make` of the words, by tyro: its framed errors in one line, and in its help the range beside each default."""
-
-    def ranged(kind: Any) -> Any:
-        told = "".join(f"{rule}; " for rule in settings.ranges(kind))
-        return Annotated[kind, tyro.conf.arg(help_behavior_hint=lambda default: f"({told}default: {default})")]
-
-    fields = [(name, ranged(kinds[name]), dataclasses.field(default=default)) for name, default in defaults.items()]
-    twin = dataclasses.make_dataclass(make.__name__, fields, bases=(make,), frozen=True)
-    program = program or f"python -m {sys.modules[make.__module__].__spec__.name}"
+def _constructed(make: type[Config], kinds: dict[str, Any], words: Sequence[str]) -> Config:
+    """`make` of the words, by tyro: its framed errors in one line."""
     framed = io.StringIO()
     try:
         with contextlib.redirect_stderr(framed):
-            parsed = tyro.cli(twin, args=words, prog=program, description=inspect.getdoc(make))
-    except SystemExit as stop:
-        if not stop.code:
-            raise
+            return tyro.cli(make, args=words)
+    except SystemExit:
         lines = [line.strip("│ ") for line in _COLOUR.sub("", framed.getvalue()).splitlines()[1:]]
         told = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines))
         if bad := _NO_NUMBER.match(told):
@@ -221,7 +217,6 @@ def _constructed(
             )
             told = f"--{bad[1]} needs {wanted}, got {bad[2]}"
         raise UserError(told) from None
-    return make(**vars(parsed))
 
 
 def _spelled_out(argv: Sequence[str], defaults: dict[str, Any]) -> list[str]:

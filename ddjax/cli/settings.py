@@ -13,7 +13,7 @@ need in memory a method `floats`. Nothing here imports jax.
 import os
 import struct
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -150,7 +150,7 @@ def scalar(kind: Any) -> Any:
 
 def _refusals(flag: str, kind: Any, value: Any) -> Iterator[str]:
     """Each reason against a value, the rules of its type's parts first."""
-    beside: tuple[Any, ...] = ()
+    beside: Sequence[Any] = ()
     if get_origin(kind) is Annotated:
         kind, *beside = get_args(kind)
     if isinstance(value, tuple) and get_origin(kind) is tuple:

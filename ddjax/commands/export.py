@@ -21,6 +21,8 @@ class Config:
     """Export a model that an experiment trained: weights.safetensors, export.json, one sampler for each number of steps and
     SHA256SUMS. Samplers take any batch, on CPU, NVIDIA GPU or TPU; `ddjax sample --exported` runs them. Of a
     model with classes, sample i of a batch has class i modulo their number, and guidance is the run's (the first of several).
+
+    Example: ddjax export runs/short --out exported
     """
 
     run: FolderToRead

@@ -54,7 +54,10 @@ SETS = {
 
 @dataclass(frozen=True)
 class Config:
-    """Download MNIST, Fashion-MNIST or CIFAR-10 (binary version), with resume and checksums."""
+    """Download MNIST, Fashion-MNIST or CIFAR-10 (binary version), with resume and checksums.
+
+    Example: ddjax fetch mnist
+    """
 
     name: tyro.conf.Positional[Literal["mnist", "fashion_mnist", "cifar10"]]
     """The set."""

@@ -13,6 +13,8 @@ from ddjax.cli.settings import FolderToRead
 class Config:
     """Tell what a saved run is: its settings, what was trained and how far, its numbers with their floors, and the command,
     date, hardware and versions that they come from.
+
+    Example: ddjax info runs/short
     """
 
     run: FolderToRead

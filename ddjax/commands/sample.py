@@ -17,6 +17,8 @@ class Config:
     Models with classes draw them in turns: sample i of each chunk has class i modulo their number, which the file keeps as
     labels, with the classes' names. Images are kept as pixels (bytes) too, and shown in a PNG file beside --out. Flows follow
     their velocity by Euler's method, distributional and regression models the bridge.
+
+    Example: ddjax sample runs/short --n 1000 --steps 4 --out samples.npz
     """
 
     run: FolderToRead | None = None

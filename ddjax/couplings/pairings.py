@@ -35,6 +35,10 @@ def assignment(key: Key, x_0: Data, x_1: Points, cond: Any = None, *, cost: cost
         cost: what is minimised; the default respects `cond`.
     Raises: ValueError as the cost does, and for what is not finite.
     References: Pooladian et al., arXiv 2304.14772; Tong et al., arXiv 2302.00482.
+
+    >>> x_0, x_1 = jnp.array([[0.0], [10.0]]), jnp.array([[9.0], [1.0]])
+    >>> assignment(jax.random.key(0), x_0, x_1).tolist()
+    [[1.0], [9.0]]
     """
     _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
     return _taken(x_1, transport.assignment(cost(x_0, x_1, cond)))

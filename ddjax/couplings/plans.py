@@ -15,7 +15,7 @@ References: Cuturi, arXiv 1306.0895.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -82,7 +82,7 @@ def _entropic(cost: Float[Array, "n n"], epsilon: Scalar, tolerance: float, max_
     scaled = jnp.where(forbidden, jnp.max(scaled, where=~forbidden, initial=0.0) + 1e4, scaled)
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         geometry = Geometry(cost_matrix=scaled, epsilon=1.0)
-        out = linear.solve(geometry, threshold=tolerance, max_iterations=max_iterations)
+        out: Any = linear.solve(geometry, threshold=tolerance, max_iterations=max_iterations)
         log = (out.f[:, None] + out.g[None, :] - scaled + math.log(len(cost))).astype(dtype)
     lost = [jnp.mean(jnp.abs(jnp.sum(jnp.exp(log), axis) - 1)) / 2 for axis in (0, 1)]
     return Plan(log, jnp.maximum(*lost) <= tolerance)

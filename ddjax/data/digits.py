@@ -6,6 +6,8 @@ References: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, U
 doi 10.24432/C50P49 (CC BY 4.0).
 """
 
+from typing import Any
+
 import numpy as np
 
 from ddjax.data.images import Images, Split, held_out
@@ -18,7 +20,7 @@ def digits(split: Split = "train", *, seed: int = 0) -> Images:
     """1,437 digits to train and 360 to test (every fifth of each class in the seed's order); 0..16 becomes 0..255."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
+    found: Any = load_digits()
     rows = held_out(found.target, split, every=5, seed=seed)
     x = np.round(found.images[rows, :, :, None] * (255 / 16)).astype(np.uint8)
     return Images(x, found.target[rows].astype(np.int32), DIGITS, split, "digits", attribution=ATTRIBUTION)

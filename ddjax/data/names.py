@@ -66,7 +66,7 @@ def layout(names: Iterable[str]) -> Layout:
             f"labels for {train.images!r} and for {test.images!r}, or for none of them; got {sorted(names)}"
         )
     used = {*train, *(test or ()), places.get(("", "classes"))}
-    unused = tuple(name for pair in further for name in pair if name)
+    unused = tuple(name for pair in further for name in pair if name)  # pyright: ignore[reportOptionalIterable]
     lone = [name for (_, role), name in places.items() if role == "labels" and name not in {*used, *unused}]
     return Layout(train, test, places.get(("", "classes")), unused, (*unknown, *lone))
 

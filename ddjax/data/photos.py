@@ -87,7 +87,8 @@ def crops(photo: UInt8[np.ndarray, "h w 3"], split: Split, n: int, size: int, rn
 def _path(photo: Photo) -> Path | None:
     """The file in the installed package, which is looked up and not imported."""
     spec = importlib.util.find_spec(photo.package)
-    path = Path(spec.submodule_search_locations[0]) / photo.path if spec else None
+    folders = spec.submodule_search_locations if spec else None
+    path = Path(folders[0]) / photo.path if folders else None
     return path if path and path.is_file() else None
 
 

@@ -47,7 +47,12 @@ def _advance(x: Array, h: Array, weights: tuple[float, ...], slopes: list[Array]
 
 
 def euler(field: Field) -> Step:
-    """First order, one call: x_s = x_t + h field(x_t, t)."""
+    """First order, one call: x_s = x_t + h field(x_t, t).
+
+    >>> step = euler(lambda key, x_t, t: 2 * x_t)
+    >>> print(step(jax.random.key(0), jnp.array([1.0]), jnp.array(1.0), jnp.array(0.5)))  # 1 + (0.5 - 1) 2
+    [0.]
+    """
     return runge_kutta(field, Tableau((0.0,), ((),), (1.0,)))
 
 
@@ -57,7 +62,12 @@ def midpoint(field: Field) -> Step:
 
 
 def heun(field: Field) -> Step:
-    """Second order, two calls: the mean of the slopes at both ends."""
+    """Second order, two calls: the mean of the slopes at both ends.
+
+    >>> step = heun(lambda key, x_t, t: 2 * t * jnp.ones_like(x_t))
+    >>> print(step(jax.random.key(0), jnp.array([1.0]), jnp.array(1.0), jnp.array(0.5)))  # exact: 1 + 0.5^2 - 1^2
+    [0.25]
+    """
     return runge_kutta(field, Tableau((0.0, 1.0), ((), (1.0,)), (0.5, 0.5)))
 
 

@@ -58,7 +58,12 @@ def participation(
 
 
 def scaled_variances(schedule: Schedule, variances: Float[Array | np.ndarray, " d"], t: Scalar) -> Float[Array, " d"]:
-    """Variances of x_t, eq. (3)."""
+    """Variances of x_t, eq. (3).
+
+    >>> from ddjax import schedules
+    >>> scaled_variances(schedules.Rectified(), jnp.array([4.0, 1.0]), 0.5).tolist()  # (4 + 1) / 4, (1 + 1) / 4
+    [1.25, 0.5]
+    """
     alpha, sigma = schedule(t)
     return alpha**2 * jnp.asarray(variances, float) + sigma**2
 

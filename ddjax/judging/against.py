@@ -56,12 +56,13 @@ def in_blocks(metric: Metric, real: Batch, fake: Batch, blocks: int) -> float:
 
 def by_block(metric: Metric, real: Batch, fake: Batch, blocks: int) -> list[float]:
     """The metric of each of at most so many disjoint blocks of its own size; of whole samples where it has none."""
-    if metric.points is None:
+    points = metric.points
+    if points is None:
         return [metric.distance(real, fake)]
-    starts = range(0, min(blocks * metric.points, len(real.x_0)), metric.points)
+    starts = range(0, min(blocks * points, len(real.x_0)), points)
 
     def cut(batch: Batch, start: int) -> Batch:
-        return jax.tree.map(lambda a: a[start : start + metric.points], batch)
+        return jax.tree.map(lambda a: a[start : start + points], batch)
 
     return [metric.distance(cut(real, start), cut(fake, start)) for start in starts]
 

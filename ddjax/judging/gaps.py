@@ -18,7 +18,9 @@ def gap_closed(
     """
     churn = max((number.churn for number in numbers if number.churn is not None), default=None)
     chosen = [n for n in numbers if n.metric == metric and (n.churn in (None, churn) or n.nfe == 1)]
-    limits = {n.nfe: n.value for n in chosen if n.model == limit and n.value - n.floor > deviations * n.floor_std}
+    limits = {
+        n.nfe: n.value for n in chosen if n.model == limit and n.value - n.floor > deviations * (n.floor_std or 0.0)
+    }
     shares: dict[str, dict[int, float]] = {}
     for n in chosen:
         if "oracle" not in n.model and n.nfe in limits:

@@ -18,6 +18,10 @@ def sliced_wasserstein(x: Sample, y: Sample, key: Key, *, p: Scalar = 2.0, proje
 
     (mean_theta mean_i |sort(x theta)_i - sort(y theta)_i|^p)^(1/p). Raises: ValueError for unequal shapes or p < 1.
     References: Bonneel et al., J. Math. Imaging Vis. 51 (2015).
+
+    >>> x = jnp.arange(4.0)[:, None]
+    >>> print(f"{sliced_wasserstein(x, x + 2.0, jax.random.key(0)):.3f}")
+    2.000
     """
     if x.shape != y.shape or x.ndim != 2:
         raise ValueError(f"sliced W_p needs two samples [n, d] of equal shape, got {x.shape=}, {y.shape=}")

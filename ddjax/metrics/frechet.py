@@ -47,6 +47,10 @@ def frechet_distance(x: Sample, y: Sample) -> float:
     """Eq. (1), squared, between two samples [n, d], or their `Statistics`, or one of each.
 
     Raises: ValueError as `Statistics.of`, for statistics that are not finite, and for different dimensions.
+
+    >>> x = np.random.default_rng(0).normal(size=(9, 2))
+    >>> round(frechet_distance(x, x + np.array([3.0, 4.0])), 4)  # |mean - mean|^2, the covariances being equal
+    25.0
     """
     x = x if isinstance(x, Statistics) else _statistics(x=x)
     y = y if isinstance(y, Statistics) else _statistics(y=y)

@@ -16,7 +16,7 @@ References: Kynkaanniemi et al., arXiv 1904.06991; Naeem et al., arXiv 2002.0979
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
 from ddjax.metrics import neighbours
 from ddjax.metrics.points import Points, on_host
@@ -41,6 +41,10 @@ def prdc(real: Points, fake: Points, *, k: int = 5) -> PRDC:
     Hundredths of a second for 10,000 points in the plane, by k-d trees; some ten seconds in 128 dimensions, by products.
     Raises: ValueError for samples of different dimension, numbers that are not finite, k < 1, or no more than k points in
         a sample.
+
+    >>> x = np.random.default_rng(0).normal(size=(9, 2))
+    >>> prdc(x, x + 100.0, k=2).precision, prdc(x, x, k=2).recall
+    (0.0, 1.0)
     """
     real, fake = on_host(real=real, fake=fake)
     if not 1 <= k < min(len(real), len(fake)):

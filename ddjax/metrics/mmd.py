@@ -54,6 +54,10 @@ def mmd(
             arrays, as in `rbf(jnp.median(distances))`, and a new value compiles nothing anew.
         estimator: "u" is unbiased and may be negative; "v" includes the pairs of a point with itself and is >= 0.
     Raises: ValueError for samples of different dimension, fewer than 2 points, or an unknown estimator.
+
+    >>> points = jnp.arange(6.0).reshape(3, 2)
+    >>> print(f"{mmd(points, points, estimator='v'):.1f}")
+    0.0
     """
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise ValueError(f"need samples [n, d] and [m, d] of at least 2 points, got {x.shape=}, {y.shape=}")
@@ -69,5 +73,10 @@ def energy_distance(
     beta: Scalar = 1.0,
     estimator: Literal["u", "v"] = "u",
 ) -> Float[Array, ""]:
-    """2 E||x - y||^beta - E||x - x'||^beta - E||y - y'||^beta: eq. (1) with the energy kernel. Raises: as `mmd`."""
+    """2 E||x - y||^beta - E||x - x'||^beta - E||y - y'||^beta: eq. (1) with the energy kernel. Raises: as `mmd`.
+
+    >>> x, y = jnp.zeros((2, 1)), jnp.full((2, 1), 3.0)
+    >>> print(energy_distance(x, y))  # 2 |0 - 3|
+    6.0
+    """
     return mmd(x, y, kernel=scoring.energy(beta), estimator=estimator)

@@ -76,7 +76,11 @@ def pit(
 
 
 def average_prerank(points: Real[Array | np.ndarray, "points *event"]) -> Float[Array, " points"]:
-    """The mean over elements: whether their sum is foretold, and so their bias and how they go together."""
+    """The mean over elements: whether their sum is foretold, and so their bias and how they go together.
+
+    >>> average_prerank(jnp.array([[1.0, 3.0], [0.0, 0.0]])).tolist()
+    [2.0, 0.0]
+    """
     return jnp.mean(_flat(points), 1)
 
 

@@ -102,7 +102,7 @@ class DiT(nn.Module):
         noise = None if xi is None else patches(xi, self.patch).reshape(-1, rows * columns, length)
         if self.inject == 0:  # a layer on [x_t, xi] is the sum of two
             update = by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
-            h = repeated(h, noise.shape[0]) + update
+            h = repeated(h, noise.shape[0]) + update  # pyright: ignore[reportOptionalMemberAccess]
         embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
         for i in range(self.depth):
             if i and i == self.inject:

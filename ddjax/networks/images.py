@@ -78,7 +78,7 @@ def image_network(
             raise ValueError("a network with classes=0 eats no condition")
         bits = jax.lax.bitcast_convert_type(x_t.astype(jnp.float32), jnp.uint32)
         rngs = {"dropout": jax.random.key(jnp.sum(bits, dtype=jnp.uint32))}
-        return module.apply(params, x_t, t, cond, xi, rngs=rngs).astype(x_t.dtype)
+        return module.apply(params, x_t, t, cond, xi, rngs=rngs).astype(x_t.dtype)  # pyright: ignore[reportAttributeAccessIssue]
 
     network = Network(jax.jit(init), folding(apply), convolutional)
     return labelled(network, classes) if classes else network

@@ -45,7 +45,7 @@ class MLP(nn.Module):
                 h = Injection(name="injection")(h, features, xi)
             update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
             if not self.gate and layer == self.inject:
-                update = repeated(update, xi.shape[0]) + nn.Dense(self.width, use_bias=False, name="xi")(xi)
+                update = repeated(update, xi.shape[0]) + nn.Dense(self.width, use_bias=False, name="xi")(xi)  # pyright: ignore[reportOptionalMemberAccess]
             update = nn.silu(update)
             h = repeated(h, update.shape[0]) + update if self.residual and layer > 0 else update
         return nn.Dense(self.out, name="out")(h)
@@ -73,6 +73,11 @@ def mlp(
         time: features of t, `embeddings.time_features` or `embeddings.raw_time`.
     Returns: Network(init(key), apply(params, x_t [batch, size], t [batch], cond [batch, cond_size] | None, xi)).
     Raises: ValueError for an injection outside the hidden layers.
+
+    >>> network = mlp(2, width=8, depth=2)
+    >>> params = network.init(jax.random.key(0))
+    >>> network.apply(params, jnp.zeros((5, 2)), jnp.full(5, 0.5), None, jnp.zeros((5, 2))).shape
+    (5, 2)
     """
     if inject is not None and not 0 <= inject < depth:
         raise ValueError(f"xi joins one of the hidden layers 0..{depth - 1}, got {inject=}")

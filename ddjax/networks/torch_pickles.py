@@ -79,7 +79,7 @@ def read(file: io.BytesIO) -> Any:
                 case "NEWTRUE" | "NEWFALSE":
                     stack.append(opcode.name == "NEWTRUE")
                 case "BINPUT" | "LONG_BINPUT":
-                    if argument > _OPCODES:
+                    if argument > _OPCODES:  # pyright: ignore[reportOptionalOperand]
                         raise ValueError("refused: a memo of more objects than any state dict has")
                     memo[argument] = stack[-1]
                 case "BINGET" | "LONG_BINGET":
@@ -99,7 +99,7 @@ def read(file: io.BytesIO) -> Any:
                     _top(stack, dict).update(_pairs(items))
                 case "GLOBAL":
                     if argument not in _GLOBALS:
-                        raise ValueError(f"refused: {argument.replace(' ', '.')[:80]} is not a tensor")
+                        raise ValueError(f"refused: {argument.replace(' ', '.')[:80]} is not a tensor")  # pyright: ignore[reportOptionalMemberAccess]
                     stack.append(_GLOBALS[argument])
                 case "BINPERSID":
                     stack.append(_storage(stack.pop()))

@@ -103,7 +103,7 @@ class UNet(nn.Module):
             return block(width, heads, self.dropout, self.dtype, self.kernel, name=f"block_{count - 1}")(h, embedding)
 
         early = self.inject == 0
-        image = jnp.concatenate([repeated(x_t, xi.shape[0]), xi], -1) if early else x_t
+        image = jnp.concatenate([repeated(x_t, xi.shape[0]), xi], -1) if early else x_t  # pyright: ignore[reportOptionalMemberAccess]
         h = _conv(self.widths[0], self.dtype, name="in")(image)
         skips = []
         for level, width in enumerate(self.widths):

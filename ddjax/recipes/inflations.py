@@ -17,6 +17,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from ddjax import denoisers, flows, inflation, objectives, times
+from ddjax.inflation.preconditioning import Preconditioning
 from ddjax.recipes.drawing import Sampler, by_flow
 from ddjax.recipes.recipe import Recipe
 from ddjax.types import Apply, Denoiser, Key, LossFn, Network, Params, Schedule, Velocity
@@ -79,7 +80,7 @@ def loss(recipe: Recipe, model: Denoiser) -> LossFn:
     return inflation.on_data(objectives.distributional(model, along, times=law, score=rule, size=1), eigenbasis(recipe))
 
 
-def _preconditioning(recipe: Recipe) -> inflation.preconditioning.Preconditioning:
+def _preconditioning(recipe: Recipe) -> Preconditioning:
     return _PRECONDITIONINGS[recipe.preconditioning](schedule(recipe), eigenbasis(recipe).variances)
 
 

@@ -134,7 +134,11 @@ class Recipe:
 
 
 def stored(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as a run folder stores it: plain values, tuples as lists."""
+    """The recipe as a run folder stores it: plain values, tuples as lists.
+
+    >>> read(stored(Recipe(name="small", event_shape=(2,)))) == Recipe(name="small", event_shape=(2,))
+    True
+    """
     values = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 

@@ -107,7 +107,7 @@ def keep_compiled(folder: Path) -> None:
     """Keep compiled programs in `folder`, for the next start; what the environment says wins."""
     import jax
 
-    if not jax.config.jax_compilation_cache_dir:
+    if not jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
 
 

@@ -50,8 +50,8 @@ def _written(folder: Path, from_step: int) -> Iterator[Log]:
     """
     require()
     from tensorboardX.event_file_writer import EventsWriter
-    from tensorboardX.proto.event_pb2 import Event, SessionLog
-    from tensorboardX.summary import Summary
+    from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+    from tensorboardX.summary import Summary  # pyright: ignore[reportAttributeAccessIssue]
 
     with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -117,7 +117,7 @@ def _trained(
 
             def visit(state: training.TrainState) -> None:
                 params = sharding.on_host(params_of(state))  # by all processes together
-                if told:
+                if told and watch:
                     told(int(state.step), watch(params))
 
             return training.fit(

@@ -51,7 +51,10 @@ def paired(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
 
 
 def banded(width: int) -> Estimator:
-    """Unbiased in O(width m): the mean over pairs at most `width` apart in the order of the draws."""
+    """Unbiased in O(width m): the mean over pairs at most `width` apart in the order of the draws.
+
+    Raises: ValueError for a width below 1.
+    """
     if width < 1:
         raise ValueError(f"a band has width at least 1, got {width=}")
 

@@ -17,7 +17,11 @@ from ddjax.types import Scalar, known, precise
 
 
 def safe_power(squared: Float[Array, "*n"], exponent: Scalar) -> Float[Array, "*n"]:
-    """squared ** exponent with value 0 and all derivatives 0 where squared = 0 (the plain power has none, or NaN)."""
+    """squared ** exponent with value 0 and all derivatives 0 where squared = 0 (the plain power has none, or NaN).
+
+    >>> print(jax.grad(safe_power)(0.0, 0.5), safe_power(jnp.array(4.0), 0.5))
+    0.0 2.0
+    """
     zero = squared == 0  # and nothing else: NaN must stay NaN
     return jnp.where(zero, 0.0, jnp.where(zero, 1.0, squared) ** exponent)
 

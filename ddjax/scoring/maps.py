@@ -31,6 +31,9 @@ def scaled(weights: Shaped[Array | np.ndarray, "..."]) -> Map:
     Args:
         weights: of the event's shape, 1 where they are the same for all.
     Raises: ValueError for weights that are not finite, or all 0; the map, for those that do not fit the event.
+
+    >>> scaled(jnp.array([2.0, 0.0]))(jnp.array([3.0, jnp.nan])).tolist()
+    [6.0, 0.0]
     """
     if known(weights) and not (np.isfinite(weights).all() and np.any(weights)):
         raise ValueError("weights of a scaled event must be finite and somewhere not 0")

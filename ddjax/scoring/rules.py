@@ -216,6 +216,10 @@ def kernel_score(
     """Kernel score, eq. (1) with rho = scale (k(0) - k); kernels `imq(c)`, `rbf(bandwidth)`, `exponential(bandwidth)`.
 
     Raises: ValueError for fewer than 2 draws with lam > 0, or shapes that do not fit; scope and area as in `energy_score`.
+
+    >>> from ddjax.scoring.kernels import exponential
+    >>> print(f"{kernel_score(jnp.zeros((2, 3)), jnp.zeros(3), kernel=exponential(1.0)):.1f}")  # nothing lies apart
+    0.0
     """
     return _terms(samples, observation, kernel, lam, estimator, scope, area).score
 
@@ -227,5 +231,8 @@ def crps(
 
     Args: estimator and area as in `energy_score`; `estimator=almost_fair(a)` is the almost fair CRPS of any m.
     References: Gneiting and Raftery, JASA 102 (2007), eq. (21); Lang et al., arXiv 2412.15832.
+
+    >>> print(f"{crps(jnp.array([[0.0], [2.0]]), jnp.array([1.0])):.1f}")  # 1 - 2 / 2
+    0.0
     """
     return energy_score(samples, observation, estimator=estimator, scope="element", area=area)

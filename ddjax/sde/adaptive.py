@@ -80,4 +80,4 @@ def _one(sde: SDE, key: Key, x: Array, start: Array, end: Array, tolerance: Arra
             throw=False,
         )
     converged = solution.result == diffrax.RESULTS.successful
-    return Solution(jnp.where(converged, solution.ys[-1], jnp.nan), solution.stats["num_steps"], converged)
+    return Solution(jnp.where(converged, solution.ys[-1], jnp.nan), solution.stats["num_steps"], converged)  # pyright: ignore[reportOptionalSubscript]

@@ -182,7 +182,7 @@ def _read(orbax: ocp.CheckpointManager, step: int, like: TrainState) -> TrainSta
     wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, _whole(raw) if packed else raw)
     if stored is None or _signature(stored) != _signature(wanted):
         raise _another_model(orbax, step)
-    found = orbax.restore(step, args=ocp.args.StandardRestore(wanted))
+    found: Any = orbax.restore(step, args=ocp.args.StandardRestore(wanted))
     if packed:
         if not (np.asarray(found[SHAPES]) == digest(raw)).all():
             raise _another_model(orbax, step)

@@ -21,7 +21,10 @@ class Sinkhorn(NamedTuple):
 
 
 def sinkhorn(x: Sample, y: Sample, *, blur: Scalar, tolerance: float = 1e-4, max_iterations: int = 5000) -> Sinkhorn:
-    """The debiased divergence of `sinkhorn_divergence` with the solver's own word on convergence; usable under jit."""
+    """The debiased divergence of `sinkhorn_divergence` with the solver's own word on convergence; usable under jit.
+
+    Raises: ValueError for a blur that is not positive, samples in different spaces, or so many that their costs fill the memory.
+    """
     x, y = samples(x, y)
     check_blur(blur)
     needed = 12 * max(len(x), len(y)) ** 2

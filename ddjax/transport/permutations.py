@@ -48,6 +48,9 @@ def assignment(cost: Num[Array | np.ndarray, "n n"]) -> Int[Array, " n"]:
     Returns: under a trace, n at every place (an index of nothing: `jnp.take` gives NaN) where there is no answer.
     Raises: ValueError for a matrix that is not square, and, outside of a trace, for one with NaN or with numbers beyond
         1e37 in size, or that forbids every permutation.
+
+    >>> assignment(np.array([[1.0, 0.0], [5.0, 3.0]])).tolist()  # 0 + 5 costs more than 1 + 3
+    [0, 1]
     """
     if cost.ndim != 2 or cost.shape[0] != cost.shape[1]:
         raise ValueError(f"an assignment needs a square cost, got {cost.shape=}")

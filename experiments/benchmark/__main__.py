@@ -23,9 +23,11 @@ class Config:
 
     Ratios are medians over rounds of (other / ddjax): above 1, ddjax is faster. Results go to
     benchmarks/results/<machine>.json, where a suite replaces its own part alone.
+
+    Example: python -m experiments.benchmark --suite toy --rounds 3
     """
 
-    suite: tuple[Literal[(*SUITES, "all")], ...] = ("toy",)
+    suite: tuple[Literal[(*SUITES, "all")], ...] = ("toy",)  # pyright: ignore[reportInvalidTypeForm]
     """Suites to run; all is every one but gradient, where geomloss takes a quarter of an hour, and gpu: large nets, in order of
     value, with what is missing or too slow left out."""
     rounds: Count = 7

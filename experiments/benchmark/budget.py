@@ -68,7 +68,7 @@ def _rows(case: Case, rounds: int, end: float, cache: Path, facts: dict[str, dic
         del row["ratio"]
         own, *rest = (_flops(fact, row["work"]) for fact in (process.facts, *others.values()))
         if flops := own or max(rest):  # a side that counts none does the same work as one that does
-            row["tflops"] = float(f"{flops / row['ms'] / 1e9:.4g}")
+            row["tflops"] = float(f"{flops / row['ms'] / 1e9:.4g}")  # pyright: ignore[reportOperatorIssue]
     return rows
 
 

@@ -87,14 +87,14 @@ def scoringrules_energy(draws: torch.Tensor, observed: torch.Tensor) -> Any:
     """Mean fair energy score by scoringrules, its NumPy (Numba where installed) backend."""
     import scoringrules
 
-    return scoringrules.es_ensemble(observed.cpu().numpy(), draws.cpu().numpy(), estimator="fair").mean()
+    return scoringrules.es_ensemble(observed.cpu().numpy(), draws.cpu().numpy(), estimator="fair").mean()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def scoringrules_crps(draws: torch.Tensor, observed: torch.Tensor) -> Any:
     """Mean fair CRPS by scoringrules."""
     import scoringrules
 
-    return scoringrules.crps_ensemble(observed.cpu().numpy(), draws.cpu().numpy(), m_axis=1, estimator="fair").mean()
+    return scoringrules.crps_ensemble(observed.cpu().numpy(), draws.cpu().numpy(), m_axis=1, estimator="fair").mean()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 METHODS = {

@@ -13,7 +13,10 @@ from ddjax.cli.settings import Count
 
 @dataclass(frozen=True)
 class Config:
-    """Train the default two-Gaussians model bare, with the progress display, and with frequent checkpoints, in turns."""
+    """Train the default two-Gaussians model bare, with the progress display, and with frequent checkpoints, in turns.
+
+    Example: python -m experiments.benchmark.overheads --rounds 3
+    """
 
     steps: Count = 2000
     """Training steps for each turn: many, because each traces the loop anew."""
@@ -36,7 +39,7 @@ def run(config: Config) -> None:
     from ddjax import recipes, targets, training
     from ddjax.runs import jobs
     from ddjax.training import checkpoints
-    from experiments import two_gaussians
+    from experiments import two_gaussians  # pyright: ignore[reportAttributeAccessIssue]
 
     cache = tempfile.TemporaryDirectory()  # each turn builds its loop anew; only the first may compile it
     jax.config.update("jax_compilation_cache_dir", cache.name)

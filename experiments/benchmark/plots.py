@@ -11,21 +11,29 @@ Part = dict[str, Any]
 
 
 def quality(part: Part) -> Figure:
-    """MMD^2 at 4 steps against seconds from process start: a line for each seed."""
+    """MMD^2 at 4 steps against seconds from process start: median over seeds, and the band of all of them."""
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axis = figure.subplots()
-    sides = list(dict.fromkeys(curve["side"] for curve in part["curves"]))
-    for curve in part["curves"]:
-        seconds, _, values = np.array(curve["points"]).T
-        color = COLORS[sides.index(curve["side"]) % len(COLORS)]
-        label = curve["side"] if curve["seed"] == 0 else None
-        style = "--" if curve["side"].startswith("torch") else "-"
-        axis.plot(seconds, np.maximum(values, part["floor"]), style, color=color, linewidth=1.2, alpha=0.8, label=label)
+    for color, side in zip(COLORS, dict.fromkeys(curve["side"] for curve in part["curves"]), strict=False):
+        seconds, values = of_side(part, side)
+        at, values = np.median(seconds, 0), np.maximum(values, part["floor"])
+        style = "--" if side.startswith("torch") else "-"
+        axis.plot(at, np.median(values, 0), style, color=color, linewidth=1.4, label=side)
+        axis.fill_between(at, values.min(0), values.max(0), color=color, alpha=0.12, linewidth=0)
     axis.axhline(part["target"], color="black", linewidth=0.8, linestyle=":", label=f"target {part['target']:g}")
     axis.set(xscale="log", yscale="log", xlabel="seconds from process start (imports and compilation included)")
     axis.set_ylabel(f"MMD$^2$ at {part['nfe']} steps (not below one floor std)")
-    axis.legend(fontsize=8, frameon=False)
+    axis.set_xticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])
+    axis.xaxis.minorticks_off()
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     return figure
+
+
+def of_side(part: Part, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds and MMD^2 [seeds, evaluations] of one side, as many evaluations as every seed has."""
+    curves = [np.array(curve["points"]) for curve in part["curves"] if curve["side"] == side]
+    together = np.stack([curve[: min(map(len, curves))] for curve in curves])
+    return together[..., 0], together[..., 2]
 
 
 def scaling(suites: dict[str, Part]) -> Figure:

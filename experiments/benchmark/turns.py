@@ -1,5 +1,7 @@
 """Taking turns: sides in processes of their own, timed in interleaved rounds, their work checked to be equal."""
 
+# a process started with pipes has them
+# pyright: reportOptionalMemberAccess=false
 import contextlib
 import json
 import os

@@ -36,6 +36,8 @@ def peak_flops(matmul) -> float:
 
 def main() -> None:
     """Serve until stdin closes."""
+    if len(sys.argv) != 5:
+        raise SystemExit("error: a worker is started by python -m experiments.benchmark, for each side of a race")
     module, settings, began, parent = sys.argv[1:]
     end_with(int(parent))
     answers = os.fdopen(os.dup(1), "w")  # what libraries print must not come between the answers

@@ -29,6 +29,8 @@ class Config(Training):
 
     Minibatch OT that does not see the condition makes the start depend on it, and sampling does not: the model is wrong by
     construction, however long it trains. Writes summary.json, flows.png, report.html and checkpoints into --out.
+
+    Example: python -m experiments.conditional_ot --steps 500 --out runs/conditions
     """
 
     seeds: Seeds = 2
@@ -105,6 +107,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
             *(f"{order}: {told}" for order, told in summary["orders"].items()),
         ],
         tables=[condition_pages.table(summary)],
+        verdict=condition_pages.verdict(summary),
     )
 
 

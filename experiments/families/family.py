@@ -34,11 +34,13 @@ class Config(Training):
     by element. ddm-imq, -rbf, -exp: kernel scores. ddm-patched, of digits alone: patches beside the whole image. fm, fm-ot: flow
     matching, without and with transport. ddpm: regression. consistency, mean-flow, imf: the rivals. Writes config.yaml,
     metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
+
+    Example: python -m experiments.family --target moons --only ddm imf --steps 500
     """
 
     target: tuple[TargetName, ...] = ("two_gaussians", "moons")
     """What to learn: laws in the plane, or digits of 8 x 8 pixels."""
-    only: tuple[Preset, ...] = tuple(PRESETS)
+    only: tuple[Preset, ...] = tuple(PRESETS)  # pyright: ignore[reportAssignmentType]
     """Presets to train, on every target that has what they need."""
     vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
     """Variants beside every preset, one setting at a time: `beta=.5,1.5 lam=.5` adds three to each."""
@@ -149,6 +151,8 @@ def judge(settings: Config, trained: Trained) -> Findings:
             clouds[target][name] = [
                 np.asarray(drawn(params[0], jax.random.clone(again), n, churn[-1]).x_0) for n in settings.nfe
             ]
+        keys = jax.random.split(jax.random.key(9), len(settings.nfe))
+        clouds[target]["truth"] = [np.asarray(truth(key, rival_pages.SHOWN).x_0) for key in keys]
         titles |= {name: metric.title for name, metric in chosen.items()}
         closed[target] = rival_judges.closed(numbers, target)
         grids |= chosen_grids(settings, trained, target, jax.random.key(4052 + i))

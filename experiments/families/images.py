@@ -42,6 +42,8 @@ class Config(Nets, Fed):
 
     The embedded sets (digits, glyphs, photos) need nothing; `ddjax fetch` downloads MNIST, Fashion-MNIST and
     CIFAR-10. Writes config.yaml, metrics.jsonl, summary.json, sample grids, figures, report.html and checkpoints into --out.
+
+    Example: python -m experiments.images --data digits --preset digits --out runs/digits
     """
 
     preset: Preset = "digits"
@@ -121,6 +123,7 @@ def judge(
         },
         image_pages.drawn(trained, test, numbers, nfe=settings.nfe, churn=settings.churn),
         notes=[*filter(None, (seen.attribution, copies)), protocol],
+        warnings=image_spaces.too_few(judges, settings.samples),
     )
 
 

@@ -44,6 +44,8 @@ class Config(Training):
     """Train inflationary flows on a toy in the plane or on digits; inflate, generate, go there and back, and report.
 
     Toys are standardised by axis. Writes config.yaml, metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
+
+    Example: python -m experiments.inflation --data moons --steps 500
     """
 
     data: Literal["circles", "sine", "moons", "s_curve", "swirl", "digits"] = "moons"

@@ -45,6 +45,8 @@ class Config(Training):
     Tables: coverage of central intervals, ranks, energy score and misfit of every way to sample given y, at equal numbers of
     steps and of evaluations; conditioning by M draws in 1 to 8 steps, and by level of noise. Writes config.yaml, metrics.jsonl,
     summary.json, figures, report.html and checkpoints into --out.
+
+    Example: python -m experiments.inverse_problems --out runs/inverse
     """
 
     noise: Positive = 0.5

@@ -17,7 +17,7 @@ from ddjax.runs import engine
 from experiments import run as runner
 from experiments.imaging import gap_models
 from experiments.imaging.settings import Source
-from experiments.lazy import classifiers, data, feeds, gap_judges, gap_pages, jax, jnp, judging, types
+from experiments.lazy import classifiers, data, feeds, gap_judges, gap_pages, image_pages, jax, jnp, judging, types
 from experiments.run import Experiment, Findings, Trained
 from experiments.training import Training
 
@@ -36,11 +36,13 @@ class Config(Source, Training):
     Presets: passive-longer (the passive model trained on, and nothing else), resume-* and retrain-* (transport weighs a
     tenth of the regression or as much, absolute blur), adaptive and late-blur.3 (blur in units of the median distance, falling
     or fixed, from small times alone), ddm and ddm-transport (distributional diffusion without and with transport of draws).
+
+    Example: python -m experiments.ot_loss --phase both --preset all
     """
 
     phase: Literal["passive", "active", "both"] = "both"
     """Train the passive model, the presets, or all of them."""
-    preset: tuple[Literal[(*gap_models.PRESETS, "all")], ...] = ("passive-longer", "adaptive", "late-blur.3")
+    preset: tuple[Literal[(*gap_models.PRESETS, "all")], ...] = ("passive-longer", "adaptive", "late-blur.3")  # pyright: ignore[reportInvalidTypeForm]
     """Models of the active phase."""
     passive: FolderToRead | None = None
     """A passive run, for presets that go on from it in --phase active."""
@@ -117,7 +119,8 @@ def judge(settings: Config, trained: Trained, *, where: Space, train: Images, te
             rows[model.name] = draw(params[0], jax.random.key(3), max(settings.nfe), None).x_0
     curves = gap_judges.curves(where, train, test)
     studied = gap_judges.blur_study(curves, where, settings.blurs)
-    return gap_pages.findings(trained, numbers, where, curves, studied, rows, data.to_float(jnp.asarray(test.x)))
+    held_out = image_pages.by_class(test, gap_pages.SHOWN)
+    return gap_pages.findings(trained, numbers, where, curves, studied, rows, data.to_float(jnp.asarray(held_out)))
 
 
 def run(settings: Config) -> None:

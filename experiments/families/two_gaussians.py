@@ -27,6 +27,8 @@ class Config(Scored):
     """Train distributional diffusion (DDM) and x_0 regression on two Gaussians, judge both at 1 to 32 steps.
 
     Writes config.yaml, metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
+
+    Example: python -m experiments.two_gaussians --steps 500 --out runs/short
     """
 
     churn: tuple[Fraction, ...] = (0.0, 1.0)

@@ -32,6 +32,8 @@ class Config(Distributional):
     1: time concatenated. 2: sinusoidal time. 3: minibatch OT coupling. 4: class-conditional with guidance, for independent,
     label-blind and class-aware coupling. ddm: distributional diffusion. Writes config.yaml, metrics.jsonl, watched.jsonl,
     summary.json, figures, flow.gif, report.html and checkpoints into --out.
+
+    Example: python -m experiments.two_moons --exp 3 ddm --seeds 2
     """
 
     exp: tuple[Literal["1", "2", "3", "4", "ddm", "all"], ...] = ("all",)
@@ -126,13 +128,17 @@ def judge(settings: Config, trained: Trained) -> Findings:
             drawn = drawer(recipe, model, n=settings.samples, guidance=weight)
             judged = judged_by(labelled=bool(recipe.classes))
             numbers += judging.sweep(name, drawn, params, judged, floors, key, nfe=settings.nfe)
-            clouds[name] = [np.asarray(drawn(params[0], jax.random.key(9), n).x_0)[:SHOWN] for n in settings.nfe]
+            clouds[name] = [moon_pages.shown(drawn(params[0], jax.random.key(9), n), SHOWN) for n in settings.nfe]
         (name, weight), *_ = ways(recipe, settings).items()
         path = moon_shapes.track(recipe, params[0], jax.random.clone(key_shape), n=SHOWN, guidance=weight)
         shapes |= {name: moon_shapes.shape(path)} if recipe.kind == "flow" else {}
         tracks[name] = np.asarray(path)
     exact = lambda _, key, steps, churn: moon_judges.exact_sampler(key, settings.samples, noise=settings.noise)  # noqa: E731
     nothing = [None] * settings.seeds
+    keys = jax.random.split(jax.random.key(9), len(settings.nfe))
+    clouds[EXACT] = [
+        moon_pages.shown(exact(None, key, n, None), SHOWN) for key, n in zip(keys, settings.nfe, strict=True)
+    ]
     numbers += judging.sweep(EXACT, exact, nothing, judged_by(labelled=False), floors, key_judge, nfe=settings.nfe)
     return moon_pages.findings(trained, numbers, floors, shapes, moon_pages.Shown(clouds, tracks, settings.nfe), EXACT)
 

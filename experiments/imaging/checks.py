@@ -29,7 +29,7 @@ def require_judgeable(train: Images | Folder, test: Images | Folder, settings: F
         raise UserError(
             f"at least {least} training images are needed, got {len(train)}: give more in --data {settings.data}"
         )
-    if train.labels is not None and (missing := set(test.labels.tolist()) - set(train.labels.tolist())):
+    if train.labels is not None and (missing := set(test.labels.tolist()) - set(train.labels.tolist())):  # pyright: ignore[reportOptionalMemberAccess]
         names = ", ".join(repr(train.classes[label]) for label in sorted(missing))
         raise UserError(
             f"classes without a training image: {names}: add some in --data {settings.data}, or leave them out"
@@ -56,8 +56,8 @@ def copies(train: Images | Folder, test: Images | Folder, settings: Fed) -> str:
     """A line on held-out images that are training images too, empty if there are none or a set is streamed."""
     if any(feeds.streamed(images, settings) for images in (train, test)):
         return ""
-    seen = {_digest(image) for image in train.x}
-    n = sum(_digest(image) in seen for image in test.x)
+    seen = {_digest(image) for image in train.x}  # pyright: ignore[reportAttributeAccessIssue]
+    n = sum(_digest(image) in seen for image in test.x)  # pyright: ignore[reportAttributeAccessIssue]
     if not n:
         return ""
     return f"{n} of {len(test)} held-out images are copies of training images: distances to them flatter what remembers"

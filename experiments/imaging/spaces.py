@@ -8,6 +8,7 @@ from ddjax import metrics
 from ddjax.data import Images
 from ddjax.runs import classifiers
 from experiments.imaging import judging
+from experiments.judges import sizes
 
 PROTOCOL = (
     "{n} samples against the {test} held-out images; pixels in [-1, 1] and the 128 features of a classifier trained on the "
@@ -29,6 +30,13 @@ def of(train: Images, test: Images, inception: Path | None = None) -> judging.Ju
         found.append(judging.space("features", classifier.features, train, test))
         classify = classifier.classes
     return judging.Judges(found, classify, fid(train, inception) if inception else None)
+
+
+def too_few(judges: judging.Judges, samples: int) -> list[str]:
+    """Sentences on sets too small for what is measured on them."""
+    dimensions = {where.name: where.test.shape[1] for where in judges.spaces}
+    told = sizes.too_few(len(judges.spaces[0].test), dimensions)
+    return told or sizes.too_few(samples, dimensions, "samples")
 
 
 def fid(train: Images, weights: Path) -> tuple[judging.Features, metrics.Statistics]:

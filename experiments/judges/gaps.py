@@ -125,7 +125,7 @@ def spearman(levels: Sequence[float], values: Sequence[float]) -> float:
     """The rank correlation of a curve."""
     from scipy import stats
 
-    return float(stats.spearmanr(levels, values).statistic)
+    return float(stats.spearmanr(levels, values).statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def analysed(found: dict[str, Curve], where: Space) -> dict[str, dict[str, list[float]]]:

@@ -42,7 +42,7 @@ def _errors(draw: Callable, params: Any, target: str, key: Key) -> Callable[[Any
     """W_1 of every block along a grid, always with the same noise and data."""
     metric = rivals.distances(target)[f"w1 {target}"]
     key_draw, key_truth = jax.random.split(key)
-    real = rivals.truth(target)(key_truth, BLOCKS * metric.points)
+    real = rivals.truth(target)(key_truth, BLOCKS * metric.points)  # pyright: ignore[reportOperatorIssue]
 
     def errors(grid: Any) -> list[float]:
         x_0 = draw(params, jax.random.clone(key_draw), len(real.x_0), steps=jnp.asarray(np.asarray(grid), float))

@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from ddjax import denoisers, flows, inflation, judging, metrics, recipes
 from ddjax.data import toys
+from ddjax.inflation.priors import RADII
 from ddjax.judging import Metric
 from ddjax.recipes import Model, Recipe, inflations
 from ddjax.types import Batch, Key, Params
@@ -57,7 +58,7 @@ def standardised(name: str, *, n: int = 100_000) -> Sample:
 def radii(d: int) -> tuple[float, ...]:
     """Seven of them: .5 to 3.5 in up to 3 dimensions, beyond those that hold 5 to 99 percent of the law."""
     if d <= 3:
-        return inflation.priors.RADII
+        return RADII
     return tuple(float(r) for r in scipy.stats.chi(d).ppf([0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99]))
 
 

@@ -93,7 +93,7 @@ def target(name: str) -> Target:
 @cache
 def digits() -> tuple[Array, Array]:
     """Digits to train on, and those held out, as pixels in [-1, 1]."""
-    train, test = (2 * jnp.asarray(data.load("digits", split).x, float) / 255 - 1 for split in ("train", "test"))
+    train, test = (2 * jnp.asarray(data.load("digits", split).x, float) / 255 - 1 for split in ("train", "test"))  # pyright: ignore[reportAttributeAccessIssue]
     return train, test
 
 

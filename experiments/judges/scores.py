@@ -178,7 +178,7 @@ def trained_errors(
     train_step = training.make_train_step(OBJECTIVES[name](score), optimizer)
 
     def one(state: training.TrainState, _: None) -> tuple[training.TrainState, None]:
-        key_batch, _ = state.keys()
+        key_batch, _key_loss = state.keys()
         return train_step(state, mixture.sample(key_batch, batch))[0], None
 
     @partial(jax.jit, donate_argnums=0)

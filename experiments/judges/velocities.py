@@ -91,7 +91,7 @@ def trained(
     train_step = training.make_train_step(loss_fn, optimizer)
 
     def one(state: training.TrainState, _: None) -> tuple[training.TrainState, None]:
-        key_batch, _ = state.keys()
+        key_batch, _key_loss = state.keys()
         return train_step(state, flow.mixture.sample(key_batch, batch))[0], None
 
     key_init, key_train = jax.random.split(key)

@@ -81,7 +81,7 @@ def correlations(path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pearson's and Spearman's correlation of x_0 with x_t, at each time."""
     first = path[0, :, 0]
     pearson = np.array([np.corrcoef(first, x[:, 0])[0, 1] for x in path])
-    return pearson, np.array([scipy.stats.spearmanr(first, x[:, 0]).statistic for x in path])
+    return pearson, np.array([scipy.stats.spearmanr(first, x[:, 0]).statistic for x in path])  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def exact_correlations(mixture: GaussianMixture, schedule: Schedule, times: np.ndarray) -> np.ndarray:

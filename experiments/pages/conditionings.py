@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.judges.conditionings import RIGHT, STEPS, Judged
-from experiments.pages import report
+from ddjax import judging
+from ddjax.judging import Number
+from experiments.judges.conditionings import PLUGGED, RIGHT, STEPS, Judged
+from experiments.pages import report, verdicts
 from experiments.pages.figures import COLORS, steps_of
+from experiments.pages.readings import HIGHER, LOWER
 from experiments.run import Findings
 
 HEADS = ("given y by", *(steps_of(n) for n in STEPS))
@@ -44,6 +48,25 @@ def figure(found: dict[str, dict[int, Judged]], floor: tuple[float, float]) -> F
     return figure
 
 
+def verdict(found: Mapping[str, Mapping[int, Judged]], floor: tuple[float, float]) -> str:
+    """How near the floor the best way comes in four steps, beside the mean plugged in."""
+    numbers = [measured(name, n, one, floor) for name, of in found.items() for n, one in of.items()]
+    return verdicts.by_steps(numbers, "W₁", rival=PLUGGED)
+
+
+def measured(name: str, steps: int, one: Judged, floor: tuple[float, float]) -> Number:
+    """W_1 of a way to sample."""
+    return judging.measured(name, "w1", steps, np.array([[one.w1]]), floor)
+
+
+def distances(found: Mapping[str, Mapping[int, Judged]], floor: tuple[float, float]) -> list[list[str | report.Cell]]:
+    """The rows of W_1, which say what is at the floor."""
+    return [
+        [name, *(report.floored(measured(name, n, one, floor), f"{one.w1:.3f}") for n, one in of.items())]
+        for name, of in found.items()
+    ]
+
+
 def findings(
     found: dict[str, dict[int, Judged]], floor: tuple[float, float], effective: dict[int, dict[int, float]], n: int
 ) -> Findings:
@@ -60,10 +83,16 @@ def findings(
         interval="",
         summary=summary,
         figures={"conditioning.png": (figure(found, floor), "Distance to the exact law given y, by number of steps.")},
+        verdict=verdict(found, floor),
         notes=[f"exact share {RIGHT:.3f}; floor of W₁ {floor[0]:.3f} ± {floor[1]:.3f}"],
         tables=[
-            report.plain(f"Share of the component at y, exact {RIGHT:.3f}", HEADS, lines(found, "share")),
-            report.plain(f"W₁ along the measured coordinate, n = {n:,}", HEADS, lines(found, "w1")),
-            report.plain("Median effective size along four steps", SIZES, sizes(effective)),
+            report.plain(f"W₁ along the measured coordinate, n = {n:,}", HEADS, distances(found, floor), LOWER),
+            report.plain(
+                f"Share of the component at y, exact {RIGHT:.3f}",
+                HEADS,
+                lines(found, "share"),
+                "closer to the exact share is better",
+            ),
+            report.plain("Median effective size along four steps", SIZES, sizes(effective), HIGHER),
         ],
     )

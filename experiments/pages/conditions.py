@@ -1,17 +1,25 @@
 """What the page on conditions shows: its table, and the flows of every condition under every coupling."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from ddjax import recipes, times
+from ddjax import judging, recipes, times
+from ddjax.judging import Number
 from experiments.judges import conditions
-from experiments.pages import figures, report
+from experiments.pages import figures, report, verdicts
+from experiments.pages.readings import LOWER
 from experiments.run import Trained
 
 HEADS = ["model", *(f"W_2, {way}" for way in conditions.WAYS), "adaptive calls", "floor"]
+
+
+def measured(name: str, values: Sequence[float], floor: Sequence[float]) -> Number:
+    """W_2 of a model in one way to sample, a value for each seed."""
+    return judging.measured(name, "w2", 1, np.array(values)[:, None], (floor[0], floor[1]))
 
 
 def rows_of(summary: dict[str, Any]) -> list[list[str]]:
@@ -25,8 +33,30 @@ def rows_of(summary: dict[str, Any]) -> list[list[str]]:
 
 
 def table(summary: dict[str, Any]) -> report.Table:
-    """The table of the page."""
-    return report.plain("W₂ (Euclidean ground cost, p = 2)", HEADS, rows_of(summary))
+    """The table of the page, which says what is at the floor."""
+    lines = []
+    for (name, cell), (_, *told) in zip(summary["cells"].items(), rows_of(summary), strict=True):
+        floor = summary["floors"][name.split(", ")[0]]
+        ways = [
+            report.floored(measured(name, cell[way], floor), text)
+            for way, text in zip(conditions.WAYS, told, strict=False)
+        ]
+        lines.append([name, *ways, *told[len(ways) :]])
+    return report.plain("W₂ (Euclidean ground cost, p = 2)", HEADS, lines, LOWER)
+
+
+def verdict(summary: dict[str, Any], way: str = conditions.WAYS[0]) -> str:
+    """The best coupling for each condition in one step, beside OT that does not look at the condition."""
+    told = []
+    for condition, floor in summary["floors"].items():
+        of = {
+            name.removeprefix(f"{condition}, "): cell
+            for name, cell in summary["cells"].items()
+            if name.startswith(condition)
+        }
+        numbers = [measured(name, cell[way], floor) for name, cell in of.items()]
+        told.append(f"{condition}, {verdicts.by_steps(numbers, 'W₂', rival='OT')}")
+    return ". ".join(told)
 
 
 def picture(trained: Trained) -> Figure:

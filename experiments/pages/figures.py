@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ddjax.judging import Number, Spread
 
@@ -19,16 +21,24 @@ def steps_of(n: int) -> str:
 
 
 def clouds(
-    rows: dict[str, Sequence[np.ndarray]], titles: Sequence[str], window: tuple[np.ndarray, np.ndarray]
+    rows: dict[str, Sequence[np.ndarray]],
+    titles: Sequence[str],
+    window: tuple[np.ndarray, np.ndarray],
+    kinds: dict[str, Sequence[np.ndarray]] | None = None,
 ) -> Figure:
-    """Scatter plots of points [n, 2]: a row for each model, a column for each title, all in one window (low, high)."""
+    """Scatter plots of points [n, 2]: a row for each model, a column for each title, all in one window (low, high).
+
+    Args:
+        kinds: of every point, 0 to 2, as its colour; rows as those of the points.
+    """
     low, high = window
     figure = Figure(figsize=(1.7 * len(titles), 1.6 * len(rows) + 0.3), layout="constrained")
     axes = figure.subplots(len(rows), len(titles), sharex=True, sharey=True, squeeze=False)
     for row, (name, drawn) in zip(axes, rows.items(), strict=True):
-        for axis, cloud, title in zip(row, drawn, titles, strict=True):
+        for i, (axis, cloud, title) in enumerate(zip(row, drawn, titles, strict=True)):
             color = "0.4" if title == "truth" else COLORS[0]
-            axis.scatter(cloud[:, 0], cloud[:, 1], s=1.0, alpha=0.4, color=color, linewidths=0, rasterized=True)
+            told = {"color": color} if kinds is None else {"c": np.array(COLORS)[kinds[name][i]]}
+            axis.scatter(cloud[:, 0], cloud[:, 1], s=1.0, alpha=0.4, linewidths=0, rasterized=True, **told)
             axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
         row[0].set_ylabel(name.replace(" (", "\n("), fontsize=8)
     for axis, title in zip(axes[0], titles, strict=True):
@@ -68,14 +78,25 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
     steps = sorted({n.nfe for n in chosen})
     axis.set(xscale="log", yscale="log", xlabel="steps (calls of the denoiser)", ylabel=label)
     axis.set_xticks(steps, [str(n) for n in steps])
-    axis.minorticks_off()
+    axis.xaxis.minorticks_off()
+    readable(axis.yaxis)
     told = "" if churn is None else f", churn {churn:g}"
-    axis.set_title(f"{chosen[0].draws} draws for each trained point{told}", fontsize=9)
+    draws = chosen[0].draws
+    axis.set_title(f"{draws} draw{'s' * (draws > 1)} for each trained point{told}", fontsize=9)
     if len({n.model for n in chosen}) > len(COLORS):
         figure.legend(fontsize=8, frameon=False, loc="outside right center")
     else:
         axis.legend(fontsize=8, frameon=False)
     return figure
+
+
+def readable(axis: Axis) -> None:
+    """Ticks of a log axis in plain numbers: at 1, 2 and 5 of each decade; closer where it spans less, decades where more."""
+    low, high = axis.get_view_interval()
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(5))
+        axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def spread(curves: dict[str, Spread]) -> Figure:
@@ -93,11 +114,26 @@ def spread(curves: dict[str, Spread]) -> Figure:
 
 
 def training(rows: Sequence[dict[str, Any]], names: Sequence[str] = ("loss",)) -> Figure:
-    """Logged numbers of every job against the step; the loss on a log axis. A job whose number is 0 throughout is left out."""
-    return curves(rows, {name: name for name in names}, lambda axis, name: axis.set(yscale=_SCALES.get(name, "linear")))
+    """Logged numbers of every job against the step; losses on log axes. A job whose number is 0 throughout is left out.
 
+    Losses that are scores of several draws and those that are squared errors have an axis each: they are in other units. The parts
+    of a score are those of several draws alone.
+    """
+    scored = {row["job"] for row in rows if row.get("interaction")}
+    unit = {job: "scoring rule" if job in scored else "squared error" for job in dict.fromkeys(r["job"] for r in rows)}
+    told = [
+        {"job": row["job"], "step": row["step"], unit[row["job"]]: row["loss"]} | (row if row["job"] in scored else {})
+        for row in rows
+    ]
+    losses = {one: f"loss, {one}" for one in dict.fromkeys(unit.values())}
+    titles = {name: name for name in names if name != "loss"}
 
-_SCALES = {"loss": "log"}
+    def finish(axis: Any, name: str) -> None:
+        if name in losses:
+            axis.set(yscale="log")
+            readable(axis.yaxis)
+
+    return curves(told, losses | titles, finish)
 
 
 def curves(rows: Sequence[dict[str, Any]], titles: dict[str, str], finish: Callable[[Any, str], Any]) -> Figure:
@@ -109,12 +145,15 @@ def curves(rows: Sequence[dict[str, Any]], titles: dict[str, str], finish: Calla
         for i, job in enumerate(jobs):
             points = [(row["step"], row[name]) for row in rows if row["job"] == job and name in row]
             if any(value for _, value in points):
-                style = {"linewidth": 1, "color": COLORS[i % len(COLORS)], "marker": "." if len(points) < 30 else None}
-                axis.plot(*zip(*points, strict=True), label=job, **style)
+                style = {"color": COLORS[i % len(COLORS)], "linestyle": STYLES[i // len(COLORS) % len(STYLES)]}
+                dots = "." if len(points) < 30 else None
+                axis.plot(*zip(*points, strict=True), linewidth=1, marker=dots, label=job, **style)
         finish(axis, name)
         axis.set_xlabel("step")
         axis.set_title(title.replace(", ", ",\n", 1), fontsize=8)
-    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="outside lower center", ncols=4)
+    labelled = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    told = {"fontsize": 7, "frameon": False, "loc": "outside lower center", "ncols": 4}
+    figure.legend(labelled.values(), labelled.keys(), **told)
     return figure
 
 

@@ -50,10 +50,15 @@ def animation(file: Path, paths: dict[str, np.ndarray], times: np.ndarray) -> No
     frames.save(file, writer=PillowWriter(fps=12), dpi=70)
 
 
+def nearer_moon(points: np.ndarray) -> np.ndarray:
+    """0 for points [n, 2] nearer to the half circle of the outer moon, 1 for the inner one."""
+    to_outer = np.abs(np.hypot(points[:, 0], points[:, 1]) - 1) + np.maximum(-points[:, 1], 0)
+    to_inner = np.abs(np.hypot(points[:, 0] - 1, points[:, 1] - 0.5) - 1) + np.maximum(points[:, 1] - 0.5, 0)
+    return np.where(to_outer < to_inner, 0, 1)
+
+
 def _moons(axis: Axes, points: np.ndarray, ends: np.ndarray):
-    """Points coloured by the moon on which they end: the one whose half circle is nearer."""
-    to_outer = np.abs(np.hypot(ends[:, 0], ends[:, 1]) - 1) + np.maximum(-ends[:, 1], 0)
-    to_inner = np.abs(np.hypot(ends[:, 0] - 1, ends[:, 1] - 0.5) - 1) + np.maximum(ends[:, 1] - 0.5, 0)
+    """Points coloured by the moon on which they end."""
     axis.set(**_VIEW)
-    colors = np.where(to_outer < to_inner, *COLORS[:2])
+    colors = np.array(COLORS)[nearer_moon(ends)]
     return axis.scatter(points[:, 0], points[:, 1], s=2.0, alpha=0.6, c=colors, linewidths=0)

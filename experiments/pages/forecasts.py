@@ -29,10 +29,27 @@ def _told(value: float) -> str:
     return f"**{value:.1f}**" if value >= SEEN else f"{value:.1f}"
 
 
+def verdict(excesses: dict[str, Any]) -> str:
+    """Which rules see every mistake, and which the fewest."""
+    wrong = ENSEMBLES[1:]
+    seen = {name: sum(errors(row[ensemble]) >= SEEN for ensemble in wrong) for name, row in excesses.items()}
+    every = [name for name, n in seen.items() if n == len(wrong)]
+    least = min(seen, key=seen.get)
+    told = f"{len(every)} of {len(seen)} rules see all {len(wrong)} mistakes" + f" ({', '.join(every)})" * bool(every)
+    return f"{told}; the fewest, {seen[least]}, {least}"
+
+
 def findings(excesses: dict[str, Any]) -> Findings:
     """All that the runner writes and prints."""
-    table = report.plain("What scoring rules see", HEADS, lines(excesses))
+    better = "higher sees more; of the true law, closer to 0"
+    table = report.plain("What scoring rules see", HEADS, lines(excesses), better)
     summary = {"excesses": {name: {k: list(v) for k, v in row.items()} for name, row in excesses.items()}}
     return Findings(
-        numbers=[], titles={}, interval="standard errors over forecasts", summary=summary, notes=[NOTE], tables=[table]
+        numbers=[],
+        titles={},
+        interval="standard errors over forecasts",
+        summary=summary,
+        notes=[NOTE],
+        tables=[table],
+        verdict=verdict(excesses),
     )

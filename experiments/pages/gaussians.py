@@ -38,11 +38,11 @@ def drawn(
     rows = {name: [*of_steps, truth] for name, of_steps in clouds.items()}
     limit = "The exact mean is a perfect classical model: what it lacks, no training adds."
     return {
-        "samples.png": (figures.clouds(rows, titles, window), f"Samples by number of steps. {limit}"),
         "mmd2.png": (
             figures.by_steps(numbers, "mmd2", "MMD$^2$ (RBF, bandwidth 1, U)", churn=churn),
             "Distance to the truth against steps. Dashed: the two oracles. Grey: not told from the truth.",
         ),
+        "samples.png": (figures.clouds(rows, titles, window), f"Samples by number of steps. {limit}"),
         "spread.png": (figures.spread(spreads), "Spread of the learned posterior against the exact one."),
         "training.png": (
             figures.training(runs.read_metrics(run), ("loss", "confinement", "interaction")),

@@ -8,6 +8,7 @@ from ddjax import judging
 from experiments.judges.grids import CHOSEN, Judged
 from experiments.pages import report
 from experiments.pages.figures import steps_of
+from experiments.pages.readings import LOWER
 from experiments.pages.report import Table
 
 
@@ -18,7 +19,9 @@ def table(name: str, found: Mapping[int, Judged]) -> Table:
         [steps_of(n), *(f"{np.mean(one.errors[kind]):.3f}" for kind in kinds), " ".join(f"{t:.3g}" for t in one.grid)]
         for n, one in found.items()
     ]
-    return report.plain(f"{name}: mean W₁ of held-out seeds, by grid of sampling times", ["", *kinds, "times"], lines)
+    return report.plain(
+        f"{name}: mean W₁ of held-out seeds, by grid of sampling times", ["", *kinds, "times"], lines, LOWER
+    )
 
 
 def sentence(name: str, found: Mapping[int, Judged]) -> str:

@@ -62,8 +62,11 @@ def drawn(
         for n in nfe:
             of_seed = trained.params[model.name][0]
             rows[f"{model.name}, {figures.steps_of(n)}"] = row(recipe, model, of_seed, n, churn)
-    rows["held out"] = np.asarray(data.to_float(jnp.asarray(test.x[:SHOWN])))
-    shown["samples.png"] = figures.grid(rows), "Samples by number of steps, first seed; last row held-out images."
+    rows["held out"] = np.asarray(data.to_float(jnp.asarray(by_class(test, SHOWN))))
+    shown["samples.png"] = (
+        figures.grid(rows),
+        "Samples by number of steps, first seed, classes in turns; last row held-out images.",
+    )
     for recipe in trained.recipes:
         if recipe.kind == "distributional":
             draws = posterior(recipe, trained.params[recipe.name][0], test)
@@ -74,10 +77,18 @@ def drawn(
     return shown | {"losses.png": (figures.training(logged), "Training losses of the first seed.")}
 
 
+def by_class(images: Images, n: int) -> np.ndarray:
+    """n images whose classes come in turns, as those of the samples do; the first n where there are none."""
+    if images.labels is None:
+        return images.x[:n]
+    turns = np.array([np.sum(images.labels[:i] == label) for i, label in enumerate(images.labels)])
+    return images.x[np.lexsort((images.labels, turns))[:n]]
+
+
 def posterior(recipe: Recipe, params: Params, test: Images) -> dict[str, np.ndarray]:
     """One held-out image, noisier and noisier, and draws of what it could have been."""
     x_0, schedule = data.to_float(jnp.asarray(test.x[:1])), recipes.schedule(recipe)
-    cond = jnp.asarray(test.labels[:1]) if recipe.classes else None
+    cond = jnp.asarray(test.labels[:1]) if recipe.classes else None  # pyright: ignore[reportOptionalSubscript]
     rows = {}
     for t in (0.3, 0.6, 0.9):
         x_t = paths.interpolate(schedule, x_0, jax.random.normal(jax.random.key(11), x_0.shape), t)

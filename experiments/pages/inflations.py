@@ -13,6 +13,7 @@ from experiments.judges import inflations as judges
 from experiments.judges.denoising_errors import POINTS
 from experiments.judges.inflations import WAYS, Judged
 from experiments.pages import figures, report
+from experiments.pages.readings import HIGHER, LOWER
 from experiments.run import Findings, Trained
 
 SHOWN = 3000
@@ -100,7 +101,7 @@ def there_and_back(judged: dict[str, list[Judged]]) -> report.Table:
 
     lines = [[name, told([of.full for of in seeds]), told([of.kept for of in seeds])] for name, seeds in judged.items()]
     heads = ["model", "all latents", "the kept latents alone"]
-    return report.plain("Mean squared error of the way there and back, a coordinate", heads, lines)
+    return report.plain("Mean squared error of the way there and back, a coordinate", heads, lines, LOWER)
 
 
 def latents(judged: dict[str, list[Judged]], d: int) -> report.Table:
@@ -112,7 +113,9 @@ def latents(judged: dict[str, list[Judged]], d: int) -> report.Table:
             spread = 2 * values.std(0, ddof=1) if len(seeds) > 1 else np.zeros(values.shape[1])
             lines.append([name, way, *(f"{m:+.2f} ± {s:.2f}" for m, s in zip(values.mean(0), spread, strict=True))])
     heads = ["model", "latents of", *(f"r = {r:.3g}" for r in judges.radii(d))]
-    return report.plain("Share of latents within a radius less that of the chi law, points", heads, lines)
+    return report.plain(
+        "Share of latents within a radius less that of the chi law, points", heads, lines, "closer to 0 is better"
+    )
 
 
 def largest(matrix: np.ndarray) -> float:
@@ -128,7 +131,7 @@ def likelihoods(judged: dict[str, list[Judged]]) -> report.Table:
         told = f"{np.median(means):.3f} [{min(means):.3f}, {max(means):.3f}]"
         lines.append([name, told, f"{seeds[0].likelihood.error:.3f}", f"{seeds[0].likelihood.gaussian:.3f}"])
     heads = ["model", "log-likelihood", "standard error", "PCA's Gaussian"]
-    return report.plain(f"Mean log-likelihood of {POINTS['likelihood']} points, nats", heads, lines)
+    return report.plain(f"Mean log-likelihood of {POINTS['likelihood']} points, nats", heads, lines, HIGHER)
 
 
 def correlations(judged: dict[str, list[Judged]]) -> Figure:

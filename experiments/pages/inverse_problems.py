@@ -15,6 +15,8 @@ LEVEL_HEADS = tuple(f"{100 * level:.0f} %" for level in LEVELS)
 HEADS = ("given y by", "evaluations", *LEVEL_HEADS, "ranks' p", "spread-skill", "energy score", "misfit")
 SWEEP_HEADS = ("draws", *(figures.steps_of(n) for n in (1, 2, 4, 8)))
 NOISE_HEADS = ("noise", "given y by", *LEVEL_HEADS, "energy score", "effective size")
+BETTER = "coverage: closer to its level; energy score: lower; spread-skill and misfit: closer to 1; p: not near 0"
+MIDDLE = LEVELS.index(0.8)
 SHOWN = 10  # digits of a figure
 
 
@@ -36,9 +38,8 @@ def lines(ways: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 def swept(sweep: Mapping[Any, Mapping[Any, Mapping[str, Any]]]) -> list[list[str]]:
     """Coverage of 80 % and energy score, a row for each M."""
-    middle = LEVELS.index(0.8)
     return [
-        [str(m), *(f"{100 * of['coverage'][middle]:.0f} %, {of['energy']:.2f}" for of in by_steps.values())]
+        [str(m), *(f"{100 * of['coverage'][MIDDLE]:.0f} %, {of['energy']:.2f}" for of in by_steps.values())]
         for m, by_steps in sweep.items()
     ]
 
@@ -89,6 +90,15 @@ def curves(found: Mapping[str, Any], noise: float) -> Figure:
     return figure
 
 
+def verdict(name: str, ways: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which intervals of one problem cover best, and which worst."""
+    asked = LEVELS[MIDDLE]
+    covered = {way: of["coverage"][MIDDLE] for way, of in ways.items()}
+    best, *_, worst = sorted(covered, key=lambda way: abs(covered[way] - asked))
+    told = f"{name.capitalize()}: intervals of {100 * asked:.0f} % cover {100 * covered[best]:.0f} % by {best}"
+    return f"{told}, {100 * covered[worst]:.0f} % by {worst}"
+
+
 def findings(
     found: dict[str, Any], mixture: dict[str, dict[int, Any]], shown: dict[str, dict[str, np.ndarray]], noise: float
 ) -> Findings:
@@ -101,16 +111,20 @@ def findings(
         drawn[f"{name}.png"] = (pictures(shown[name]), f"{title}: two samples of every way below each other.")
         tables += [
             report.plain(
-                f"{title}: coverage of central intervals of hidden pixels, in %", HEADS, lines(of["noise"][noise])
+                f"{title}: coverage of central intervals of hidden pixels, in %",
+                HEADS,
+                lines(of["noise"][noise]),
+                BETTER,
             ),
-            report.plain(f"{title}: coverage of 80 % and energy score", SWEEP_HEADS, swept(of["sweep"])),
-            report.plain(f"{name.capitalize()}, by noise", NOISE_HEADS, by_noise(of["noise"], of["effective"])),
+            report.plain(f"{title}: coverage of 80 % and energy score", SWEEP_HEADS, swept(of["sweep"]), BETTER),
+            report.plain(f"{name.capitalize()}, by noise", NOISE_HEADS, by_noise(of["noise"], of["effective"]), BETTER),
         ]
     tables.append(
         report.plain(
             f"Two Gaussians: share of the component at y, exact {RIGHT:.3f}",
             conditionings.HEADS,
             conditionings.lines(of_mixture, "share"),
+            "closer to the exact share is better",
         )
     )
     return Findings(
@@ -119,6 +133,7 @@ def findings(
         interval="",
         summary={"problems": _as_json(found), "mixture": of_mixture},
         figures=drawn,
+        verdict=". ".join(verdict(name, of["noise"][noise]) for name, of in found.items()),
         notes=[
             f"{SAMPLES} samples of each digit; ± is the standard error over digits; scales were tuned on other digits"
         ],

@@ -9,16 +9,30 @@ import numpy as np
 from ddjax import recipes, runs, times
 from ddjax.judging import Metric, Number
 from ddjax.metrics import Floor
+from ddjax.types import Batch
 from experiments.judges import moons
-from experiments.pages import figures, report
+from experiments.pages import figures, readings, report
 from experiments.pages import flows as flow_figures
 from experiments.run import Findings, Trained
+
+
+class Cloud(NamedTuple):
+    """Points [n, 2] and their classes: those that were told, else the nearer moon."""
+
+    points: np.ndarray
+    classes: np.ndarray
+
+
+def shown(drawn: Batch, n: int) -> Cloud:
+    """The first n of a sample."""
+    points = np.asarray(drawn.x_0)[:n]
+    return Cloud(points, flow_figures.nearer_moon(points) if drawn.cond is None else np.asarray(drawn.cond)[:n])
 
 
 class Shown(NamedTuple):
     """What the figures show of seed 0: points by way to sample for each number of steps, and tracks of flows."""
 
-    clouds: dict[str, list[np.ndarray]]
+    clouds: dict[str, list[Cloud]]
     tracks: dict[str, np.ndarray]
     nfe: Sequence[int]
 
@@ -43,7 +57,7 @@ def findings(
             "final_loss": losses,
             "straightness": shapes,
         },
-        drawn(trained.folder.path, floors, shown),
+        drawn(trained.folder.path, numbers, floors, shown),
         notes=[
             "The real set is balanced, half of its points on each moon. A model's samples are not: the row "
             f"{exact!r} shows what that alone costs.",
@@ -66,10 +80,11 @@ def final_losses(trained: Trained) -> dict[str, float]:
 def of_the_end(numbers: Sequence[Number], chosen: dict[str, Metric]) -> report.Table:
     """What is measured at the largest number of steps alone, models by metrics, and the floors."""
     of = [n for n in numbers if n.metric in chosen]
-    values = {(n.model, n.metric): f"{n.value:.3g} [{n.low:.3g}, {n.high:.3g}]" for n in of}
+    values = {(n.model, n.metric): report.floored(n, f"{n.value:.3g} [{n.low:.3g}, {n.high:.3g}]") for n in of}
     lines = [[model, *(values[model, name] for name in chosen)] for model in dict.fromkeys(n.model for n in of)]
     floors = {n.metric: f"{n.floor:.3g} ± {n.floor_std:.1g}" for n in of}
-    heads = ["model", *(metric.title for metric in chosen.values())]
+    ways = [f"{metric.title}: {readings.better(name).removesuffix(' is better')}" for name, metric in chosen.items()]
+    heads = ["model", *ways]
     return report.plain(f"At {of[0].nfe} steps", heads, [*lines, ["floor", *(floors[name] for name in chosen)]])
 
 
@@ -82,20 +97,32 @@ def of_shapes(losses: dict[str, float], shapes: dict[str, dict[str, float]]) -> 
     return report.plain("Losses and straightness", heads, lines)
 
 
-def drawn(run: Path, floors: dict[str, Floor], shown: Shown) -> dict[str, tuple[Any, str]]:
+def drawn(run: Path, numbers: Sequence[Number], floors: dict[str, Floor], shown: Shown) -> dict[str, tuple[Any, str]]:
     """Metrics and losses over training, samples by steps, and the way from noise to data."""
     grid = np.asarray(times.grid(len(next(iter(shown.tracks.values()))) - 1))
 
     def band(axis: Any, name: str) -> None:
         mean, std = floors[f"watched_{name}"]
         axis.axhspan(mean - std, mean + std, color="0.85", label="floor")
-        axis.set_yscale("linear" if name in ("coverage", "density") else "log")
+        if name not in ("coverage", "density"):
+            axis.set_yscale("log")
+            figures.readable(axis.yaxis)
 
     titles = {name: metric.title for name, metric in moons.watched().items()}
     logged = [row for row in runs.read_metrics(run) if row["job"].endswith("seed0")]
     flow_figures.animation(run / "flow.gif", shown.tracks, grid)
     window = (np.array([-1.5, -1.1]), np.array([2.5, 1.6]))
+    points = {name: [cloud.points for cloud in of] for name, of in shown.clouds.items()}
+    classes = {name: [cloud.classes for cloud in of] for name, of in shown.clouds.items()}
     return {
+        "w1.png": (
+            figures.by_steps(numbers, "w1", "W$_1$, coordinates standardised"),
+            "Distance to fresh data against steps, and the floor.",
+        ),
+        "samples.png": (
+            figures.clouds(points, [*map(figures.steps_of, shown.nfe)], window, classes),
+            "Samples by number of steps, seed 0, coloured by the class they were told, else the nearer moon; last row: the truth.",
+        ),
         "training.png": (
             figures.curves(runs.read_metrics(run, "watched.jsonl"), titles, band),
             "Metrics over training (seed 0, averaged parameters, most steps): grey is one floor standard deviation.",
@@ -103,10 +130,6 @@ def drawn(run: Path, floors: dict[str, Floor], shown: Shown) -> dict[str, tuple[
         "losses.png": (
             figures.training(logged),
             "Losses. A coupling lowers the loss by taking variance out of the target, whatever it does for the samples.",
-        ),
-        "samples.png": (
-            figures.clouds(shown.clouds, [*map(figures.steps_of, shown.nfe)], window),
-            "Samples by number of steps, seed 0.",
         ),
         "trajectories.png": (
             flow_figures.trajectories(shown.tracks, grid),

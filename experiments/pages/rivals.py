@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from ddjax import judging, runs
 from ddjax.judging import Number
 from experiments.judges.grids import Judged
 from experiments.judges.rivals import Seconds
+from experiments.judges.rivals import target as target_of
 from experiments.pages import figures, report
 from experiments.pages import grids as grid_pages
+from experiments.pages.readings import HIGHER, LOWER
 from experiments.pages.report import Table
 from experiments.run import Findings
 
@@ -43,10 +44,8 @@ def findings(
             "timing": {name: of._asdict() for name, of in seconds.items()},
         },
         drawn(run, numbers, clouds, seconds, nfe),
-        notes=[
-            *(verdict(numbers, target, of) for target, of in closed.items()),
-            *(grid_pages.sentence(name, of) for name, of in grids.items()),
-        ],
+        notes=[grid_pages.sentence(name, of) for name, of in grids.items()],
+        verdict=". ".join(verdict(numbers, target, of) for target, of in closed.items()),
         tables=[
             *gap_tables(closed),
             *difference_tables(numbers, closed),
@@ -92,7 +91,7 @@ def gap_tables(closed: Closed) -> list[Table]:
             title = f"{_told(target)}: percent of the gap in W₁ between the exact mean and the floor that is closed"
             steps = list(next(iter(by_model.values())))
             lines = [[name, *(f"{100 * of[n]:.1f}" for n in steps)] for name, of in by_model.items()]
-            tables.append(report.plain(title, ["model", *(figures.steps_of(int(n)) for n in steps)], lines))
+            tables.append(report.plain(title, ["model", *(figures.steps_of(int(n)) for n in steps)], lines, HIGHER))
     return tables
 
 
@@ -103,7 +102,7 @@ def difference_tables(numbers: Sequence[Number], closed: Closed) -> list[Table]:
         lines, steps = differences([n for n in numbers if n.metric == f"w1 {target}" and "oracle" not in n.model])
         if lines:
             title = f"{_told(target)}: W₁ above that of {BESIDE}, mean over paired seeds and 95 % bootstrap interval"
-            tables.append(report.plain(title, ["model", *map(figures.steps_of, steps)], lines))
+            tables.append(report.plain(title, ["model", *map(figures.steps_of, steps)], lines, LOWER))
     return tables
 
 
@@ -131,7 +130,7 @@ def time_tables(seconds: dict[str, Seconds]) -> list[Table]:
     steps = next(iter(seconds.values())).draw
     heads = ["model", "training step", *map(figures.steps_of, steps)]
     lines = [[name, *(f"{1e3 * t:.2f}" for t in (of.step, *of.draw.values()))] for name, of in seconds.items()]
-    return [report.plain("Milliseconds on this machine: a training step, and drawing all samples", heads, lines)]
+    return [report.plain("Milliseconds on this machine: a training step, and drawing all samples", heads, lines, LOWER)]
 
 
 def drawn(
@@ -148,7 +147,7 @@ def drawn(
             figures.by_steps(numbers, f"w1 {target}", f"W$_1$, {_told(target)}"),
             "Distance to fresh data against steps. Dashed: the two oracles.",
         )
-        pictures[f"samples_{target}.png"] = _digits(rows, nfe) if target == "digits" else _points(rows, nfe)
+        pictures[f"samples_{target}.png"] = _digits(rows, nfe) if target == "digits" else _points(target, rows, nfe)
     pictures["seconds.png"] = (
         by_seconds(numbers, next(iter(clouds)), seconds),
         "Distance against the time that sampling takes.",
@@ -157,18 +156,26 @@ def drawn(
     return pictures | {"training.png": (curves, "Training curves: means over 100 steps.")}
 
 
-def _points(rows: dict[str, list[np.ndarray]], nfe: Sequence[int]) -> tuple[Figure, str]:
+def _points(target: str, rows: dict[str, list[np.ndarray]], nfe: Sequence[int]) -> tuple[Figure, str]:
     points = np.concatenate([np.concatenate(of_steps) for of_steps in rows.values() if of_steps])
     low, high = np.quantile(points, 0.001, 0) - 0.2, np.quantile(points, 0.999, 0) + 0.2
     shown = {name: [cloud[:SHOWN] for cloud in of_steps] for name, of_steps in rows.items()}
-    figure = figures.clouds(shown, [*map(figures.steps_of, nfe)], (low, high))
-    return figure, "Samples by number of steps, seed 0."
+    kinds = {name: [moon_of(cloud) for cloud in of] for name, of in shown.items()} if target == "moons" else None
+    figure = figures.clouds(shown, [*map(figures.steps_of, nfe)], (low, high), kinds)
+    return figure, "Samples by number of steps, seed 0; last row: fresh data."
+
+
+def moon_of(points: np.ndarray) -> np.ndarray:
+    """0 for points nearer to the outer moon, 1 for the inner one, both as the target has them: its components in two halves."""
+    means = np.asarray(target_of("moons").law.means)  # pyright: ignore[reportOptionalMemberAccess]
+    nearest = np.argmin(((points[:, None] - means[None]) ** 2).sum(-1), 1)
+    return nearest * 2 // len(means)
 
 
 def _digits(rows: dict[str, list[np.ndarray]], nfe: Sequence[int]) -> tuple[Figure, str]:
     at = 4 if 4 in nfe else nfe[0]
     shown = {name: of_steps[list(nfe).index(at)][:IMAGES].reshape(-1, 8, 8, 1) for name, of_steps in rows.items()}
-    return figures.grid(shown), f"Digits at {figures.steps_of(at)}, seed 0."
+    return figures.grid(shown), f"Digits at {figures.steps_of(at)}, seed 0; last row: held-out ones."
 
 
 def by_seconds(numbers: Sequence[Number], target: str, seconds: dict[str, Seconds]) -> Figure:
@@ -193,9 +200,7 @@ def by_seconds(numbers: Sequence[Number], target: str, seconds: dict[str, Second
     axis.axhline(floor, color="0.5", linestyle=":", label="floor")
     axis.set(xscale="log", yscale="log", xlabel="milliseconds for all samples", ylabel=f"W$_1$, {_told(target)}")
     for ticks in (axis.xaxis, axis.yaxis):
-        ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ticks.set_major_formatter("{x:g}")
-        ticks.set_minor_locator(NullLocator())
+        figures.readable(ticks)
     figure.legend(fontsize=8, frameon=False, loc="outside right center")
     return figure
 

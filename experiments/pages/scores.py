@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from experiments.judges.scores import LEVEL, LEVELS, Estimate
 from experiments.pages import report
 from experiments.pages.figures import COLORS
+from experiments.pages.readings import LOWER
 from experiments.run import Findings
 
 HEADS = (
@@ -47,9 +48,16 @@ def by_level(errors: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
+def verdict(errors: dict[str, np.ndarray]) -> str:
+    """The objectives with the least and the largest error at the middle level."""
+    at = {name: float(np.mean(by_seed, 0)[LEVELS.index(LEVEL)]) for name, by_seed in errors.items()}
+    best, worst = min(at, key=at.get), max(at, key=at.get)
+    return f"Score error at t = {LEVEL:g}: least by {best}, {at[best]:.2g}; largest by {worst}, {at[worst]:.2g}"
+
+
 def findings(estimates: dict[str, Estimate], costs: dict[str, float], errors: dict[str, np.ndarray]) -> Findings:
     """All that the runner writes and prints."""
-    table = report.plain("Score matching on a skewed mixture in 3-D", HEADS, lines(estimates, costs, errors))
+    table = report.plain("Score matching on a skewed mixture in 3-D", HEADS, lines(estimates, costs, errors), LOWER)
     summary = {
         "levels": LEVELS,
         "estimates": {name: list(row) for name, row in estimates.items()},
@@ -63,6 +71,7 @@ def findings(estimates: dict[str, Estimate], costs: dict[str, float], errors: di
         interval="standard errors and ranges over seeds",
         summary=summary,
         figures={"score_errors.png": (by_level(errors), caption)},
+        verdict=verdict(errors),
         notes=[NOTE],
         tables=[table],
     )

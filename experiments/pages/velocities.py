@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from experiments.judges.velocities import TIMES
 from experiments.pages import report
 from experiments.pages.figures import COLORS
+from experiments.pages.readings import LOWER
 from experiments.run import Findings
 
 Found = dict[str, dict[str, dict[str, Any]]]  # flow -> coupling -> what was measured
@@ -37,7 +38,8 @@ def findings(found: Found, independent: str, target: float) -> Findings:
         interval="",
         summary={"times": TIMES, "flows": found},
         figures={"velocities.png": (by_time(found), caption)},
-        notes=notes,
+        verdict=notes[0],
+        notes=notes[1:],
         tables=[errors(found), paths(found)],
     )
 
@@ -54,7 +56,7 @@ def errors(found: Found) -> report.Table:
         for flow, of in found.items()
     ]
     heads = ["flow, pairs", *(f"t = {t:g}" for t in TIMES), "all times"]
-    return report.plain("Relative L2 error against the pfODE velocity, two moons", heads, [*lines, *sizes])
+    return report.plain("Relative L2 error against the pfODE velocity, two moons", heads, [*lines, *sizes], LOWER)
 
 
 def paths(found: Found) -> report.Table:
@@ -71,7 +73,10 @@ def paths(found: Found) -> report.Table:
     ]
     heads = ["flow, pairs", *(f"t = {t:g}" for t in TIMES), "MMD² of generated points"]
     return report.plain(
-        "Variance of x_t in units of the inflationary path, and the end of the learned flow", heads, lines
+        "Variance of x_t in units of the inflationary path, and the end of the learned flow",
+        heads,
+        lines,
+        "closer to 1; MMD²: lower",
     )
 
 

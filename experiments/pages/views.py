@@ -36,7 +36,7 @@ def tables(told: dict[str, Any], n: int, draws: int) -> list[report.Table]:
     found = [report.plain(title, BY_HAND, by_hand(told["by hand"]))]
     for name, of in told["views"].items():
         title = f"{name}: MMD² to the exact marginal at 9 times, in standard deviations of the two-sample floor"
-        found.append(report.plain(title, marginal_heads(told["times"]), marginals(of)))
+        found.append(report.plain(title, marginal_heads(told["times"]), marginals(of), "at most 4 is not told from it"))
         chance = 10 / (min(n, 2000) - 1)
         title = f"{name}: both ends together (neighbours kept by chance: {chance:.3f})"
         found.append(report.plain(title, ENDS, ends(of["joint"])))

@@ -23,6 +23,8 @@ class Config(Study):
 
     The law of the moons is a mixture, and so its velocity is known. Writes summary.json, velocities.png and report.html into
     --out. Exits 1 if the relative L2 error of independent pairs, over all times, is not below .1.
+
+    Example: python -m experiments.anisotropic_flow --steps 1000 --out runs/anisotropic
     """
 
     coupling: Literal["sinkhorn", "assignment"] = "sinkhorn"

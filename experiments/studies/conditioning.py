@@ -20,6 +20,8 @@ class Config(Study):
     `samplers.conditioned` keeps one of M draws by its likelihood, `samplers.particles` corrects between the examples, and
     `samplers.plugged_in` is diffusion posterior sampling with the exact mean. Tables: the share of the component at y against
     the exact one, W_1 along the measured coordinate against its floor, and the effective size of the draws.
+
+    Example: python -m experiments.conditioning --out runs/conditioning
     """
 
     draws: tuple[Count, ...] = (4, 16, 64)

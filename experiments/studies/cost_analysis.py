@@ -17,7 +17,7 @@ from ddjax.recipes import Model
 from ddjax.runs import jobs
 from ddjax.training import sharding
 from ddjax.types import Batch
-from experiments import images
+from experiments import images  # pyright: ignore[reportAttributeAccessIssue]
 
 _COLLECTIVES = re.compile(r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\(")
 
@@ -82,7 +82,7 @@ def check() -> dict[str, float]:
     state = jobs.initial_state(model.network, model.optimizer, 0)
     batch = data.batches(train, settings.batch)(jax.random.key(1))
     compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
-    cost = compiled.cost_analysis()
+    cost: Any = compiled.cost_analysis()
     square, long = jnp.ones((2048, 2048)), jnp.ones(2**25)
     product, copy = jax.jit(lambda x: x @ x / 2048, donate_argnums=0), jax.jit(lambda x: -x, donate_argnums=0)
     peak = 2 * 2048**3 / seconds(product, square)

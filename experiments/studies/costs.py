@@ -19,6 +19,8 @@ class Config:
     """Compile the presets' training steps for simulated devices and predict memory and steps a second on real chips.
 
     Prints the page as markdown. None of its numbers was measured on such chips.
+
+    Example: python -m experiments.costs --chips 1 8
     """
 
     preset: tuple[Literal["cifar10", "cifar10-dit"], ...] = ("cifar10", "cifar10-dit")
@@ -39,7 +41,7 @@ def run(config: Config) -> None:
     checked = children.alone(check)  # before there are simulated devices
     os.environ["JAX_NUM_CPU_DEVICES"] = str(max(config.chips))
     from ddjax import runs
-    from experiments import cost_analysis, cost_page
+    from experiments import cost_analysis, cost_page  # pyright: ignore[reportAttributeAccessIssue]
 
     numbers = {
         "utilisation": config.utilisation,
@@ -57,7 +59,7 @@ def run(config: Config) -> None:
 
 def check() -> dict[str, float]:
     """The method against this machine, which is to have its true devices."""
-    from experiments import cost_analysis
+    from experiments import cost_analysis  # pyright: ignore[reportAttributeAccessIssue]
 
     return cost_analysis.check()
 

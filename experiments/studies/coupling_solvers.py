@@ -13,7 +13,10 @@ from ddjax.cli.settings import Range
 @dataclass(frozen=True)
 class Config:
     """Print two Markdown tables: milliseconds and cost over the optimum for each solver and batch size, and
-    milliseconds of a flow-matching step (MLP 3 x 128, AdamW) for each coupling."""
+    milliseconds of a flow-matching step (MLP 3 x 128, AdamW) for each coupling.
+
+    Example: python -m experiments.coupling_solvers --n 64 128
+    """
 
     n: tuple[Annotated[int, Range(2)], ...] = (256, 512, 4096)
     """Batch sizes."""

@@ -18,7 +18,10 @@ STEM, TUNING = "family_", "tuning"
 
 @dataclass(frozen=True)
 class Config:
-    """Write the tables of docs/family.md from docs/results/family_*.json, each with its command."""
+    """Write the tables of docs/family.md from docs/results/family_*.json, each with its command.
+
+    Example: python -m experiments.family_page
+    """
 
 
 def section(results: Path) -> str:

@@ -33,6 +33,8 @@ class Config(Study):
     """Tune the presets of `experiments.family`, each with the same number of trials, and tell every trial.
 
     Writes summary.json and report.html into --out. The presets as they stand are not changed.
+
+    Example: python -m experiments.family_tuning --only ddm --steps 500
     """
 
     target: TargetName = "moons"
@@ -105,8 +107,13 @@ def run(config: Config) -> None:
     heads = ["preset", "trial", *(f"W₁, {n} step{'s' * (n > 1)}" for n in NFE), ""]
     rows = [row for _, rows in found.values() for row in rows]
     title = f"Every trial on {config.target.replace('_', ' ')}, one seed"
+    verdict = "; ".join(
+        f"{preset}: {sum(row[-1] == 'kept' for row in rows)} of {len(rows)} trials kept, W₁ in {NFE[-1]} steps {rows[0][-2]} to "
+        f"{[row for row in rows if row[-1]][-1][-2]}"
+        for preset, (_, rows) in found.items()
+    )
     summary = {"tuned": {preset: best for preset, (best, _) in found.items()}, "trials": rows}
-    told = Findings([], {}, "", summary, tables=[report.plain(title, heads, rows)])
+    told = Findings([], {}, "", summary, tables=[report.plain(title, heads, rows, "lower is better")], verdict=verdict)
     study.write(folder, "family_tuning", config, told, began)
 
 

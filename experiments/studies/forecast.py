@@ -20,6 +20,8 @@ class Config(Study):
     Beside draws of the true law, which the observation is one of: draws of independent pixels, draws shuffled at each place,
     too narrow, displaced by a biased wind, and smoothed. One table: the excess of each rule's score over that of the true
     law in standard errors. Exits 1 if fresh draws of the true law differ by more than 4.
+
+    Example: python -m experiments.forecast --members 8
     """
 
     n: Annotated[int, Range(100)] = 400

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Config:
     """Print the oracle ladder: MMD^2 of both oracles at 1 to 64 steps, in units of the floor too. Exits 1 if the exact
-    sampler leaves the floor by more than 4 standard deviations anywhere."""
+    sampler leaves the floor by more than 4 standard deviations anywhere.
+
+    Example: python -m experiments.limits --nfe 1 2 4
+    """
 
     n: Annotated[int, Range(2)] = 10_000
     """Points for each distance."""

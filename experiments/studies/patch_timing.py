@@ -6,12 +6,15 @@ from typing import Annotated
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Range
-from experiments import images
+from experiments import images  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @dataclass(frozen=True)
 class Config:
-    """Time the training step of an image preset with scores of patches; prints ratios of interleaved rounds."""
+    """Time the training step of an image preset with scores of patches; prints ratios of interleaved rounds.
+
+    Example: python -m experiments.patch_timing --preset digits --rounds 3
+    """
 
     preset: images.Preset = "photos"
     """Settings of the model and its data, those of `experiments.images`."""

@@ -27,6 +27,8 @@ class Config(Study):
     needs no derivative of the network, and comes with a weight of the noise levels. One table: bias of each objective with its
     standard error, standard deviation of one example's value and of its derivative, milliseconds of a loss with its gradient,
     and E|s - s*|^2 / E|s*|^2 of the trained network by noise level. Exits 1 if a bias exceeds 4 standard errors.
+
+    Example: python -m experiments.score_matching --steps 500
     """
 
     n: Annotated[int, Range(100)] = 50_000

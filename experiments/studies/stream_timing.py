@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Range
-from experiments import images
+from experiments import images  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @dataclass(frozen=True)
 class Config:
-    """Time the training steps of an image preset, resident and streamed; prints ratios of interleaved rounds."""
+    """Time the training steps of an image preset, resident and streamed; prints ratios of interleaved rounds.
+
+    Example: python -m experiments.stream_timing --rounds 3
+    """
 
     preset: images.Preset = "digits"
     """Settings of the model and its data, those of `experiments.images`."""

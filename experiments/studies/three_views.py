@@ -29,6 +29,8 @@ class Config(Study):
 
     Writes summary.json, three_views.png, joint_laws.png, three_views.gif and report.html into --out. Exits 1 if a marginal leaves
     the floor by more than 4 standard deviations.
+
+    Example: python -m experiments.three_views --rate linear --n 1000
     """
 
     rate: Literal["constant", "linear", "cosine"] = "constant"
@@ -83,8 +85,9 @@ def run(config: Config) -> None:
     found = Findings(
         [], {}, "", told,
         view_pages.drawn(folder, shown, told, schedule),
-        [f"Marginals: at most {worst:.1f} standard deviations of the floor off, over {len(targets) * 3 * TIMES} numbers."],
+        [],
         view_pages.tables(told, config.n, config.draws),
+        verdict=f"Marginals: at most {worst:.1f} standard deviations of the floor off, over {len(targets) * 3 * TIMES} numbers.",
     )  # fmt: skip
     study.write(folder, "three_views", config, found, began)
     if worst > WORST:

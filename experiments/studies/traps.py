@@ -25,7 +25,10 @@ from experiments.lazy import (
 
 @dataclass(frozen=True)
 class Config:
-    """Print what a wrong bridge coefficient, a pair factor divided twice and an epsilon inside a power cost."""
+    """Print what a wrong bridge coefficient, a pair factor divided twice and an epsilon inside a power cost.
+
+    Example: python -m experiments.traps --n 2000
+    """
 
     n: Annotated[int, Range(2)] = 10_000
     """Points for each distance."""

@@ -17,7 +17,7 @@ from experiments import study
 from experiments.families.family import Config as Family
 from experiments.families.family import TargetName
 from experiments.families.presets import COST, PRESETS
-from experiments.lazy import jax, judging, np, recipes, report, rival_judges
+from experiments.lazy import jax, judging, np, recipes, report, rival_judges, verdicts
 from experiments.run import Findings
 from experiments.studies.family_tuning import NFE, error, shared, trained
 from experiments.study import Study
@@ -34,6 +34,8 @@ class Config(Study):
     """Train DDM from scratch and from a regression model by xi weights of zero, and compare W_1 at 1, 2 and 4 steps.
 
     Writes summary.json and report.html into --out.
+
+    Example: python -m experiments.warm_start --steps 2000 --seeds 1
     """
 
     target: TargetName = "moons"
@@ -43,6 +45,7 @@ class Config(Study):
     share: Count = 4
     """The warm model has this part of the budget: 4 is a quarter."""
     seeds: Seeds = 3
+    """Number of seeds, 0 to seeds - 1."""
     blocks: Count = 5
     """Blocks of 1,000 points behind each W_1."""
 
@@ -94,6 +97,16 @@ def rows(found: dict[str, list[list[float]]], steps: dict[str, int]) -> list[lis
     return [[way, f"{steps.get(way, 0):,}", *map(cell, zip(*of, strict=True))] for way, of in found.items()]
 
 
+def verdict(found: dict[str, list[list[float]]], floor: Any) -> str:
+    """How near the floor the best way comes in four steps, beside the whole budget from scratch."""
+    numbers = [
+        judging.measured(way, "w1", n, np.array([of_seed[i] for of_seed in of])[:, None], floor)
+        for way, of in found.items()
+        for i, n in enumerate(NFE)
+    ]
+    return verdicts.by_steps(numbers, "W₁", rival="whole budget")
+
+
 def run(config: Config) -> None:
     """Train every way with every seed, write, print."""
     began = time.monotonic()
@@ -118,7 +131,8 @@ def run(config: Config) -> None:
         "floor": list(floor),
         "above_warm": {way: list(map(list, of)) for way, of in above.items()},
     }
-    told = Findings([], {}, "", summary, tables=[report.plain(title, HEADS, rows(found, steps))])
+    table = report.plain(title, HEADS, rows(found, steps), "lower is better")
+    told = Findings([], {}, "", summary, tables=[table], verdict=verdict(found, floor))
     study.write(folder, "warm_start", config, told, began)
 
 
