@@ -109,7 +109,7 @@ def section(name: str) -> str:
     tables = [
         f"{SHOWN[n]}\n\n{judging.table(numbers, n)}" for n in SHOWN if any(number.metric == n for number in numbers)
     ]
-    return "\n\n".join([f"\n## {name}", judging.markdown(["", ""], facts), *tables])
+    return "\n\n".join([f"\n## {name}", judging.markdown(["property", "value"], facts), *tables])
 
 
 def run(config: Config) -> None:
