@@ -15,7 +15,7 @@ from experiments.studies import family_page
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/family.md").read_text()
 TARGETS, KERNELS = ("moons", "two_gaussians"), ("ddm", "iddm", "ddm-imq", "ddm-rbf", "ddm-exp")
-TUNING = json.loads((ROOT / "docs/results/family_tuning.json").read_text())
+TUNING, ON_DIGITS = (json.loads((ROOT / f"docs/results/family_tuning{of}.json").read_text()) for of in ("", "_digits"))
 
 
 def test_the_tables_are_the_stored_runs():
@@ -55,7 +55,7 @@ def test_what_the_page_and_the_results_page_say_of_them():
     assert (round(w1["sddm", 1], 2), round(w1["sddm", 16], 2)) == (0.93, 0.21)
     steps = {name: one["step"] for name, one in moons["timing"].items()}
     assert {name: round(one / steps["ddpm"], 1) for name, one in steps.items()} == {
-        name: cost for name, cost in presets.COST.items() if name not in presets.OF_IMAGES
+        name: cost for name, cost in presets.COST.items()
     }
     assert f"about {presets.COST['ddm']} regression steps" in PAGE
     assert all(presets.PRESETS[name]["references"] == 32 for name in presets.PRESETS if name in KERNELS)
@@ -171,7 +171,8 @@ def test_when_a_claim_is_reproduced(a, as_good, told):
 
 def test_presets_are_what_the_search_kept():
     """Every preset of a law in the plane; with equal trials for all. Mutation: any setting of a preset."""
-    assert TUNING["tuned"] == {name: of for name, of in presets.PRESETS.items() if name not in presets.OF_IMAGES}
+    assert TUNING["tuned"] == presets.PRESETS
+    assert ON_DIGITS["tuned"] == presets.ON_DIGITS
     counts = {name: sum(row[0] == name for row in TUNING["trials"]) for name in TUNING["tuned"]}
     assert set(counts.values()) == {8}
     assert {len(trials) for trials in presets.TRIALS.values()} == {7}
@@ -181,6 +182,6 @@ def test_a_tuned_preset_differs_from_its_definition_in_trials_that_were_kept():
     """Each setting it has beyond its definition is the start's or a kept trial's."""
     for name, settings in presets.PRESETS.items():
         kept = [row[1] for row in TUNING["trials"] if row[0] == name and row[-1] == "kept"]
-        for setting, value in settings.items() if name not in presets.OF_IMAGES else ():
+        for setting, value in settings.items():
             if presets.DEFINED[name].get(setting) != value and (setting, value) not in presets.START.items():
                 assert f"{setting} {value}" in kept, (name, setting, value)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddjax import judging, metrics, recipes
-from experiments.families import family
+from experiments.families import family, presets
 from experiments.judges import grids, rivals
 from experiments.pages import figures
 from experiments.pages import rivals as rival_pages
@@ -36,9 +36,7 @@ def test_targets_are_in_units_of_their_spread_and_have_the_law_that_is_told(name
 def test_all_presets_have_one_net():
     """Hidden layers of the same sizes; what eats xi or a second time has one more kernel, of its own size, and no other."""
     made = family.recipes_of(family.Config(target=("moons",)))
-    assert [family.parts(recipe) for recipe in made] == [
-        (preset, "moons") for preset in family.PRESETS if preset not in family.OF_IMAGES
-    ]
+    assert [family.parts(recipe) for recipe in made] == [(preset, "moons") for preset in presets.PRESETS]
     counts = {family.parts(recipe)[0]: recipes.parameters(recipes.build(recipe)) for recipe in made}
     assert counts["fm"] == counts["fm-ot"] == counts["ddpm"] == counts["consistency"]
     width = family.Config().width

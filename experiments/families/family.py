@@ -14,7 +14,7 @@ from ddjax import cli
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, Fraction, Positive, Range, Seeds, Steps
 from ddjax.runs import engine
 from experiments import run as runner
-from experiments.families.presets import COST, OF_IMAGES, PRESETS, Preset, variants
+from experiments.families.presets import COST, DEFINED, Preset, of_target, variants
 from experiments.lazy import grid_judges, jax, judging, np, recipes, rival_judges, rival_pages
 from experiments.run import Experiment, Findings, Trained
 from experiments.training import Training
@@ -79,8 +79,9 @@ class Config(Training):
             raise cli.UserError("--choose judges grids on other seeds than the first: take --seeds 2 or more")
         if absent := sorted(set(self.choose) - set(self.only)):
             raise cli.UserError(f"--choose {absent[0]} is not among the presets of --only")
-        if set(self.only) <= set(OF_IMAGES) and "digits" not in self.target:
-            raise cli.UserError(f"--only {' '.join(self.only)} is of images: take --target digits")
+        if not any(preset in of_target(target) for target in self.target for preset in self.only):
+            told = f"{' '.join(self.only)} with --target {' '.join(self.target)}"
+            raise cli.UserError(f"--only {told}: not tuned there; on digits are {', '.join(of_target('digits'))}")
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
@@ -97,10 +98,9 @@ def recipes_of(settings: Config) -> list[Recipe]:
     made = []
     for target in settings.target:
         shape = {"event_shape": rival_judges.target(target).event}
-        for preset in settings.only:
-            if preset in OF_IMAGES and target != "digits":
-                continue
-            of = shared | shape | {"steps": _steps(settings, preset)} | PRESETS[preset] | rate
+        tuned = of_target(target)
+        for preset in (preset for preset in settings.only if preset in tuned):
+            of = shared | shape | {"steps": _steps(settings, preset)} | tuned[preset] | rate
             for told, changed in variants(settings.vary).items():
                 made.append(recipes.Recipe(**of | changed | {"name": f"{preset}{told} on {target}"}))
     return made

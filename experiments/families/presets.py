@@ -87,11 +87,28 @@ TUNED: dict[Preset, dict[str, Any]] = {
     "consistency": {"learning_rate": 5e-3},
     "mean-flow": {"learning_rate": 1e-2, "power": 0.5},
     "imf": {"learning_rate": 1e-2, "power": 0.5},
-    "ddm-patched": {"learning_rate": 2e-3},  # which is of digits, and was not searched
 }
-PRESETS = {name: changes | TUNED[name] for name, changes in DEFINED.items()}
+# the same on digits, for the presets that are compared there
+_DRAWS = {"learning_rate": 1e-2, "predicts": "v", "references": 32, "beta": 0.5}
+TUNED_ON_DIGITS: dict[Preset, dict[str, Any]] = {
+    "ddm": {**_DRAWS, "inject": 2},
+    "ddm-patched": _DRAWS,
+    "sddm": {"learning_rate": 5e-3, "references": 32, "time_exponent": 1.0},
+    "ddpm": {"learning_rate": 1e-2, "predicts": "v", "ema_decay": 0.99, "time_exponent": 1.0},
+    "fm": {"learning_rate": 2e-2, "ema_decay": 0.99},
+    "fm-ot": {"learning_rate": 2e-2, "predicts": "v", "ema_decay": 0.99},
+}
+PRESETS = {name: DEFINED[name] | changes for name, changes in TUNED.items()}
+ON_DIGITS = {name: DEFINED[name] | changes for name, changes in TUNED_ON_DIGITS.items()}
+
 
 OF_IMAGES: tuple[Preset, ...] = ("ddm-patched",)  # which a law in the plane has none of
+
+
+def of_target(target: str) -> dict[Preset, dict[str, Any]]:
+    """The presets that were tuned on a target, or on its kind."""
+    return ON_DIGITS if target == "digits" else PRESETS
+
 
 # seconds of a training step in the plane over those of ddpm's, on two CPU cores (docs/family.md)
 COST: dict[Preset, float] = {
