@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddjax import judging, times
+from ddjax import judging, recipes, times
 from experiments.families import presets
 from experiments.judges import grids, rivals
 from experiments.pages import claims
-from experiments.studies import family_page
+from experiments.studies import family_page, family_tuning
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/family.md").read_text()
@@ -89,6 +89,20 @@ def test_what_the_page_says_of_other_targets_and_of_equal_time():
     assert times == [[0.216, 0.223], [0.162, 0.139]] and settings["equal"] == "seconds"
     assert [round(max(of["w1 moons", "fm", 4].by_seed)), round(of["mmd2 moons", "fm", 4].by_seed[2], 3)] == [58, 0.022]
     assert round(5000 * presets.COST["ddm"] / presets.COST["fm"]) == 16_364
+
+
+def test_what_the_page_says_of_a_gate():
+    """Paired differences on moons, and what the gate adds to the net."""
+    of = {(n.model, n.nfe): n.by_seed for n in stored("gate")[1] if n.metric == "w1 moons"}
+    gained = {n: judging.paired(of["ddm gate=true", n], of["ddm", n]) for n in (1, 2, 4, 8)}
+    assert [round(gained[n].value, 3) for n in (1, 2)] == [-0.024, -0.016] and all(gained[n].high < 0 for n in (1, 2))
+    assert all(gained[n].low < 0 < gained[n].high for n in (4, 8))
+    assert round(judging.paired(of["iddm gate=true", 1], of["iddm", 1]).value, 3) == -0.032
+    nets = [
+        recipes.Recipe(**family_tuning.shared("moons", 1) | presets.PRESETS["ddm"] | {"name": "a", "gate": g})
+        for g in (True, False)
+    ]
+    assert [recipes.parameters(recipes.build(net)) for net in nets] == [58_754, 38_018]
 
 
 def test_what_the_page_says_of_narrow_data_and_grids():

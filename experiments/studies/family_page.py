@@ -10,6 +10,7 @@ from typing import Any
 
 from ddjax import cli
 from experiments.lazy import claim_pages, grid_judges, grid_pages, judging, rival_judges, rival_pages, runs
+from experiments.studies import warm_start
 
 ROOT = Path(__file__).parents[2]
 START, END = "<!-- tables: made by python -m experiments.family_page, not by hand -->", "<!-- tables: end -->"
@@ -31,6 +32,7 @@ def section(results: Path) -> str:
     }
     tuning = [found.pop(name) for name in sorted(found) if name.startswith(TUNING)]
     told = [*of_claims(found), *(text for run in found.values() for text in of_run(run))]
+    told += of_warm_start(json.loads((results / "warm_start.json").read_text()))
     told += [text for run in tuning for text in of_tuning(run)]
     return "\n\n".join([START, *told, END])
 
@@ -72,6 +74,15 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
         yield _folded(table)
     told = [rival_pages.verdict(numbers, target, closed[target]) for target in closed]
     yield "\n".join(f"- {line}" for line in [*told, *(grid_pages.sentence(name, of) for name, of in grids.items())])
+
+
+def of_warm_start(run: dict[str, Any]) -> Iterator[str]:
+    """DDM from a regression model, beside scratch."""
+    settings, (floor, std) = run["settings"], run["floor"]
+    yield f"### A regression model as the start, on {settings['target']}"
+    seeds = f"medians of {settings['seeds']} seeds and their range, W₁, floor {floor:.3f} ± {std:.3f}"
+    yield f"`{run['provenance']['command']}`: {settings['steps']:,} steps of regression, {seeds}:"
+    yield judging.markdown(warm_start.HEADS, warm_start.rows(run["w1"], run["steps"]))
 
 
 def of_tuning(run: dict[str, Any]) -> Iterator[str]:
