@@ -105,6 +105,19 @@ def test_what_the_page_says_of_a_gate():
     assert [recipes.parameters(recipes.build(net)) for net in nets] == [58_754, 38_018]
 
 
+def test_what_the_page_says_of_a_regression_model_as_the_start():
+    """Medians of five seeds at 1 and 4 steps, and the seeds whose points are thrown away."""
+    run = json.loads((ROOT / "docs/results/warm_start.json").read_text())
+    of = {way: np.array(seeds) for way, seeds in run["w1"].items()}
+    median = {way: [f"{np.median(seeds[:, i]):.3f}" for i in (0, 2)] for way, seeds in of.items()}
+    assert (median["regression, then DDM"][0], median["DDM, as many steps"][0]) == ("0.296", "0.200")
+    assert median["regression, then DDM behind a gate"] == ["0.217", "0.109"]
+    assert (
+        median["DDM behind a gate, as many steps"] == ["0.180", "0.105"] and median["DDM, as much time"][0] == "0.176"
+    )
+    assert (of["regression, then DDM"][:, 2] > 1).sum() == 3 and run["steps"]["regression, then DDM"] == 1250
+
+
 def test_what_the_page_says_of_narrow_data_and_grids():
     """Ratios to the floor at 1 step, errors along the grids, and which grids were chosen, from the longer run."""
     run = json.loads((ROOT / "docs/results/family_moons_10000.json").read_text())
