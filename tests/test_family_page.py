@@ -91,6 +91,18 @@ def test_what_the_page_says_of_other_targets_and_of_equal_time():
     assert round(5000 * presets.COST["ddm"] / presets.COST["fm"]) == 16_364
 
 
+def test_what_the_page_says_of_digits():
+    """MMD^2 and W_1, which contradict each other."""
+    of = {(n.metric, n.model, n.nfe): n for n in stored("digits")[1]}
+    mmd2 = {name: [of["mmd2 digits", name, n] for n in (1, 2, 4)] for name in ("ddm", "ddm-patched", "fm-ot", "ddpm")}
+    assert round(mmd2["ddm"][0].value, 4) == 0.0007 and round(mmd2["ddm"][0].floor_std, 4) == 0.0003
+    assert all(abs(mmd2[name][1].value) < mmd2[name][1].floor_std for name in ("ddm", "ddm-patched"))
+    told = {name: [f"{n.value:.3f}" for n in mmd2[name]] for name in ("fm-ot", "ddpm")}
+    assert told == {"fm-ot": ["0.028", "0.010", "0.005"], "ddpm": ["0.057", "0.033", "0.021"]}
+    w_1 = {name: of["w1 digits", name, 1] for name in ("fm-ot", "ddm")}
+    assert [round(n.value, 1) for n in w_1.values()] == [3.2, 3.8] and round(w_1["ddm"].floor, 1) == 3.1
+
+
 def test_what_the_page_says_of_a_gate():
     """Paired differences on moons, and what the gate adds to the net."""
     of = {(n.model, n.nfe): n.by_seed for n in stored("gate")[1] if n.metric == "w1 moons"}

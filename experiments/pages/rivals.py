@@ -71,16 +71,19 @@ def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping
     return f"{named}, W₁ at {at} steps: {best.model} has {told}; {harm or 'no number of steps is worse than fewer'}"
 
 
-def told_w1(numbers: Sequence[Number], target: str) -> str:
-    """W_1 of every model as a Markdown table, with the range of its seeds and the floor, to three digits."""
-    chosen = [n for n in numbers if n.metric == f"w1 {target}"]
+def told_numbers(numbers: Sequence[Number], target: str, metric: str = "w1", title: str = "W₁", digits: int = 3) -> str:
+    """A metric of every model as a Markdown table, with the range of its seeds and the floor."""
+    chosen = [n for n in numbers if n.metric == f"{metric} {target}"]
     steps = sorted({n.nfe for n in chosen})
     lines = [
-        [*names, *(f"{of[n].value:.3f} ({of[n].low:.3f}, {of[n].high:.3f})" if n in of else "" for n in steps)]
-        for names, of in judging.rows(chosen)
+        [*names, *(_with_range(of[n], digits) if n in of else "" for n in steps)] for names, of in judging.rows(chosen)
     ]
-    floor = f"floor {chosen[0].floor:.3f} ± {chosen[0].floor_std:.3f}"
-    return f"{_told(target)}, W₁ ({floor})\n\n{judging.markdown(judging.heads(chosen), lines)}"
+    floor = f"floor {chosen[0].floor:.{digits}f} ± {chosen[0].floor_std:.{digits}f}"
+    return f"{_told(target)}, {title} ({floor})\n\n{judging.markdown(judging.heads(chosen), lines)}"
+
+
+def _with_range(number: Number, digits: int) -> str:
+    return f"{number.value:.{digits}f} ({number.low:.{digits}f}, {number.high:.{digits}f})"
 
 
 def gap_tables(closed: Closed) -> list[Table]:
