@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,6 +21,22 @@ from experiments.run import Findings
 SHOWN, IMAGES = 2000, 16  # points, or digits of a model, in a picture
 BESIDE = "ddm"  # the preset that all others are compared with
 Closed = Mapping[str, Mapping[str, Mapping[Any, float]]]
+
+
+class Measure(NamedTuple):
+    """A metric that decides: its name, how it is told, and with how many digits."""
+
+    name: str
+    title: str
+    digits: int
+
+
+W_1, MMD_2 = Measure("w1", "W₁", 3), Measure("mmd2", "MMD²", 4)
+
+
+def deciding(target: str) -> Measure:
+    """W_1 in the plane; MMD^2 of digits, where W_1 between 180 points in 64 dimensions rewards blur."""
+    return MMD_2 if target == "digits" else W_1
 
 
 def findings(
@@ -57,29 +73,29 @@ def findings(
 
 def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping[Any, float]], at: int = 4) -> str:
     """The best model at `at` steps, its share of the gap where there is one, and whether more steps harm it."""
-    named = _told(target)
-    of_w1 = _at_one_churn([n for n in numbers if n.metric == f"w1 {target}" and "oracle" not in n.model])
-    there = [n for n in of_w1 if n.nfe == at]
+    named, by = _told(target), deciding(target)
+    trained = _at_one_churn([n for n in numbers if n.metric == f"{by.name} {target}" and "oracle" not in n.model])
+    there = [n for n in trained if n.nfe == at]
     if not there:
         return f"{named}: not judged at {at} steps"
     best = min(there, key=lambda number: number.value)
-    worse = judging.rises([n for n in of_w1 if n.model == best.model])
+    worse = judging.rises([n for n in trained if n.model == best.model])
     harm = "; ".join(f"worse at {more} than at {few} steps by {rise.value:.2g}" for few, more, rise in worse)
     gap = closed.get(best.model, {}).get(at)
     share = "" if gap is None else f", {100 * gap:.1f} % of the gap between the exact mean and the floor closed"
-    told = f"{best.value:.3f} where the floor is {best.floor:.3f}{share}"
-    return f"{named}, W₁ at {at} steps: {best.model} has {told}; {harm or 'no number of steps is worse than fewer'}"
+    told = f"{best.value:.{by.digits}f} where the floor is {best.floor:.{by.digits}f}{share}"
+    return f"{named}, {by.title} at {at} steps: {best.model} has {told}; {harm or 'no number of steps is worse than fewer'}"
 
 
-def told_numbers(numbers: Sequence[Number], target: str, metric: str = "w1", title: str = "W₁", digits: int = 3) -> str:
+def told_numbers(numbers: Sequence[Number], target: str, by: Measure = W_1) -> str:
     """A metric of every model as a Markdown table, with the range of its seeds and the floor."""
-    chosen = [n for n in numbers if n.metric == f"{metric} {target}"]
+    chosen, digits = [n for n in numbers if n.metric == f"{by.name} {target}"], by.digits
     steps = sorted({n.nfe for n in chosen})
     lines = [
         [*names, *(_with_range(of[n], digits) if n in of else "" for n in steps)] for names, of in judging.rows(chosen)
     ]
     floor = f"floor {chosen[0].floor:.{digits}f} ± {chosen[0].floor_std:.{digits}f}"
-    return f"{_told(target)}, {title} ({floor})\n\n{judging.markdown(judging.heads(chosen), lines)}"
+    return f"{_told(target)}, {by.title} ({floor})\n\n{judging.markdown(judging.heads(chosen), lines)}"
 
 
 def _with_range(number: Number, digits: int) -> str:
@@ -99,24 +115,28 @@ def gap_tables(closed: Closed) -> list[Table]:
 
 
 def difference_tables(numbers: Sequence[Number], closed: Closed) -> list[Table]:
-    """What W_1 of each model is above that of `ddm`, over paired seeds, by target."""
+    """What the deciding metric of each model is above that of `ddm`, over paired seeds, by target."""
     tables = []
     for target in closed:
-        lines, steps = differences([n for n in numbers if n.metric == f"w1 {target}" and "oracle" not in n.model])
+        by = deciding(target)
+        trained = [n for n in numbers if n.metric == f"{by.name} {target}" and "oracle" not in n.model]
+        lines, steps = differences(trained, by.digits)
         if lines:
-            title = f"{_told(target)}: W₁ above that of {BESIDE}, mean over paired seeds and 95 % bootstrap interval"
+            title = f"{_told(target)}: {by.title} above that of {BESIDE}, mean over paired seeds and 95 % bootstrap interval"
             tables.append(report.plain(title, ["model", *map(figures.steps_of, steps)], lines, LOWER))
     return tables
 
 
-def differences(numbers: Sequence[Number]) -> tuple[list[list[str]], list[int]]:
+def differences(numbers: Sequence[Number], digits: int = 3) -> tuple[list[list[str]], list[int]]:
     """A row for each model but `ddm`, and the numbers of steps; no row where that was not trained, or one seed alone."""
     of = {(n.model, n.nfe): n.by_seed for n in _at_one_churn(numbers)}
     steps = sorted({n for name, n in of if name == BESIDE and len(of[name, n]) > 1})
     lines = []
     for name in dict.fromkeys(name for name, _ in of if name != BESIDE):
         found = [judging.paired(of[name, n], of[BESIDE, n]) for n in steps]
-        lines.append([name, *(f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in found)])
+        lines.append(
+            [name, *(f"{one.value:.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]" for one in found)]
+        )
     return (lines if steps else []), steps
 
 
@@ -146,8 +166,9 @@ def drawn(
     """Distance by steps and by seconds and samples of every target, training curves."""
     pictures = {}
     for target, rows in clouds.items():
-        pictures[f"w1_{target}.png"] = (
-            figures.by_steps(numbers, f"w1 {target}", f"W$_1$, {_told(target)}"),
+        by = deciding(target)
+        pictures[f"{by.name}_{target}.png"] = (
+            figures.by_steps(numbers, f"{by.name} {target}", f"{by.title}, {_told(target)}"),
             "Distance to fresh data against steps. Dashed: the two oracles.",
         )
         pictures[f"samples_{target}.png"] = _digits(rows, nfe) if target == "digits" else _points(target, rows, nfe)
@@ -182,11 +203,11 @@ def _digits(rows: dict[str, list[np.ndarray]], nfe: Sequence[int]) -> tuple[Figu
 
 
 def by_seconds(numbers: Sequence[Number], target: str, seconds: dict[str, Seconds]) -> Figure:
-    """W_1 against the seconds in which all samples are drawn, log-log."""
+    """The deciding metric against the seconds in which all samples are drawn, log-log."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.subplots()
     for i, (name, of) in enumerate(seconds.items()):
-        found = {n.nfe: n for n in numbers if n.model == name and n.metric == f"w1 {target}"}
+        found = {n.nfe: n for n in numbers if n.model == name and n.metric == f"{deciding(target).name} {target}"}
         style = {
             "color": figures.COLORS[i % len(figures.COLORS)],
             "linestyle": figures.STYLES[i // len(figures.COLORS)],
@@ -201,7 +222,12 @@ def by_seconds(numbers: Sequence[Number], target: str, seconds: dict[str, Second
         )
         floor = next(iter(found.values())).floor
     axis.axhline(floor, color="0.5", linestyle=":", label="floor")
-    axis.set(xscale="log", yscale="log", xlabel="milliseconds for all samples", ylabel=f"W$_1$, {_told(target)}")
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel="milliseconds for all samples",
+        ylabel=f"{deciding(target).title}, {_told(target)}",
+    )
     for ticks in (axis.xaxis, axis.yaxis):
         figures.readable(ticks)
     figure.legend(fontsize=8, frameon=False, loc="outside right center")

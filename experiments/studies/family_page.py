@@ -59,8 +59,8 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
     yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range:"
     for target in closed:
         yield rival_pages.told_numbers(numbers, target)
-        if target == "digits":  # where W_1 rewards blur
-            yield rival_pages.told_numbers(numbers, target, "mmd2", "MMD², Gaussian kernel of bandwidth 6", digits=4)
+        if (by := rival_pages.deciding(target)) is not rival_pages.W_1:
+            yield rival_pages.told_numbers(numbers, target, by)
     for table in [*rival_pages.gap_tables(closed), *rival_pages.difference_tables(numbers, closed)]:
         yield _folded(table)
     grids = {
