@@ -68,6 +68,9 @@ def test_patches_are_of_images():
     assert [recipe.event_shape for recipe in both] == [(2,), (8, 8, 1), (8, 8, 1)]
     with pytest.raises(cli.UserError, match="take --target digits"):
         family.Config(only=("ddm-patched",)).check()
+    with pytest.raises(cli.UserError, match="imf was not tuned on digits: on digits are ddm, ddm-patched"):
+        family.Config(only=("imf",), target=("digits",)).check()
+    family.Config(only=("imf", "ddm"), target=("digits",)).check()
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,9 @@ class Config(Training):
         if absent := sorted(set(self.choose) - set(self.only)):
             raise cli.UserError(f"--choose {absent[0]} is not among the presets of --only")
         if not any(preset in of_target(target) for target in self.target for preset in self.only):
-            told = f"{' '.join(self.only)} with --target {' '.join(self.target)}"
-            raise cli.UserError(f"--only {told}: not tuned there; on digits are {', '.join(of_target('digits'))}")
+            on = "digits" in self.target
+            help_ = f"on digits are {', '.join(of_target('digits'))}" if on else "take --target digits"
+            raise cli.UserError(f"--only {' '.join(self.only)} was not tuned on {' '.join(self.target)}: {help_}")
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
