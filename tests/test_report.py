@@ -92,6 +92,20 @@ def test_every_figure_has_words_and_every_table_a_box_that_the_keyboard_reaches(
     assert len(page.all("details")) == len(page.all("summary")) == 3
 
 
+def test_without_a_figure_the_key_table_has_the_whole_width_and_bold_is_bold(tmp_path):
+    """As the forecast's page. Mutations: a column beside nothing; Markdown's asterisks in a cell."""
+    table = report.plain("Seen", ["rule", "by"], [["a", "**6.4**"], ["b", "0.7"]], readings.HIGHER)
+    summary = {
+        "experiment": "forecast",
+        "provenance": {"ddjax": "1", "commit": "a", "date": "b", "device": "c"},
+        "settings": {},
+    }
+    page = Page(report.page(tmp_path, summary, [table], {}, report.Told("A verdict.", [], [], "")))
+    assert page.all("div", **{"class": "key wide"}) and not page.all("div", **{"class": "key"})
+    assert [text for *_, text in page.all("strong")][-1] == ["6.4"]
+    assert "**" not in "".join(word for *_, text in page.found for word in text)
+
+
 def test_it_is_read_on_a_telephone_and_asks_nobody(page):
     """Mutations: no viewport; a script, a font or a picture from elsewhere."""
     assert page.all("meta", name="viewport")[0][1]["content"] == "width=device-width, initial-scale=1"
