@@ -266,7 +266,7 @@ def test_help_shows_every_flag_once_with_an_example_that_is_read(name, monkeypat
     """Under its own name; the common flags first, the devices last; every default; an example without a mistake.
 
     Mutations: a flag that no group shows; groups in another order; `.__main__` in the name; defaults left out; an example of
-    flags that there are not.
+    flags that there are not, or with a value out of range.
     """
     make, presets = command(name)
     program = f"python -m {make.__module__.removesuffix('.__main__')}"
@@ -289,7 +289,12 @@ def test_help_shows_every_flag_once_with_an_example_that_is_read(name, monkeypat
         assert " ".join(words[:3]) == program
         words = words[3:]
     monkeypatch.setattr(settings, "check", lambda _: None)  # the folders of an example need not be there
-    assert type(cli.parse(make, words, presets=presets)) is make
+    made = cli.parse(make, words, presets=presets)
+    kinds = settings.kinds(make)
+    refused = [
+        told for setting in kinds for told in settings._refusals(flag(setting), kinds[setting], getattr(made, setting))
+    ]
+    assert type(made) is make and all(re.search(r"is not a (folder|file)$", told) for told in refused), refused
 
 
 def test_what_families_share_stands_in_groups():

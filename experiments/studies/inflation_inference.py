@@ -33,7 +33,7 @@ class Config(Study):
     Needs the extra `inference` (blackjax). Writes summary.json, posteriors.png, ranks.png, balls.png and report.html into --out.
     Exits 1 if ranks are not uniform at p = .001, with Bonferroni's correction for all weights and kinds of data.
 
-    Example: python -m experiments.inflation_inference --runs 20
+    Example: python -m experiments.inflation_inference --runs 50
     """
 
     n: Annotated[int, Range(20)] = 300
