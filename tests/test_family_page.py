@@ -91,8 +91,18 @@ def test_what_the_page_says_of_other_targets_and_of_equal_time():
     assert round(5000 * presets.COST["ddm"] / presets.COST["fm"]) == 16_364
 
 
+def test_what_the_page_says_of_more_steps():
+    """Of DDM, on every target. Mutation: a target more in the sentence."""
+    for target in ("moons", "two_gaussians", "checkerboard", "eight_gaussians", "forty"):
+        numbers = [n for n in stored(target)[1] if (n.model, n.metric) == ("ddm", f"w1 {target}")]
+        assert len(numbers) == 6 and not judging.rises(numbers)
+    rising = judging.rises([n for n in stored("digits")[1] if (n.model, n.metric) == ("ddm", "mmd2 digits")])
+    assert [(few, more) for few, more, _ in rising] == [(2, n) for n in (4, 8, 16, 50)]
+    assert {round(rise.value, 4) for *_, rise in rising} <= {0.0003, 0.0004, 0.0005}
+
+
 def test_what_the_page_says_of_digits():
-    """MMD^2 and W_1, which contradict each other."""
+    """MMD^2 and W_1, which contradict each other. Mutation: any digit of the page's sentence."""
     of = {(n.metric, n.model, n.nfe): n for n in stored("digits")[1]}
     mmd2 = {name: [of["mmd2 digits", name, n] for n in (1, 2, 4)] for name in ("ddm", "ddm-patched", "fm-ot", "ddpm")}
     assert round(mmd2["ddm"][0].value, 4) == 0.0007 and round(mmd2["ddm"][0].floor_std, 4) == 0.0003

@@ -6,12 +6,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from run_folders import a_run
 
 from ddjax import cli, data, judging, metrics, targets
 from ddjax.cli import settings
 from ddjax.commands import sample
 from ddjax.runs import exported, pretrained
 from ddjax.types import Batch
+from experiments import two_gaussians
 from experiments.judges import rivals
 from experiments.studies import pretrain
 
@@ -20,6 +22,7 @@ NAMES = ("digits", "moons", "two_gaussians")
 
 
 def test_they_are_those_that_the_command_names():
+    """Mutation: a model more in the package, or a name less in the help."""
     assert pretrained.names() == NAMES
     assert all(name in sample.Config.__doc__ + Path(sample.__file__).read_text() for name in NAMES)
 
@@ -89,6 +92,26 @@ def test_a_name_that_none_has_is_told(words, told, tmp_path):
     with pytest.raises(cli.UserError, match=told):
         sample.run(sample.Config(**words, out=tmp_path / "a.npz", n=2))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_belong_into_the_package_stays_out(tmp_path, monkeypatch):
+    """A run that was not judged, a model that is too large: refused, and what was there is there. Mutations: the old model
+    removed first; a draft left behind."""
+    run, package = tmp_path / "run", tmp_path / "package"
+    config = cli.parse(two_gaussians.Config, ["--width", "8", "--depth", "2", "--out", str(run)])
+    a_run(run, "two_gaussians", config, two_gaussians.recipes_of(config)[:1])
+    (package / "a").mkdir(parents=True)
+    monkeypatch.setattr(pretrained, "FOLDER", package)
+    with pytest.raises(cli.UserError, match=r"has no summary\.json"):
+        pretrain.put(run, "a")
+    (run / "summary.json").write_text('{"numbers": [], "provenance": {}}')
+    monkeypatch.setattr(pretrain, "LARGEST", 1000)
+    with pytest.raises(cli.UserError, match="bytes, of 1,000 at most"):
+        pretrain.put(run, "a")
+    assert [path.name for path in package.iterdir()] == ["a"] and not list((package / "a").iterdir())
+    monkeypatch.setattr(pretrain, "LARGEST", 2_000_000)
+    pretrain.put(run, "a")
+    assert pretrained.names() == ("a",) and pretrained.load("a").recipe.width == 8
 
 
 def test_one_source_alone(tmp_path):

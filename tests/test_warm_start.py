@@ -25,7 +25,10 @@ def test_training_goes_on_from_the_regression():
 
 
 def test_every_way_has_the_steps_of_its_name():
-    """A quarter of the budget, and as much time as that with all of the regression before it, by the measured costs."""
+    """A quarter of the budget, and as much time as that with all of the regression before it, by the measured costs.
+
+    Mutations: costs the other way round; the gate on another way.
+    """
     ways = warm_start.ways(warm_start.Config(steps=4000))
     assert {way.steps for name, way in ways.items() if name.endswith("as many steps") or way.warm} == {1000}
     as_long = ways["DDM, as much time"].steps
@@ -40,5 +43,6 @@ def test_every_way_has_the_steps_of_its_name():
 
 
 def test_rows_are_medians_and_ranges_of_seeds():
+    """Mutations: means; steps of sampling and seeds exchanged."""
     [row] = warm_start.rows({"a": [[0.1, 0.5, 1.0], [0.3, 0.4, 3.0], [0.2, 0.6, 2.0]]}, {"a": 1250})
     assert row == ["a", "1,250", "0.200 (0.100, 0.300)", "0.500 (0.400, 0.600)", "2.000 (1.000, 3.000)"]

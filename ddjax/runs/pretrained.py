@@ -2,6 +2,7 @@
 
 Each is a folder that `ddjax export` wrote, without a compiled sampler, which JAX would read for six months only:
 
+>>> import jax
 >>> from ddjax.runs import pretrained
 >>> model = pretrained.load("two_gaussians")
 >>> model.sample(model.params, jax.random.key(0), 5, steps=4, churn=1.0).shape
@@ -11,8 +12,6 @@ Each is a folder that `ddjax export` wrote, without a compiled sampler, which JA
 import difflib
 from pathlib import Path
 from typing import Any
-
-import jax  # noqa: F401 (of the example)
 
 from ddjax.cli import UserError
 from ddjax.runs import exported, saved

@@ -52,8 +52,7 @@ def trained(recipe: Recipe, target: str, seed: int, warm: Params | None = None) 
     model, sample = recipes.build(recipe), rival_judges.target(target).sample
     state = jobs.initial_state(model.network, model.optimizer, seed)
     if warm is not None:
-        _, key = jax.random.split(jax.random.key(seed))
-        state = training.TrainState.create(networks.from_mean(state.params, warm), model.optimizer, key)
+        state = training.TrainState.create(networks.from_mean(state.params, warm), model.optimizer, state.key)
     train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.ema_decay)
     batch = jax.tree_util.Partial(lambda key: sample(key, Family.batch))
     return training.fit(state, train_step, batch, steps=recipe.steps, save_every=100, label=None).ema

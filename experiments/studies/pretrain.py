@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,21 +64,20 @@ class Config:
             raise cli.UserError("--run and --name go together")
 
 
-def put(config: Config) -> None:
+def put(run: Path, name: str, model: str | None = None) -> None:
     """Export over what was there. Raises: UserError for a run without numbers, or a model that is too large."""
     from ddjax.commands import export
 
-    assert config.run is not None and config.name is not None
-    out = pretrained.FOLDER / config.name
-    fresh = out.with_name(f"{config.name}.new")
+    if not (run / "summary.json").is_file():
+        raise cli.UserError(f"{run} has no summary.json: a model comes with its numbers")
+    out = pretrained.FOLDER / name
+    fresh = out.with_name(f"{name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    export.run(export.Config(config.run, fresh, steps=(), model=config.model))
+    export.run(export.Config(run, fresh, steps=(), model=model))
     size = sum(path.stat().st_size for path in fresh.iterdir())
-    if size > LARGEST or not json.loads((fresh / "export.json").read_text()).get("numbers"):
+    if size > LARGEST:
         shutil.rmtree(fresh)
-        raise cli.UserError(
-            f"{config.run} has {size:,} bytes, of {LARGEST:,} at most, or no numbers: train a smaller net, or judge"
-        )
+        raise cli.UserError(f"the model of {run} has {size:,} bytes, of {LARGEST:,} at most: train a smaller net")
     shutil.rmtree(out, ignore_errors=True)
     fresh.rename(out)
 
@@ -114,8 +112,8 @@ def section(name: str) -> str:
 
 def run(config: Config) -> None:
     """Put, tell."""
-    if config.run is not None:
-        put(config)
+    if config.run is not None and config.name is not None:
+        put(config.run, config.name, config.model)
     runs.write_atomically(PAGE, page())
     print(f"{PAGE} made")
 
