@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = Path(__file__).with_name("mutants_allowed.txt")  # FILE | BEFORE -> AFTER | why no test has to notice
 TESTS = {
     "recipes": ["recipes", "recipe_networks", "drawing"],
-    "runs": ["runs", "pictures", "classifier", "commands", "events", "export_runs"],
+    "runs": ["runs", "run_ends", "pretrained", "pictures", "classifier", "commands", "events", "export_runs"],
     "judging": ["judging", "judging_calibration", "paired", "grids"],
     "objectives": ["objectives", "stable_loss", "flow_matching", "transports"],
     "samplers": ["samplers", "pseudoinverse"],
