@@ -95,7 +95,7 @@ class Scored(Distributional):
     """Weight of the interaction: 1 is the proper rule, below 1 the spread shrinks."""
     inject: Annotated[int, Range(0)] = 1
     """The hidden layer or block that xi joins: 0 is the input (the paper's), later ones share more over the population."""
-    predicts: Literal["x0", "velocity"] = "velocity"
+    predicts: Literal["x0", "velocity", "v"] = "velocity"
     """What the networks output; the score is taken of x_0 either way."""
     weight: Literal["uniform", "sigmoid"] = "uniform"
     """w(t) of the loss: sigmoid, of logsnr, is the paper's for images; it starves the noise end and so the first steps."""

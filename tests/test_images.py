@@ -50,7 +50,7 @@ def test_the_held_out_set_is_at_distance_0_from_itself_and_the_training_set_is_t
     close(found["frechet pixels"], 0, atol=1e-6)
     assert found["memorisation pixels"] == 1 and found["coverage pixels"] == 1
     close(found["class accuracy"], np.mean(test.labels == 0))
-    floors = judging.floors(judges, test)
+    floors = judging.floors(judges, test, len(train))
     copies = judging.judge(as_samples(train), judges._replace(classify=None))
     close([floors["FID"], found["FID"], copies["FID"]], [floors["frechet pixels"]] * 2 + [0], rtol=1e-6, atol=1e-6)
     close(floors["frechet pixels"], copies["frechet pixels"], rtol=1e-9)
@@ -289,6 +289,8 @@ def test_a_classifier_of_one_class_is_refused_in_a_line(tmp_path):
 def test_too_few_held_out_images_are_told_in_the_report():
     """Of pixels and features, and of samples where those are the fewer. Mutations: the training set's size; a space passed over."""
     sets = {n: np.zeros((n, 64)) for n in (18, 200)}
-    few, enough = (judging.Judges([judging.Space("pixels", judging.pixels, sets[200], sets[n])]) for n in (18, 200))
+    few, enough = (
+        judging.Judges([judging.Space("pixels", judging.pixels, sets[200], sets[n], np.zeros(n))]) for n in (18, 200)
+    )
     assert "18 held-out images are too few for a Fréchet distance in 64 dimensions" in spaces.too_few(few, 500)[0]
     assert "50 samples are too few" in spaces.too_few(enough, 50)[0] and spaces.too_few(enough, 500) == []

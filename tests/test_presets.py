@@ -6,7 +6,8 @@ import pytest
 
 from ddjax import cli, recipes
 from experiments import run as runner
-from experiments.families import family, presets
+from experiments.families import family, images, presets
+from experiments.imaging import settings
 
 
 def test_a_variant_changes_one_setting_of_every_preset():
@@ -27,10 +28,23 @@ def test_a_variant_changes_one_setting_of_every_preset():
         assert of[name] == dataclasses.replace(of["ddm"], name=f"{name} on moons", **changed)
 
 
+def test_one_variant_may_change_several_settings():
+    """Of every distributional model of images; the baseline stays alone."""
+    varied = images.Config(beta=(0.1, 1.0), vary=("beta=0.5+score_patch=0", "inject=0"))
+    made = {recipe.name: recipe for recipe in images.recipes_of(varied, (8, 8, 1), 10)}
+    assert list(made) == [
+        *(f"DDM beta {beta}{told}" for beta in ("0.1", "1") for told in ("", " beta=0.5 score_patch=0", " inject=0")),
+        "regression",
+    ]
+    plain, changed = made["DDM beta 1"], made["DDM beta 1 beta=0.5 score_patch=0"]
+    assert changed == dataclasses.replace(plain, name=changed.name, beta=0.5, score_patch=0)
+
+
 def test_every_setting_that_may_vary_is_one_of_a_recipe():
     """And none of them is the net, the data or the budget."""
     fields = {field.name for field in dataclasses.fields(recipes.Recipe)}
-    assert set(presets.VARIED) <= fields - {"name", "kind", "event_shape", "net", "width", "depth", "steps"}
+    fixed = {"name", "kind", "event_shape", "net", "width", "depth", "steps"}
+    assert set(presets.VARIED) | set(settings.VARIED) <= fields - fixed
 
 
 @pytest.mark.parametrize(
@@ -43,6 +57,8 @@ def test_every_setting_that_may_vary_is_one_of_a_recipe():
         ("population=2.5", "--vary population takes int"),
         ("rule=crps", "--vary rule is one of energy"),
         ("cosine=maybe", "--vary cosine takes bool"),
+        ("beta=1+lam", "takes a setting and its values"),
+        ("beta=1+width=3", "takes a setting and its values"),
     ],
 )
 def test_words_that_are_no_variant_are_refused(word, told):

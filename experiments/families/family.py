@@ -14,10 +14,11 @@ from ddjax import cli
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, Fraction, Positive, Range, Seeds, Steps
 from ddjax.runs import engine
 from experiments import run as runner
-from experiments.families.presets import COST, DEFINED, Preset, of_target, variants
+from experiments.families.presets import COST, DEFINED, VARIED, Preset, of_target
 from experiments.lazy import grid_judges, jax, judging, np, recipes, rival_judges, rival_pages
 from experiments.run import Experiment, Findings, Trained
 from experiments.training import Training
+from experiments.variants import variants
 
 if TYPE_CHECKING:
     from ddjax.recipes import Recipe
@@ -43,7 +44,7 @@ class Config(Training):
     only: tuple[Preset, ...] = tuple(DEFINED)
     """Presets to train, each on the targets that it was tuned for."""
     vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
-    """Variants beside every preset, one setting at a time: `beta=.5,1.5 lam=.5` adds three to each."""
+    """Variants beside every preset, `beta=.5,1.5 lam=.5+beta=1` adds three to each."""
     equal: Literal["steps", "seconds"] = "steps"
     """What all presets train for: --steps each, or the time in which ddm makes them (`presets.COST`)."""
     seeds: Seeds = 5
@@ -72,7 +73,7 @@ class Config(Training):
         """Raises: UserError for variants of nothing, presets without a target that suits one of them, costs of steps that were
         not measured, or grids of models that are not trained or have no other seed to be judged on.
         """
-        variants(self.vary)
+        variants(self.vary, VARIED)
         if self.equal == "seconds" and "digits" in self.target:
             raise cli.UserError("--equal seconds goes by the steps' costs in the plane: leave digits out of --target")
         if self.choose and self.seeds < 2:
@@ -102,7 +103,7 @@ def recipes_of(settings: Config) -> list[Recipe]:
         tuned = of_target(target)
         for preset in (preset for preset in settings.only if preset in tuned):
             of = shared | shape | {"steps": _steps(settings, preset)} | tuned[preset] | rate
-            for told, changed in variants(settings.vary).items():
+            for told, changed in variants(settings.vary, VARIED).items():
                 made.append(recipes.Recipe(**of | changed | {"name": f"{preset}{told} on {target}"}))
     return made
 

@@ -15,7 +15,7 @@ from ddjax import cli
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, Exponent, Fraction, Positive, Range, Steps
 from ddjax.runs import engine
 from experiments import run as runner
-from experiments.imaging.settings import PRESETS, Fed, Nets, Preset
+from experiments.imaging.settings import PRESETS, VARIED, Fed, Nets, Preset
 from experiments.lazy import (
     feeds,
     image_checks,
@@ -29,6 +29,7 @@ from experiments.lazy import (
     types,
 )
 from experiments.run import Experiment, Findings, Trained
+from experiments.variants import variants
 
 if TYPE_CHECKING:
     from ddjax.data import Folder, Images
@@ -55,7 +56,9 @@ class Config(Nets, Fed):
     population: Count = 4
     baseline: bool = True
     """Train the regression baseline too, with the same net and budget."""
-    predicts: Literal["x0", "velocity"] = "x0"
+    vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
+    """Variants beside every distributional model: `beta=.5,1.5 score_patch=3+inject=0` adds three to each."""
+    predicts: Literal["x0", "velocity", "v"] = "x0"
     bias: float = 0.0
     """Shift b of the sigmoid weight, sigmoid(logsnr - b)."""
     time_exponent: Positive = 0.5
@@ -72,6 +75,7 @@ class Config(Nets, Fed):
         super().check()
         if not (self.beta or self.baseline):
             raise cli.UserError("nothing to train: give --beta a value or leave --baseline on")
+        variants(self.vary, VARIED)
 
 
 def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> list[Recipe]:
@@ -83,7 +87,9 @@ def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> l
     }  # fmt: skip
     if classes:
         shared |= {"label_dropout": settings.label_dropout, "guidance": settings.guidance}
-    models = [recipes.Recipe(name=f"DDM beta {beta:g}", beta=beta, **shared) for beta in settings.beta]
+    changed = variants(settings.vary, VARIED).items()
+    of_beta = [shared | {"name": f"DDM beta {beta:g}", "beta": beta} for beta in settings.beta]
+    models = [recipes.Recipe(**of | more | {"name": of["name"] + told}) for of in of_beta for told, more in changed]
     baseline = [recipes.Recipe(name="regression", kind="regression", **shared)] if settings.baseline else []
     return [*models, *baseline]
 
@@ -92,9 +98,9 @@ def judge(
     settings: Config, trained: Trained, *, train: Images | Folder, held_out: Images | Folder, copies: str
 ) -> Findings:
     """Every model at every number of steps, in pixels and in features."""
-    seen, test = feeds.judged(train, settings), feeds.judged(held_out, settings)
+    seen, test = feeds.judged(train, settings), feeds.evenly(held_out, settings.samples)  # equal numbers: no bias of n
     judges = image_spaces.of(seen, test, settings.inception)
-    floors = {name: (value, None) for name, value in image_judges.floors(judges, test).items()}
+    floors = {name: (value, None) for name, value in image_judges.floors(judges, test, settings.samples).items()}
     judged = lambda batch, key, steps: image_judges.judge(batch, judges)  # noqa: E731
     numbers = []
     for recipe, model in trained.pairs():
@@ -108,7 +114,7 @@ def judge(
 
         key, params = jax.random.key(2026), trained.params[model.name]
         numbers += judging.sweep(model.name, drawn, params, judged, floors, key, nfe=settings.nfe)
-    sizes = {"n": settings.samples, "test": len(test), "train": len(seen), "all": len(train)}
+    sizes = {"n": settings.samples, "test": len(test), "train": min(settings.samples, len(seen)), "all": len(train)}
     protocol = image_spaces.PROTOCOL.format(ema=settings.ema_decay, **sizes)
     return Findings(
         numbers,

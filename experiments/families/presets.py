@@ -1,13 +1,10 @@
-"""The few-step family as data: what makes each preset what it is, what its training step costs, and variants of it."""
+"""The few-step family as data: what makes each preset what it is, and what its training step costs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
-from ddjax.cli import UserError
-from ddjax.cli.settings import kinds, scalar
-from experiments.lazy import recipes
+from experiments.variants import OBJECTIVE
 
 Preset = Literal[
     "ddm",
@@ -126,37 +123,4 @@ COST: dict[Preset, float] = {
     "imf": 1.6,
 }
 
-# what a variant may change: the objective, its times and its optimiser, not the net's size, the data or the budget
-VARIED = (
-    "rule", "beta", "lam", "bandwidth", "population", "references", "inject", "gate", "predicts", "weight", "bias", "time_exponent",
-    "coupling", "stride", "huber", "equal", "power", "learning_rate", "cosine", "clip", "ema_decay",
-)  # fmt: skip
-
-
-def variants(words: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The preset itself under "", and by their names the changes of each variant: beta=.5,1.5 is two.
-
-    Raises: UserError for words that are no setting of a preset and its values.
-    """
-    found: dict[str, dict[str, Any]] = {"": {}}
-    for word in words:
-        name, equals, values = word.partition("=")
-        if name not in VARIED or not (equals and values):
-            raise UserError(
-                f"--vary takes a setting and its values, such as beta=.5,1.5, got {word!r}; the settings: {', '.join(VARIED)}"
-            )
-        kind = kinds(recipes.Recipe)[name]
-        found |= {f" {name}={value}": {name: _value(name, kind, value)} for value in values.split(",")}
-    return found
-
-
-def _value(name: str, kind: Any, word: str) -> Any:
-    of = scalar(kind)
-    if get_origin(of) is Literal:
-        if word not in get_args(of):
-            raise UserError(f"--vary {name} is one of {', '.join(get_args(of))}, got {word!r}")
-        return word
-    try:
-        return {"true": True, "false": False}[word] if of is bool else of(word)
-    except (KeyError, ValueError):
-        raise UserError(f"--vary {name} takes {of.__name__}, got {word!r}") from None
+VARIED = (*OBJECTIVE, "bandwidth", "references", "gate", "coupling", "stride", "huber", "equal", "power", "cosine")

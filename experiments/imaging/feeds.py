@@ -11,7 +11,7 @@ from ddjax.data import Folder, Images, bounds
 from ddjax.types import Batch, Key
 from experiments.imaging.settings import Fed, Source
 
-JUDGED = 10_000  # images of a streamed set that samples are compared with
+JUDGED = 10_000  # training images of a streamed set that samples are compared with
 
 
 FLAGS = {  # what the library's messages advise, and how a command line says it
@@ -65,9 +65,14 @@ def batches(train: Images | Folder, settings: Fed, seed: int) -> Callable[[Key],
 
 
 def judged(images: Images | Folder, settings: Fed) -> Images:
-    """What samples are compared with: the set, or as much of a streamed one as can be judged, evenly spaced."""
-    if not streamed(images, settings):
+    """The training images that samples are compared with: all, or as many of a streamed set as can be."""
+    return evenly(images, JUDGED if streamed(images, settings) else len(images))
+
+
+def evenly(images: Images | Folder, most: int) -> Images:
+    """A set, or so many of its images, evenly spaced."""
+    n = min(most, len(images))
+    if n == len(images) and isinstance(images, Images):
         return images
-    n = min(JUDGED, len(images))
     x, labels = images.take(np.arange(n) * len(images) // n)
     return Images(x, labels, images.classes, images.split, images.name, flip=images.flip)

@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from ddjax import metrics
 from ddjax.data import Folder, Images, to_float, to_uint8
+from ddjax.metrics.memorisation import compared
 from ddjax.types import Batch, Key
 
 Features = Callable[[Array], np.ndarray]  # images [n, h, w, c] in [-1, 1] -> [n, d]
@@ -19,12 +20,16 @@ CHUNK = 500  # samples drawn at a time: the bound on memory
 
 
 class Space(NamedTuple):
-    """A space in which samples are compared, with the training and held-out sets in it."""
+    """A space in which samples are compared, with the training and held-out sets in it.
+
+    fresh: distances of the held-out images to their nearest training images.
+    """
 
     name: str
     features: Features
     train: np.ndarray
     test: np.ndarray
+    fresh: np.ndarray
 
 
 class Judges(NamedTuple):
@@ -37,7 +42,8 @@ class Judges(NamedTuple):
 
 def space(name: str, features: Features, train: Images, test: Images) -> Space:
     """Both splits of a data set in a space."""
-    return Space(name, features, *(by_chunks(features, images.x) for images in (train, test)))
+    seen, held_out = (by_chunks(features, images.x) for images in (train, test))
+    return Space(name, features, seen, held_out, metrics.nearest(held_out, seen)[1])
 
 
 def by_chunks(features: Features, x: np.ndarray) -> np.ndarray:
@@ -63,7 +69,8 @@ def judge(drawn: Batch, judges: Judges) -> dict[str, float]:
     for where in judges.spaces:
         fake = _features(where.features, drawn.x_0)
         found |= against_test(where, fake)
-        found[f"memorisation {where.name}"] = metrics.memorisation(fake, where.train, where.test).ratio
+        own = metrics.nearest(fake, where.train)[1]
+        found[f"memorisation {where.name}"] = compared(own, where.fresh).ratio
     if judges.classify is not None and drawn.cond is not None:
         found["class accuracy"] = float(np.mean(judges.classify(drawn.x_0) == drawn.cond))
     if judges.fid is not None:
@@ -73,16 +80,24 @@ def judge(drawn: Batch, judges: Judges) -> dict[str, float]:
     return found
 
 
-def floors(judges: Judges, test: Images) -> dict[str, float]:
-    """The training set in the place of the samples; for accuracy, memorisation and FID the held-out images themselves."""
+def floors(judges: Judges, test: Images, samples: int) -> dict[str, float]:
+    """So many training images in the place of the samples; for accuracy, memorisation and FID the held-out images themselves."""
     found = {}
     for where in judges.spaces:
-        found |= against_test(where, where.train) | {f"memorisation {where.name}": 1.0}  # fresh data, by its definition
+        found |= against_test(where, evenly(where.train, samples)) | {
+            f"memorisation {where.name}": 1.0
+        }  # fresh data, by its definition
     if judges.classify is not None:
         found["class accuracy"] = float(np.mean(by_chunks(judges.classify, test.x) == test.labels))
     if judges.fid is not None:
         found["FID"] = metrics.frechet_distance(judges.fid[1], by_chunks(judges.fid[0], test.x))
     return found
+
+
+def evenly(x: np.ndarray, most: int) -> np.ndarray:
+    """Rows of an array, evenly spaced, at most so many."""
+    n = min(most, len(x))
+    return x[np.arange(n) * len(x) // n]
 
 
 def _features(features: Features, x: Array) -> np.ndarray:

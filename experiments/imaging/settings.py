@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, FileToRead, Fraction, NonNegative, Positive, Range
 from experiments.training import Scored
+from experiments.variants import OBJECTIVE
 
 Preset = Literal["digits", "glyphs", "photos", "cifar10", "cifar10-dit"]
 
@@ -82,6 +83,8 @@ class Nets(Scored):
             "weight_decay": self.weight_decay, "residual": self.net == "mlp",
         }  # fmt: skip
 
+
+VARIED = (*OBJECTIVE, "score_patch", "patch", "weight_decay", "dropout")
 
 _LARGER = {  # what differs from the digits
     "beta": (1.0,), "score_patch": 0, "inject": 2, "time_exponent": 0.7, "learning_rate": 1e-3

@@ -11,9 +11,9 @@ from experiments.imaging import judging
 from experiments.judges import sizes
 
 PROTOCOL = (
-    "{n} samples against the {test} held-out images; pixels in [-1, 1] and the 128 features of a classifier trained on the "
-    "training images (experiments.train_classifier), no resize; parameters averaged with decay {ema}; the floor is the "
-    "training set ({train} of its {all} images) in the place of the samples. FID, where shown: Inception of 2015, "
+    "{n} samples against {test} held-out images; pixels in [-1, 1] and the 128 features of a classifier trained on the "
+    "training images (experiments.train_classifier), no resize; parameters averaged with decay {ema}; the floor is as "
+    "many of the {all} training images ({train}) in the place of the samples. FID, where shown: Inception of 2015, "
     "299 x 299 bilinear without smoothing, samples as bytes against the training images; its floor is the held-out images"
 )
 
