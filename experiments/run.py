@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ddjax.judging import Number
     from ddjax.recipes import Model, Recipe
     from ddjax.runs import Run
+    from ddjax.runs.jobs import Budget
     from ddjax.training import TrainState
     from ddjax.types import Params
     from experiments.training import Training
@@ -105,18 +106,23 @@ def run(experiment: Experiment[Settings], settings: Settings) -> None:
         print(note, flush=True)
     pairs = list(zip(experiment.recipes, models, strict=True))
     trained_by = _together if settings.together else _one_by_one
-    params = {model.name: trained_by(experiment, settings, recipe, model, folder) for recipe, model in pairs}
+    params = {}  # of each model, and of each average of it, by seed
+    for recipe, model in pairs:
+        by_seed = trained_by(experiment, settings, recipe, model, folder)
+        names = [each.name for each in recipes.averages(recipe)]
+        params |= dict(zip(names, map(list, zip(*by_seed, strict=True)), strict=True))
     trained = time.monotonic()
     if not runs.first_process():
         return
-    found = experiment.judge(settings, Trained(folder, experiment.recipes, models, params))
+    every = [(each, model._replace(name=each.name)) for recipe, model in pairs for each in recipes.averages(recipe)]
+    found = experiment.judge(settings, Trained(folder, *map(list, zip(*every, strict=True)), params))
     seconds = {"training": round(trained - began, 1), "total": round(time.monotonic() - began, 1)}
     write(folder.path, experiment.name, folder.settings, found, seconds)
 
 
 def _one_by_one(
     experiment: Experiment[Settings], settings: Settings, recipe: Recipe, model: Model, folder: Run
-) -> list[Params]:
+) -> list[tuple[Params, ...]]:
     watch = experiment.watch and experiment.watch(settings, recipe, model, folder)
     return [
         jobs.train(
@@ -126,10 +132,8 @@ def _one_by_one(
             model.loss_fn,
             model.optimizer,
             experiment.batches(settings, recipe, seed),
+            _budget(settings, recipe),
             seed=seed,
-            steps=recipe.steps,
-            save_every=settings.save_every,
-            ema_decay=recipe.ema_decay,
             watch=watch if experiment.all_watched or seed == 0 else None,
             start=experiment.start and experiment.start(settings, recipe, seed, folder),
         )
@@ -139,7 +143,7 @@ def _one_by_one(
 
 def _together(
     experiment: Experiment[Settings], settings: Settings, recipe: Recipe, model: Model, folder: Run
-) -> list[Params]:
+) -> list[tuple[Params, ...]]:
     return jobs.train_together(
         folder,
         recipes.joint_job(model.name, settings.seeds),
@@ -148,11 +152,14 @@ def _together(
         model.loss_fn,
         model.optimizer,
         experiment.batches(settings, recipe, 0),
-        steps=recipe.steps,
-        save_every=settings.save_every,
-        ema_decay=recipe.ema_decay,
+        _budget(settings, recipe),
         watch=experiment.watch and experiment.watch(settings, recipe, model, folder),
     )
+
+
+def _budget(settings: Training, recipe: Recipe) -> Budget:
+    decays = {"ema_decay": recipe.ema_decay, "other_decays": recipe.other_decays}
+    return jobs.Budget(recipe.steps, settings.save_every, accumulate=settings.accumulate, **decays)
 
 
 def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings, seconds: dict[str, float]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from ddjax.cli import UserError
 from ddjax.cli.settings import (
+    MAY_BE_EMPTY,
     Count,
     Decay,
     Depth,
@@ -42,6 +43,8 @@ class Training(Engine):
     """Rate of the optimiser."""
     ema_decay: Decay = 0.999
     """Decay of the averaged parameters that are sampled from."""
+    accumulate: Count = 1
+    """Parts of a batch, computed one after the other in the memory of one: they divide the batch."""
     save_every: Annotated[int, Multiple(100)] = 1000
     """Training steps between checkpoints."""
     config: FileToRead | None = None
@@ -56,6 +59,10 @@ class Training(Engine):
 
     def check(self) -> None:
         """Raises: UserError for settings that do not go together."""
+        if self.batch % self.accumulate:
+            raise UserError(f"--accumulate {self.accumulate} does not divide --batch {self.batch}")
+        if self.save_every % self.log_every:
+            raise UserError(f"--log-every {self.log_every} does not divide --save-every {self.save_every}")
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once, by the settings that ask for them: a lower bound.
@@ -103,15 +110,20 @@ class Scored(Distributional):
     """Training times are u^exponent: below 1 favours the noise end, where few-step sampling lives."""
     learning_rate: Positive = 5e-3
     """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
+    other_decays: Annotated[tuple[Decay, ...], MAY_BE_EMPTY] = ()
+    """Decays of further averages, kept in the same training: each is judged, and can be sampled, as a model of its own."""
 
     def recipe(self) -> dict[str, Any]:
         """What a `recipes.Recipe` takes of them, all but the one beta of a model."""
         return super().recipe() | {
             "lam": self.lam, "inject": self.inject, "predicts": self.predicts, "weight": self.weight,
-            "time_exponent": self.time_exponent, "cosine": True,
+            "time_exponent": self.time_exponent, "other_decays": self.other_decays, "cosine": True,
         }  # fmt: skip
 
     def check(self) -> None:
-        """Raises: UserError for an interaction of one draw."""
+        """Raises: UserError for an interaction of one draw, or averages that are one."""
+        super().check()
+        if len({self.ema_decay, *self.other_decays}) <= len(self.other_decays):
+            raise UserError(f"--other-decays differ from each other and from --ema-decay {self.ema_decay:g}")
         if self.population < 2 and self.lam > 0:
             raise UserError(f"--population must be at least 2 when lam > 0, got {self.population}")

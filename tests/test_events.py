@@ -21,7 +21,7 @@ def train(path, steps, *, tensorboard=True):
     run = runs.Run(path, {}, engine.Engine(tensorboard=tensorboard))
     jobs.train(
         run, "job", Network(lambda key: {"w": jnp.array([1.0, -2.0])}, None), quadratic, optax.sgd(0.1), noise_batch,
-        seed=0, steps=steps, save_every=200, ema_decay=0.9, watch=lambda params: {"norm": float(abs(params["w"]).sum())},
+        jobs.Budget(steps, 200, 0.9), seed=0, watch=lambda params: {"norm": float(abs(params["w"]).sum())},
     )  # fmt: skip
 
 

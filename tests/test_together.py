@@ -31,8 +31,9 @@ def batch(key):
 
 def trained(path, steps=200):
     rows = [recipes.job("ddm", seed) for seed in range(SEEDS)]
-    told = {"steps": steps, "save_every": 100, "ema_decay": 0.9}
-    return jobs.train_together(folder(path), "ddm-seeds3", rows, *MODEL[1:4], batch, **told)
+    return jobs.train_together(
+        folder(path), "ddm-seeds3", rows, *MODEL[1:4], batch, jobs.Budget(steps, 100, 0.9, (0.5,))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,8 @@ def test_every_seed_gets_what_it_would_get_alone(whole, tmp_path):
     path, params = whole
     rows = runs.read_metrics(path)
     for seed in range(SEEDS):
-        job, told = recipes.job("ddm", seed), {"steps": 200, "save_every": 100, "ema_decay": 0.9}
-        alone = jobs.train(folder(tmp_path / job), job, *MODEL[1:4], batch, seed=seed, **told)
+        job, budget = recipes.job("ddm", seed), jobs.Budget(200, 100, 0.9, (0.5,))
+        alone = jobs.train(folder(tmp_path / job), job, *MODEL[1:4], batch, budget, seed=seed)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), params[seed], alone)
         mine = [row for row in rows if row["job"] == job]
         for row, wanted in zip(mine, runs.read_metrics(tmp_path / job), strict=True):

@@ -73,12 +73,10 @@ def main(
         if _one_of_several() and _STATUS.search(str(error)):
             told = " ".join(str(error).split())[:200]
             _fail(f"another process of this run is gone: {told}; start all again with --resume auto", LOST)
-        if str(error).startswith("RESOURCE_EXHAUSTED"):
+        if isinstance(error, MemoryError) or str(error).startswith("RESOURCE_EXHAUSTED"):
             told = " ".join(str(error).split())[:200]
-            _fail(
-                f"the device's memory is too small: {told}; a smaller --batch needs less, of unet and dit --remat too",
-                2,
-            )
+            less = "a smaller --batch needs less, or --accumulate parts of one, of unet and dit --remat too"
+            _fail(f"memory is too small: {told}; {less}", 2)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _fail(f"cannot write {error.filename or 'a file'}: the disk is full: make room, then start again", 2)
         if isinstance(error, UserError | ValueError | OSError):

@@ -22,9 +22,9 @@ _GROUPS = {
     OWN: "",
     "model": "population beta lam inject predicts weight time_exponent net width depth patch attention dropout bfloat16 remat "
     "score_patch bias conditional baseline",
-    "training": "learning_rate weight_decay warmup clip ema_decay label_dropout together",
+    "training": "learning_rate weight_decay warmup clip ema_decay other_decays accumulate label_dropout together",
     "sampling": "samples repeats blocks churn guidance inception",
-    "run": "config save_every tensorboard deterministic",
+    "run": "config save_every log_every tensorboard deterministic",
     "devices": "distributed model_shards fully_sharded memory_fraction resident",
 }
 GROUPS = {name: tuple(names.split()) for name, names in _GROUPS.items()}

@@ -1,6 +1,6 @@
 """A model as plain values: what a run folder stores, and `recipes.build` makes the same model of anywhere."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 
@@ -131,6 +131,18 @@ class Recipe:
     weight_decay: float = 0.0
     ema_decay: float = 0.999
     """Decay of the averaged parameters that are sampled from, in [0, 1)."""
+    other_decays: tuple[float, ...] = ()
+    """Of averages that are kept beside it: each is a model of its own when training is done (`averages`)."""
+
+
+def averages(recipe: Recipe) -> list[Recipe]:
+    """The models that training one recipe yields: itself, and one for each other decay.
+
+    >>> [each.name for each in averages(Recipe(name="small", event_shape=(2,), other_decays=(0.99,)))]
+    ['small', 'small, average 0.99']
+    """
+    others = [replace(recipe, name=f"{recipe.name}, average {d:g}", ema_decay=d) for d in recipe.other_decays]
+    return [replace(each, other_decays=()) for each in (recipe, *others)]
 
 
 def stored(recipe: Recipe) -> dict[str, Any]:

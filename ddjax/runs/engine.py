@@ -40,6 +40,8 @@ class Engine:
     """Refuse kernels that add in a varying order (GPU): the same seed gives the same bits, more slowly."""
     memory_fraction: Fraction | None = None
     """Share of GPU memory taken at start; 0 takes it as needed (default: JAX's own, .75)."""
+    log_every: Count = 100
+    """Training steps in one row of metrics.jsonl and speed.jsonl, and of what is shown while training."""
     tensorboard: bool = False
     """Keep training metrics and watched numbers as TensorBoard events too, under tensorboard/ in the run."""
 

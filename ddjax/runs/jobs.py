@@ -1,8 +1,9 @@
 """One trained model of a run, or all its seeds in one state: from scratch, or from its newest intact checkpoint."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import optax
@@ -11,7 +12,7 @@ from ddjax import training
 from ddjax.runs import events
 from ddjax.runs.engine import layout
 from ddjax.runs.folders import Run, first_process
-from ddjax.training import checkpoints, sharding, together
+from ddjax.training import TrainStep, checkpoints, memory, sharding, together
 from ddjax.types import Key, LossFn, Network, Params, Resumable
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs pages about a failed save, which we tell in one line
@@ -20,10 +21,27 @@ Watch = Callable[[Params], dict[str, float]]
 Start = Callable[[training.TrainState], training.TrainState]
 
 
-def initial_state(network: Network, optimizer: optax.GradientTransformation, seed: int) -> training.TrainState:
-    """The state at step 0, a function of the seed alone."""
+def initial_state(
+    network: Network, optimizer: optax.GradientTransformation, seed: int, *, others: int = 0
+) -> training.TrainState:
+    """The state at step 0, a function of the seed alone, with so many other averages."""
     key_init, key_state = jax.random.split(jax.random.key(seed))
-    return training.TrainState.create(network.init(key_init), optimizer, key_state)
+    return training.TrainState.create(network.init(key_init), optimizer, key_state, others=others)
+
+
+class Budget(NamedTuple):
+    """How long a job trains and what it keeps: `accumulate` parts of a batch, averages of `ema_decay` and other decays."""
+
+    steps: int
+    save_every: int
+    ema_decay: float
+    other_decays: Sequence[float] = ()
+    accumulate: int = 1
+
+    def step(self, loss_fn: LossFn, optimizer: optax.GradientTransformation) -> TrainStep:
+        """The training step."""
+        decays = {"ema_decay": self.ema_decay, "other_decays": self.other_decays}
+        return training.make_train_step(loss_fn, optimizer, accumulate=self.accumulate, **decays)
 
 
 def train(
@@ -33,26 +51,23 @@ def train(
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
     batch: Callable[[Key], Any] | Resumable,
+    budget: Budget,
     *,
     seed: int,
-    steps: int,
-    save_every: int,
-    ema_decay: float,
     watch: Watch | None = None,
     start: Start | None = None,
-) -> Params:
-    """The averaged parameters after `steps`; checkpoints under the job's name.
+) -> tuple[Params, ...]:
+    """The averaged parameters at the end, those of `ema_decay` first; checkpoints under the job's name.
 
     Args:
         watch: averaged parameters -> numbers, told at each checkpoint and kept in watched.jsonl.
         start: fresh state -> the state to train on from, of whatever step, in its place.
     """
-    state = initial_state(network, optimizer, seed)
-    train_step = training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay)
-    laid = layout(folder.engine, state, train_step, batch)
-    kept = {"steps": steps, "save_every": save_every, "watch": watch, "start": start}
-    state = _trained(folder, job, network, *laid, rows=[job], params_of=lambda state: state.ema, **kept)
-    return sharding.on_host(state.ema)
+    state = initial_state(network, optimizer, seed, others=len(budget.other_decays))
+    laid = layout(folder.engine, state, budget.step(loss_fn, optimizer), batch)
+    of = {"params_of": lambda state: state.ema, "watch": watch, "start": start}
+    state = _trained(folder, job, network, *laid, budget, rows=[job], **of)
+    return sharding.on_host(state.averages)
 
 
 def train_together(
@@ -63,26 +78,23 @@ def train_together(
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
     batch: Callable[[Key], Any],
+    budget: Budget,
     *,
-    steps: int,
-    save_every: int,
-    ema_decay: float,
     watch: Watch | None = None,
-) -> list[Params]:
-    """The averaged parameters of seeds 0, 1, ... after `steps`, trained in one state (`training.together`).
+) -> list[tuple[Params, ...]]:
+    """The averaged parameters of seeds 0, 1, ... at the end, trained in one state (`training.together`).
 
     Args:
         job: of the checkpoints. rows: of the metrics of every seed. watch: as in `train`, of the parameters of seed 0.
     Raises: ValueError for a stream, or several devices.
     """
     require_together()
-    states = [initial_state(network, optimizer, seed) for seed in range(len(rows))]
-    train_step = together.step(training.make_train_step(loss_fn, optimizer, ema_decay=ema_decay))
-    laid = together.stacked(states), train_step, together.batches(batch)
-    kept = {"steps": steps, "save_every": save_every, "watch": watch}
-    of_first = lambda state: together.of_seed(state, 0)  # noqa: E731
-    state = _trained(folder, job, network, *laid, rows=rows, params_of=of_first, **kept)
-    return [sharding.on_host(together.of_seed(state, seed)) for seed in range(len(rows))]
+    others = len(budget.other_decays)
+    states = [initial_state(network, optimizer, seed, others=others) for seed in range(len(rows))]
+    laid = together.stacked(states), together.step(budget.step(loss_fn, optimizer)), together.batches(batch)
+    of_first = lambda state: together.of_seed(state.averages, 0)[0]  # noqa: E731
+    state = _trained(folder, job, network, *laid, budget, rows=rows, params_of=of_first, watch=watch)
+    return [sharding.on_host(together.of_seed(state.averages, seed)) for seed in range(len(rows))]
 
 
 def require_together() -> None:
@@ -98,21 +110,21 @@ def _trained(
     state: training.TrainState,
     train_step: Any,
     batch: Any,
+    budget: Budget,
     *,
     rows: Sequence[str],
     params_of: Callable[[training.TrainState], Params],
-    steps: int,
-    save_every: int,
     watch: Watch | None = None,
     start: Start | None = None,
 ) -> training.TrainState:
-    """The state after `steps`, from the newest intact checkpoint of the job where there is one."""
+    """The state at the end, from the newest intact checkpoint of the job where there is one."""
     with checkpoints.manager(folder.checkpoints(job), job=folder.owner(job)) as manager:
         stream = batch if isinstance(batch, Resumable) else None
         state = checkpoints.restore(manager, state, stream) or (start(state) if start else state)
         first = int(state.step)
         with events.beside(folder.events(job), first) as also:
             told = also(folder.logger(rows[0], first, "watched.jsonl"), "watched/") if watch else None
+            speed = also(folder.logger(job, first, "speed.jsonl"), "speed/")
             logs = [also(folder.logger(row, first), f"{row}/" if len(rows) > 1 else "") for row in rows]
 
             def visit(state: training.TrainState) -> None:
@@ -124,20 +136,35 @@ def _trained(
                 state,
                 train_step,
                 batch,
-                steps=steps,
+                steps=budget.steps,
+                chunk=folder.engine.log_every,
                 checkpoints=manager,
-                save_every=save_every,
-                log=_to_each(logs) if logs[0] else None,
+                save_every=budget.save_every,
+                log=_to_each(logs, _timed(speed, first)) if logs[0] else None,
                 visit=visit if watch else None,
                 label=job if first_process() else None,
                 scanned=training.may_scan(network),
             )
 
 
-def _to_each(logs: Sequence[training.Log]) -> training.Log:
+def _timed(log: training.Log, first: int) -> Callable[[int], None]:
+    """Tell at each step how many steps a second there were since the step before, and the most memory so far."""
+    last, began = first, time.monotonic()
+
+    def tell(step: int) -> None:
+        nonlocal last, began
+        now = time.monotonic()
+        log(step, {"steps_per_second": (step - last) / max(now - began, 1e-9), "memory_gb": memory.peak_gb()})
+        last, began = step, now
+
+    return tell
+
+
+def _to_each(logs: Sequence[training.Log], timed: Callable[[int], None]) -> training.Log:
     """To the one log its numbers, to several those of their seeds."""
 
     def log(step: int, metrics: dict[str, Any]) -> None:
+        timed(step)
         for seed, to in enumerate(logs):
             to(step, metrics if len(logs) == 1 else {name: values[seed] for name, values in metrics.items()})
 

@@ -3,7 +3,6 @@
 import datetime
 import os
 import platform
-import resource
 import shlex
 import subprocess
 import sys
@@ -60,5 +59,6 @@ def commit() -> str | None:
 
 def peak_memory_gb() -> float:
     """Peak resident memory of this process so far, in GB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+    from ddjax.training import memory  # which imports jax
+
+    return memory.resident_gb()

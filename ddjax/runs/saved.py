@@ -45,9 +45,9 @@ def load(path: Path, job: str | None) -> Trained:
         checkpoint is left.
     """
     settings = folders.read_settings(path)
-    job, recipe = _recipe(path, settings, job)
-    params = _params(folders.Run(path, settings, Engine()), recipe, job)
-    return Trained(job, recipe, params, _classes(settings, recipe))
+    job, kept = _kept(path, settings, job)
+    params = _params(folders.Run(path, settings, Engine()), kept)
+    return Trained(job, kept.recipe, params, _classes(settings, kept.recipe))
 
 
 def of_export(path: Path) -> Trained:
@@ -58,7 +58,7 @@ def of_export(path: Path) -> Trained:
     exported.verify(path)
     told = exported.about(path)
     try:
-        job, recipe = _recipe(path, told["run"], told["model"])
+        job, (recipe, *_) = _kept(path, told["run"], told["model"])
         model = recipes.build(recipe)
         params = weights.restored(exported.weights(path), jax.eval_shape(model.network.init, jax.random.key(0)))
     except (KeyError, TypeError, ValueError) as error:
@@ -66,20 +66,34 @@ def of_export(path: Path) -> Trained:
     return Trained(job, recipe, params, _classes(told["run"], recipe))
 
 
-def _recipe(path: Path, settings: dict[str, Any], job: str | None) -> tuple[str, recipes.Recipe]:
-    """A job of a run by its settings, the first for None, and its recipe."""
+class Kept(NamedTuple):
+    """A model in a run: its recipe, the recipe that was trained, of which it is one of the averages, the seed, and which one."""
+
+    recipe: recipes.Recipe
+    trained: recipes.Recipe
+    seed: int
+    which: int
+
+
+def _kept(path: Path, settings: dict[str, Any], job: str | None) -> tuple[str, Kept]:
+    """The name of a model of a run by its settings, the first for None, and what it is of."""
     if not isinstance(settings.get("models"), list):
         raise UserError(
             f"{path} keeps no recipes of its models: it was written by another version, which can sample it"
         )
     found = [recipes.read(values) for values in settings["models"]]
-    by_job = {recipes.job(recipe.name, seed): recipe for recipe in found for seed in range(settings["seeds"])}
+    every = [(each, recipe, i) for recipe in found for i, each in enumerate(recipes.averages(recipe))]
+    by_job = {
+        recipes.job(each.name, seed): Kept(each, recipe, seed, i)
+        for each, recipe, i in every
+        for seed in range(settings["seeds"])
+    }
     job = job or next(iter(by_job))
     if job not in by_job:
         raise UserError(f"this run has the models {', '.join(by_job)}; got {job!r}")
-    if by_job[job].cond_size:
+    if by_job[job].recipe.cond_size:
         raise UserError(
-            f"{job} needs a condition of {by_job[job].cond_size} numbers for each sample, which no command gives"
+            f"{job} needs a condition of {by_job[job].recipe.cond_size} numbers for each sample, which no command gives"
         )
     return job, by_job[job]
 
@@ -88,15 +102,15 @@ def _classes(settings: dict[str, Any], recipe: recipes.Recipe) -> tuple[str, ...
     return tuple(settings.get("classes") or map(str, range(recipe.classes)))
 
 
-def _params(run: folders.Run, recipe: recipes.Recipe, job: str) -> Params:
-    """The averaged parameters of a job; of a run whose seeds were trained together, those of its seed."""
-    model = recipes.build(recipe)
-    like = jobs.initial_state(model.network, model.optimizer, 0)
+def _params(run: folders.Run, kept: Kept) -> Params:
+    """The averaged parameters of a model; of a run whose seeds were trained together, those of its seed."""
+    model, name, others = recipes.build(kept.trained), kept.trained.name, len(kept.trained.other_decays)
+    like = jobs.initial_state(model.network, model.optimizer, 0, others=others)
     if not run.settings.get("together"):
-        return state(run, job, like).ema
+        return state(run, recipes.job(name, kept.seed), like).averages[kept.which]
     seeds = run.settings["seeds"]
-    whole = state(run, recipes.joint_job(recipe.name, seeds), together.stacked([like] * seeds))
-    return together.of_seed(whole, next(seed for seed in range(seeds) if recipes.job(recipe.name, seed) == job))
+    whole = state(run, recipes.joint_job(name, seeds), together.stacked([like] * seeds))
+    return together.of_seed(whole.averages, kept.seed)[kept.which]
 
 
 def state(run: folders.Run, job: str, like: TrainState) -> TrainState:

@@ -2,6 +2,6 @@
 
 from ddjax.training.loop import Log, fit, may_scan
 from ddjax.training.signals import Interrupted
-from ddjax.training.state import TrainState, make_train_step
+from ddjax.training.state import TrainState, TrainStep, make_train_step
 
-__all__ = ["Interrupted", "Log", "TrainState", "fit", "make_train_step", "may_scan"]
+__all__ = ["Interrupted", "Log", "TrainState", "TrainStep", "fit", "make_train_step", "may_scan"]

@@ -10,6 +10,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from ddjax.training import checkpoints as ckpt
+from ddjax.training import memory
 from ddjax.training.progress import progress
 from ddjax.training.sharding import agreed
 from ddjax.training.signals import Interrupted, noted
@@ -59,7 +60,7 @@ def fit(
     Raises: ValueError for a chunk, a save_every or a source of batches that does not fit; FloatingPointError at the first
         loss or gradient norm that is not finite, and before a state that is not would be saved or returned, the last good
         checkpoint untouched; Interrupted after SIGINT (Ctrl-C), SIGTERM or SIGUSR1, the state saved, in the last steps too;
-        OSError when a checkpoint cannot be written.
+        OSError when a checkpoint cannot be written; MemoryError before a step that needs more memory than there is.
     """
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
@@ -78,7 +79,7 @@ def fit(
             told = {name: values.mean(0).tolist() for name, values in host.items()}
             means = {name: float(np.mean(value)) for name, value in told.items()}
             last = first + len(host["loss"])
-            update(last, means)
+            update(last, means | {"memory_gb": memory.peak_gb()})
             if log:
                 log(last, told)
             return means
@@ -133,8 +134,21 @@ def _scan(one: Callable, draw: Partial) -> Callable:
     def run(state: TrainState, draw: Partial, n: int) -> tuple[TrainState, dict[str, jax.Array]]:
         return jax.lax.scan(lambda state, _: one(state, draw), state, None, length=n)
 
-    scan = jax.jit(run, static_argnums=2, donate_argnums=0)
-    return lambda state, n: scan(state, draw, n)
+    scan, programs = jax.jit(run, static_argnums=2, donate_argnums=0), {}
+
+    def fitting(state: TrainState, n: int) -> tuple[TrainState, dict[str, jax.Array]]:
+        if n not in programs:
+            programs[n] = _compiled(scan.lower(state, draw, n))
+        return programs[n](state, draw)
+
+    return fitting
+
+
+def _compiled(lowered: Any) -> Any:
+    """The program, where there is memory for it."""
+    program = lowered.compile()
+    memory.require(program)
+    return program
 
 
 def _dispatch(one: Callable, given: Iterator, stopped: list[int]) -> Callable:
@@ -143,12 +157,16 @@ def _dispatch(one: Callable, given: Iterator, stopped: list[int]) -> Callable:
     At most two steps wait on the device at a time, so that a signal is answered within two. A batch is fetched while the
     step before it runs, and none that is not used: the place of a stream is always that of the state.
     """
-    single = jax.jit(one, donate_argnums=0)
+    single, program = jax.jit(one, donate_argnums=0), None
 
     def run(state: TrainState, n: int) -> tuple[TrainState, dict[str, list[jax.Array]]]:
+        nonlocal program
         rows = []
         for _ in range(n):
-            state, row = single(state, next(given))
+            batch = next(given)
+            if program is None:
+                program = _compiled(single.lower(state, batch))
+            state, row = program(state, batch)
             jax.block_until_ready(rows[-1:])
             rows.append(row)
             if agreed(stopped):

@@ -1,6 +1,6 @@
 """What training carries from step to step, and the step itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,19 +16,31 @@ NUMPY_ON_TRACERS = (jax.errors.TracerArrayConversionError, jax.errors.TracerInte
 
 
 class TrainState(NamedTuple):
-    """All that a run needs to go on: resuming from it is exact, because every key is folded from (key, step)."""
+    """All that a run needs to go on: resuming from it is exact, because every key is folded from (key, step).
+
+    `ema` is the averaged parameters, `others` are averages of other lengths, to choose from when training is done.
+    """
 
     step: Int[Array, ""]
     params: Params
     ema: Params
     opt_state: Any
     key: Key | Keys
+    others: tuple[Params, ...] = ()
 
     @classmethod
-    def create(cls, params: Params, optimizer: optax.GradientTransformation, key: Key) -> "TrainState":
-        """Step 0, with the average equal to the parameters."""
-        ema = jax.tree.map(jnp.copy, params)  # a buffer of its own: donation must not meet the same one twice
-        return cls(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params), key)
+    def create(
+        cls, params: Params, optimizer: optax.GradientTransformation, key: Key, *, others: int = 0
+    ) -> "TrainState":
+        """Step 0, with `ema` and so many other averages equal to the parameters."""
+        # in buffers of their own: donation must not meet the same one twice
+        ema, *rest = (jax.tree.map(jnp.copy, params) for _ in range(1 + others))
+        return cls(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params), key, tuple(rest))
+
+    @property
+    def averages(self) -> tuple[Params, ...]:
+        """`ema`, then the others."""
+        return (self.ema, *self.others)
 
     def keys(self) -> tuple[Key | Keys, Key | Keys]:
         """The keys of this step's batch and of its loss; of several seeds together (`training.together`), those of each."""
@@ -51,7 +63,7 @@ def require_finite(state: TrainState, good: Callable[[], str] = lambda: "none") 
     Raises: FloatingPointError naming what is not finite.
     """
     names = ("parameters", "averaged parameters", "numbers of the optimizer")
-    found = np.asarray(_finite((state.params, state.ema, state.opt_state)))
+    found = np.asarray(_finite((state.params, state.averages, state.opt_state)))
     if not found.all():
         told = " and ".join(name for name, finite in zip(names, found, strict=True) if not finite)
         raise FloatingPointError(
@@ -75,27 +87,34 @@ TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
 def make_train_step(
-    loss_fn: LossFn, optimizer: optax.GradientTransformation, *, ema_decay: float = 0.999, accumulate: int = 1
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    *,
+    ema_decay: float = 0.999,
+    other_decays: Sequence[float] = (),
+    accumulate: int = 1,
 ) -> TrainStep:
     """One step of stochastic gradient descent with an exponential moving average of the parameters.
 
-    The average warms up, decay = min(ema_decay, (1 + step) / (10 + step)): a plain average of .999 would still carry a
+    An average warms up, decay = min(ema_decay, (1 + step) / (10 + step)): a plain average of .999 would still carry a
     third of the initial weights after 1,000 steps.
 
     Args:
         loss_fn: from `ddjax.objectives`. optimizer: any optax transformation, clipping included.
         ema_decay: in [0, 1); 0 keeps the parameters themselves.
+        other_decays: of the state's other averages, as many as it has.
         accumulate: parts of a batch, at least 1; gradients and metrics are means over the parts, each with a key of its
             own, computed one after the other in the memory of one.
     Returns: train_step(state, batch) -> (state, metrics), pure, to be jitted or scanned. Metrics: those of loss_fn, `loss`
         itself, and `grad_norm` before clipping.
-    Raises: ValueError for a decay outside [0, 1) or accumulate < 1; the step, for a batch that the parts do not divide or
-        a loss_fn that cannot be traced.
+    Raises: ValueError for a decay outside [0, 1) or accumulate < 1; the step, for a batch that the parts do not divide,
+        a state with another number of averages, or a loss_fn that cannot be traced.
     """
     if accumulate < 1:
         raise ValueError(f"a batch has at least 1 part, got {accumulate=}")
-    if not 0 <= ema_decay < 1:
-        raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay=}")
+    decays = (ema_decay, *other_decays)
+    if not all(0 <= decay < 1 for decay in decays):
+        raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay=}, {other_decays=}")
 
     def gradient(params: Params, key: Key, batch: Any) -> tuple[Params, Metrics]:
         try:
@@ -110,15 +129,20 @@ def make_train_step(
         gradient = _accumulated(gradient, accumulate)
 
     def train_step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+        if len(state.averages) != len(decays):
+            raise ValueError(f"a state of {len(state.averages)} averages has as many decays, got {decays}")
         _, key_loss = state.keys()
         grads, metrics = gradient(state.params, key_loss, batch)
-        decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
+        slowest = (1 + state.step) / (10 + state.step)
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
-            ema = optax.incremental_update(params, state.ema, 1 - decay)
+            ema, *others = (
+                optax.incremental_update(params, average, 1 - jnp.minimum(decay, slowest))
+                for average, decay in zip(state.averages, decays, strict=True)
+            )
             metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
-        return TrainState(state.step + 1, params, ema, opt_state, state.key), metrics
+        return TrainState(state.step + 1, params, ema, opt_state, state.key, tuple(others)), metrics
 
     return train_step
 

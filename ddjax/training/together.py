@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from ddjax.training.state import TrainState, TrainStep
 from ddjax.types import Params
 
-_AXES = TrainState(step=None, params=0, ema=0, opt_state=0, key=0)
+_AXES = TrainState(step=None, params=0, ema=0, opt_state=0, key=0, others=0)
 
 
 def stacked(states: Sequence[TrainState]) -> TrainState:
@@ -27,9 +27,9 @@ def stacked(states: Sequence[TrainState]) -> TrainState:
     return rest._replace(step=first.step)
 
 
-def of_seed(state: TrainState, i: int) -> Params:
-    """The averaged parameters of one seed."""
-    return jax.tree.map(lambda leaf: leaf[i], state.ema)
+def of_seed(averages: tuple[Params, ...], i: int) -> tuple[Params, ...]:
+    """The averages of one seed, of those of all."""
+    return jax.tree.map(lambda leaf: leaf[i], averages)
 
 
 def step(train_step: TrainStep) -> TrainStep:

@@ -73,6 +73,7 @@ class Config(Training):
         """Raises: UserError for variants of nothing, presets without a target that suits one of them, costs of steps that were
         not measured, or grids of models that are not trained or have no other seed to be judged on.
         """
+        super().check()
         variants(self.vary, VARIED)
         if self.equal == "seconds" and "digits" in self.target:
             raise cli.UserError("--equal seconds goes by the steps' costs in the plane: leave digits out of --target")

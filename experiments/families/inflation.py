@@ -81,6 +81,7 @@ class Config(Training):
 
     def check(self) -> None:
         """Raises: UserError for more directions than the data have, or all of them."""
+        super().check()
         d = 64 if self.data == "digits" else 2
         if max(self.keep) > d:
             raise cli.UserError(f"--keep lies in 0..{d}, the directions of {self.data}, got {max(self.keep)}")

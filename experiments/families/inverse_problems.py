@@ -69,6 +69,7 @@ class Config(Training):
 
     def check(self) -> None:
         """Raises: UserError for more than one seed."""
+        super().check()
         if self.seeds != 1:
             raise cli.UserError(f"inverse problems are judged with one seed, got --seeds {self.seeds}")
 
