@@ -52,7 +52,7 @@ def shown(path):
 def rows(path):
     """The same of the run's rows."""
     found = []
-    for file, group in (("metrics.jsonl", ""), ("watched.jsonl", "watched/")):
+    for file, group in (("metrics.jsonl", ""), ("watched.jsonl", "watched/"), ("speed.jsonl", "speed/")):
         for row in runs.read_metrics(path, file):
             found += [(row["step"], group + name, row[name]) for name in row.keys() - {"job", "step"}]
     return sorted(found)

@@ -39,6 +39,28 @@ def test_the_average_forgets_its_start():
     np.testing.assert_allclose(state.ema["w"], state.params["w"], atol=1e-2)
 
 
+def test_other_averages_are_those_of_their_own_trainings():
+    """One state of three decays holds, bit for bit, what three trainings hold. Mutations: the first decay for all; swapped."""
+    decays, batch = (0.5, 0.9, 0.0), jnp.array([[1.0, 1.0], [3.0, -1.0]])
+    states = []
+    for given in (decays, *((decay,) for decay in decays)):
+        train_step = jax.jit(
+            training.make_train_step(quadratic, optax.sgd(0.1), ema_decay=given[0], other_decays=given[1:])
+        )
+        state = training.TrainState.create(
+            {"w": jnp.array([1.0, -2.0])}, optax.sgd(0.1), jax.random.key(0), others=len(given) - 1
+        )
+        for _ in range(12):
+            state, _ = train_step(state, batch)
+        states.append(state)
+    together, *alone = states
+    for average, state in zip(together.averages, alone, strict=True):
+        np.testing.assert_array_equal(average["w"], state.ema["w"])
+    assert len({float(average["w"][0]) for average in together.averages}) == 3
+    with pytest.raises(ValueError, match="a state of 3 averages has as many decays, got"):
+        train_step(together, batch)
+
+
 def test_keys_differ_by_step_and_by_use():
     """Mutations: folding a constant, one key for batch and loss."""
     state = state_of(optax.sgd(0.1))
@@ -50,3 +72,5 @@ def test_keys_differ_by_step_and_by_use():
 def test_bad_decay_is_refused():
     with pytest.raises(ValueError, match="ema_decay"):
         training.make_train_step(quadratic, optax.sgd(0.1), ema_decay=1.0)
+    with pytest.raises(ValueError, match="other_decays"):
+        training.make_train_step(quadratic, optax.sgd(0.1), other_decays=(0.9, -0.1))

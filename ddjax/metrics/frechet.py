@@ -3,8 +3,12 @@
     (1)  d = |mean_x - mean_y|^2 + tr(cov_x) + tr(cov_y) - 2 tr (cov_x^(1/2) cov_y cov_x^(1/2))^(1/2)
 
 The last trace is the sum of the singular values of cov_x^(1/2) cov_y^(1/2), with roots by symmetric eigendecompositions: real
-and finite for singular covariances too. On the host, in float64 (float32 gives negative distances). A figure depends on n,
-on the feature network and on how images are resized: state them, and the floor between two real samples.
+and finite for singular covariances too. Of centred samples X [n, d] and Y [m, d] it is also that of
+
+    (2)  X Y^T / ((n - 1) (m - 1))^(1/2)
+
+which is the smaller matrix for fewer points than dimensions. On the host, in float64 (float32 gives negative distances). A
+figure depends on n, on the feature network and on how images are resized: state them, and the floor between two real samples.
 References: Heusel et al., arXiv 1706.08500.
 """
 
@@ -52,6 +56,10 @@ def frechet_distance(x: Sample, y: Sample) -> float:
     >>> round(frechet_distance(x, x + np.array([3.0, 4.0])), 4)  # |mean - mean|^2, the covariances being equal
     25.0
     """
+    if not isinstance(x, Statistics) and not isinstance(y, Statistics):
+        x, y = on_host(x=x, y=y)
+        if min(len(x), len(y)) >= 2 and max(len(x), len(y)) < x.shape[1]:
+            return _of_few(x, y)
     x = x if isinstance(x, Statistics) else _statistics(x=x)
     y = y if isinstance(y, Statistics) else _statistics(y=y)
     for name, statistics in (("x", x), ("y", y)):
@@ -59,8 +67,18 @@ def frechet_distance(x: Sample, y: Sample) -> float:
             raise ValueError(f"need finite mean and covariance, got NaN or infinity in those of {name}")
     if x.mean.shape != y.mean.shape:
         raise ValueError(f"need samples of one dimension, got {x.mean.shape=}, {y.mean.shape=}")
-    cross = np.linalg.svd(_root(x.cov) @ _root(y.cov), compute_uv=False).sum()
-    distance = np.sum((x.mean - y.mean) ** 2) + np.trace(x.cov) + np.trace(y.cov) - 2 * cross
+    return _distance(x.mean - y.mean, np.trace(x.cov) + np.trace(y.cov), _root(x.cov) @ _root(y.cov))
+
+
+def _of_few(x: np.ndarray, y: np.ndarray) -> float:
+    """By eq. (2)."""
+    apart = x.mean(0) - y.mean(0)
+    x, y = ((a - a.mean(0)) / np.sqrt(len(a) - 1) for a in (x, y))
+    return _distance(apart, np.sum(x**2) + np.sum(y**2), x @ y.T)
+
+
+def _distance(apart: np.ndarray, traces: float, cross: np.ndarray) -> float:
+    distance = np.sum(apart**2) + traces - 2 * np.linalg.svd(cross, compute_uv=False).sum()
     return float(np.maximum(distance, 0.0))  # the rounding of equal samples
 
 

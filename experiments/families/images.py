@@ -80,8 +80,6 @@ class Config(Nets, Fed):
 
 def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> list[Recipe]:
     """One distributional model for each beta, and regression with the same net and budget."""
-    if settings.score_patch > min(shape[:2]):
-        raise cli.UserError(f"--score-patch {settings.score_patch} is larger than the images, {shape}")
     shared = settings.recipe() | {
         "event_shape": shape, "classes": classes, "score_patch": settings.score_patch, "bias": settings.bias,
     }  # fmt: skip
@@ -91,6 +89,8 @@ def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> l
     of_beta = [shared | {"name": f"DDM beta {beta:g}", "beta": beta} for beta in settings.beta]
     models = [recipes.Recipe(**of | more | {"name": of["name"] + told}) for of in of_beta for told, more in changed]
     baseline = [recipes.Recipe(name="regression", kind="regression", **shared)] if settings.baseline else []
+    for recipe in (*models, *baseline):
+        image_checks.require_patches(recipe)
     return [*models, *baseline]
 
 
