@@ -37,6 +37,7 @@ _DATA = (
     "forecast",
     "inverse_problem",
     "claim",
+    "guidance",
 )
 for _data in _DATA:
     _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}

@@ -187,7 +187,7 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
         ("--samples 3", "--samples must be at least 100, got 3"),
         ("--inject 9", "got inject=9"),
         ("--inception nowhere.pth", "--inception nowhere.pth is not a file"),
-        ("--preset glyphs --patch 5", "patches must tile the image"),
+        ("--preset glyphs --patch 5", "--patch 5 does not tile the images: images are 28 x 28"),
     ],
 )
 def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, tmp_path_factory, monkeypatch, capsys):

@@ -132,7 +132,7 @@ sde.simulate(sde, key, x, times, *, method="euler_maruyama", substeps=1)
 sde.integrate(sde, key, x, *, start=0.0, end=1.0, tolerance=1e-3, max_steps=4096)
 sde.fokker_planck_residual(sde, log_density, x, t)
 sde.prior_gap(schedule, x_0, t=1.0)
-training.make_train_step(loss_fn, optimizer, *, ema_decay, accumulate=1)
+training.make_train_step(loss_fn, optimizer, *, ema_decay, accumulate=1, other_decays)
 training.may_scan(network)
 metrics.mmd(x, y, *, kernel, estimator)
 metrics.energy_distance(x, y, *, beta, estimator)
@@ -265,7 +265,7 @@ def test_what_the_factories_return(skewed):
 def test_fields_of_the_bundles():
     assert schedules.Scales._fields == ("alpha", "sigma")
     assert Network._fields == ("init", "apply", "convolutional")
-    assert training.TrainState._fields == ("step", "params", "ema", "opt_state", "key")
+    assert training.TrainState._fields == ("step", "params", "ema", "opt_state", "key", "others")
 
 
 ROOT = Path(ddjax.__file__).parent

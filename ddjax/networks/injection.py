@@ -1,11 +1,14 @@
 """Where xi joins a network, and how one that has learned without xi goes on with it.
 
-    (1)  h <- h + gate(e) silu(A h + B xi),   gate zero at first
+    (1)  h <- h + gate(e) silu(A h + B xi + C s),   s = n^(-1/2) sum xi over the n positions,   gate zero at first
 
-The layer on the concatenation [h, xi] is written as the sum of two, so the product with h is computed once for a population, and
-only what follows repeats. A and B start at random, so the zero gate receives gradient.
+xi is noise of its own at each position, s is noise that all of them know, N(0, I) too. Without it what moves a whole image, a
+slant or a colour, would have to be agreed on by the layers that follow. The layer on the concatenation [h, xi, s] is written as
+a sum, so the product with h is computed once for a population, and only what follows repeats. A, B and C start at random, so the
+zero gate receives gradient.
 """
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -30,6 +33,9 @@ class Injection(nn.Module):
         rows, channels = xi.shape[0], h.shape[-1]
         update = repeated(by_rows(nn.Dense(channels, dtype=self.dtype, name="h"), h), rows)
         update += by_rows(nn.Dense(channels, use_bias=False, dtype=self.dtype, name="xi"), xi)
+        if positions := tuple(range(1, xi.ndim - 1)):
+            known = xi.mean(positions, keepdims=True) * math.prod(xi.shape[1:-1]) ** 0.5
+            update += by_rows(nn.Dense(channels, use_bias=False, dtype=self.dtype, name="xi_shared"), known)
         gate = nn.Dense(channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="gate")(nn.silu(embedding))
         gate = gate.reshape(gate.shape[0], *[1] * (h.ndim - 2), channels)
         return repeated(h, rows) + repeated(gate, rows) * nn.silu(update)

@@ -91,8 +91,8 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     ema_decay: float = 0.999,
-    other_decays: Sequence[float] = (),
     accumulate: int = 1,
+    other_decays: Sequence[float] = (),
 ) -> TrainStep:
     """One step of stochastic gradient descent with an exponential moving average of the parameters.
 
@@ -102,9 +102,9 @@ def make_train_step(
     Args:
         loss_fn: from `ddjax.objectives`. optimizer: any optax transformation, clipping included.
         ema_decay: in [0, 1); 0 keeps the parameters themselves.
-        other_decays: of the state's other averages, as many as it has.
         accumulate: parts of a batch, at least 1; gradients and metrics are means over the parts, each with a key of its
             own, computed one after the other in the memory of one.
+        other_decays: of the state's other averages, as many as it has.
     Returns: train_step(state, batch) -> (state, metrics), pure, to be jitted or scanned. Metrics: those of loss_fn, `loss`
         itself, and `grad_norm` before clipping.
     Raises: ValueError for a decay outside [0, 1) or accumulate < 1; the step, for a batch that the parts do not divide,

@@ -67,7 +67,7 @@ def judge(drawn: Batch, judges: Judges) -> dict[str, float]:
     """Every number of one sample: against the held-out set, and FID as it is used, against the training set."""
     found = {}
     for where in judges.spaces:
-        fake = _features(where.features, drawn.x_0)
+        fake = in_chunks(where.features, drawn.x_0)
         found |= against_test(where, fake)
         own = metrics.nearest(fake, where.train)[1]
         found[f"memorisation {where.name}"] = compared(own, where.fresh).ratio
@@ -100,7 +100,8 @@ def evenly(x: np.ndarray, most: int) -> np.ndarray:
     return x[np.arange(n) * len(x) // n]
 
 
-def _features(features: Features, x: Array) -> np.ndarray:
+def in_chunks(features: Features, x: Array) -> np.ndarray:
+    """Features of images in [-1, 1]."""
     return np.concatenate([features(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)])
 
 

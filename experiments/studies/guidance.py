@@ -1,0 +1,83 @@
+"""Guidance of a conditional image model at few steps: class accuracy against diversity, one xi or two, all times or some."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ddjax import cli
+from ddjax.cli.settings import FolderToRead, Range, Steps
+from experiments import study
+from experiments.imaging.settings import Source
+from experiments.lazy import data, feeds, guidance_judges, guidance_pages, image_spaces, jnp, pretrained, runs, saved
+from experiments.study import Study
+
+if TYPE_CHECKING:
+    from ddjax.data import Images
+
+
+@dataclass(frozen=True)
+class Config(Study):
+    """Sample a trained class-conditional image model under classifier-free guidance, and judge every way to guide.
+
+    By weight w, with one xi for both branches or one for each, at all times or in an interval of them. Accuracy rises with w,
+    diversity falls: the tables and the figure say how fast, at each number of steps.
+
+    Example: python -m experiments.guidance --run runs/images/glyphs
+    """
+
+    run: FolderToRead | None = None
+    """Folder of a run of `experiments.images`; without one, the pretrained digits."""
+    model: str | None = None
+    """Which trained model of the run, for instance ddm-beta-1-seed0 (default: the first)."""
+    weights: tuple[Annotated[float, Range(0, 100)], ...] = (1.0, 1.5, 2.0, 3.0, 5.0)
+    """Weights w: 1 is the condition as it is."""
+    nfe: tuple[Steps, ...] = (1, 2, 4)
+    """Numbers of sampling steps."""
+    interval: tuple[Annotated[float, Range(0, 1)], Annotated[float, Range(0, 1)]] = (0.2, 0.8)
+    """Times (low, high) at which the guidance of the third kind of rows acts."""
+    samples: Annotated[int, Range(100)] = 2000
+    """Samples for each judged number, and held-out images."""
+
+    def check(self) -> None:
+        """Raises: UserError for an interval that is none, or a model of no run."""
+        if self.interval[0] >= self.interval[1]:
+            raise cli.UserError(f"--interval is low and high, got {self.interval[0]:g} {self.interval[1]:g}")
+        if self.run is None and self.model is not None:
+            raise cli.UserError("--model belongs to --run")
+
+    def floats(self) -> dict[tuple[str, ...], int | float]:
+        """Numbers in memory at once."""
+        return {("samples",): 64 * self.samples}
+
+
+def run(config: Config) -> None:
+    """Load, sample every way, judge, write, print."""
+    began = time.monotonic()
+    trained, train, held_out = loaded(config)
+    folder = study.folder(config, "guidance")
+    judges = image_spaces.of(train, held_out)
+    rows = guidance_judges.judged_ways(trained, config, judges, held_out)
+    seen = feeds.evenly(train, config.samples)
+    floor = guidance_judges.judged(data.to_float(jnp.asarray(seen.x)), seen.labels, judges, held_out.labels)
+    shown = guidance_pages.shown(trained, config.weights, config.nfe)
+    study.write(folder, "guidance", config, guidance_pages.findings(rows, floor, shown, trained), began)
+
+
+def loaded(config: Config) -> tuple[Any, Images, Images]:
+    """The model, and both splits of its images. Raises: UserError for a model without classes, or that is no image model's."""
+    trained = pretrained.load("digits") if config.run is None else saved.load(config.run, config.model)
+    told = pretrained.about("digits")["run"] if config.run is None else runs.read_settings(config.run)
+    from ddjax.data import Folder  # a class, which cannot be lazy
+
+    if trained.flow or not trained.recipe.classes or "data" not in told:
+        raise cli.UserError(f"guidance is of a denoiser of images with classes, which {trained.job} is not")
+    train, held_out = feeds.splits(Source(**{field.name: told[field.name] for field in fields(Source)}))
+    if Folder in (type(train), type(held_out)):
+        raise cli.UserError(f"these images are too many to keep at hand: {train.describe()}")
+    return trained, train, feeds.evenly(held_out, config.samples)
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)
