@@ -93,11 +93,11 @@ _PAPER = _LARGER | {
     "data": "cifar10", "steps": 200_000, "batch": 256, "weight": "sigmoid", "learning_rate": 2e-4, "warmup": 5000,
     "ema_decay": 0.9999, "bfloat16": True, "samples": 10_000, "save_every": 10_000, "inject": 0, "dropout": 0.1,
 }  # fmt: skip
-_DIT = _LARGER | {"net": "dit", "width": 128, "steps": 4000}
+_DIT = _LARGER | {"net": "dit", "width": 128, "learning_rate": 3e-3}
 
 PRESETS = {
-    "preset glyphs": _DIT | {"data": "glyphs", "depth": 4, "batch": 128},
-    "preset photos": _DIT | {"data": "photos", "depth": 6, "batch": 64, "inject": 3},
+    "preset glyphs": _DIT | {"data": "glyphs", "depth": 4, "patch": 7, "score_patch": 7, "batch": 128, "steps": 8000},
+    "preset photos": _DIT | {"data": "photos", "depth": 6, "batch": 64, "inject": 3, "steps": 4000},
     "preset cifar10": _PAPER | {"net": "unet", "width": 128, "depth": 2, "attention": (16,)},
     "preset cifar10-dit": _PAPER | {"net": "dit", "width": 384, "depth": 12, "patch": 2},
 }
