@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose as close
 
 from ddjax import networks, scoring
+from ddjax.networks.injection import pyramid
 
 SHAPE = (8, 8, 1)
 GENERATOR = np.random.default_rng(3)
@@ -51,6 +52,24 @@ def test_a_gated_mlp_is_the_block_that_it_stands_for():
     joined = dense("h", h, of["injection"]) + dense("xi", np.asarray(xi), of["injection"])
     h = h + dense("gate", silu(features), of["injection"]) * silu(joined)
     close(found, dense("out", silu(dense("hidden_2", silu(dense("hidden_1", h))))), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 5)])
+def test_positions_have_noise_of_their_own_and_noise_in_common(height, width):
+    """Eq. (2) by the definition, also where an edge cuts blocks; every scale is N(0, 1), and the last is one for all.
+
+    Mutations: a mean for the sum over the root; rows and columns exchanged; one scale too few.
+    """
+    xi = np.asarray(normal(2, height, width, 3), np.float64)
+    found = np.asarray(pyramid(jnp.asarray(xi, jnp.float32))).reshape(2, height, width, -1, 3)
+    sizes = [1, 2, 4, 8][: 1 + int(np.ceil(np.log2(max(height, width))))]
+    assert found.shape[3] == len(sizes)
+    for scale, size in enumerate(sizes):
+        for i, j in np.ndindex(height, width):
+            rows, columns = (slice(size * (at // size), size * (at // size + 1)) for at in (i, j))
+            block = xi[:, rows, columns].reshape(2, -1, 3)
+            close(found[:, i, j, scale], block.sum(1) / block.shape[1] ** 0.5, rtol=1e-5, atol=1e-5)
+    assert np.ptp(found[:, :, :, -1], (1, 2)).max() == 0
 
 
 @pytest.mark.parametrize(("name", "settings"), WITH_XI)

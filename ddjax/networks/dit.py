@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from ddjax.networks.attention import Kernel, SelfAttention
 from ddjax.networks.images import Embedding, block_of, image_network, patches, unpatches
-from ddjax.networks.injection import Injection
+from ddjax.networks.injection import Injection, pyramid
 from ddjax.networks.norms import layer_norm
 from ddjax.networks.populations import Dropout, by_rows, repeated
 from ddjax.types import Network
@@ -106,7 +106,8 @@ class DiT(nn.Module):
         embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
         for i in range(self.depth):
             if i and i == self.inject:
-                h = Injection(self.dtype, name="injection")(h, embedding, noise)
+                known = pyramid(noise.reshape(-1, rows, columns, length))
+                h = Injection(self.dtype, name="injection")(h, embedding, known.reshape(*noise.shape[:2], -1))
             h = block(self.heads, self.ratio, self.dropout, self.dtype, self.kernel, name=f"block_{i}")(h, embedding)
         shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding, h.shape[0])
         h = layer_norm(h, shift, scale)

@@ -1,14 +1,15 @@
 """Where xi joins a network, and how one that has learned without xi goes on with it.
 
-    (1)  h <- h + gate(e) silu(A h + B xi + C s),   s = n^(-1/2) sum xi over the n positions,   gate zero at first
+    (1)  h <- h + gate(e) silu(A h + B xi),   gate zero at first
+    (2)  s_k = 2^-k sum of xi over blocks of 2^k x 2^k positions,   k = 0, 1, ... until a block is all
 
-xi is noise of its own at each position, s is noise that all of them know, N(0, I) too. Without it what moves a whole image, a
-slant or a colour, would have to be agreed on by the layers that follow. The layer on the concatenation [h, xi, s] is written as
-a sum, so the product with h is computed once for a population, and only what follows repeats. A, B and C start at random, so the
-zero gate receives gradient.
+Positions of an image are given (2) in the place of xi: N(0, I) at every scale, of their own and in common with their neighbours.
+What moves a whole image, a slant or a colour, would otherwise have to be agreed on by the layers that follow.
+
+The layer on the concatenation [h, xi] is written as the sum of two, so the product with h is computed once for a population, and
+only what follows repeats. A and B start at random, so the zero gate receives gradient.
 """
 
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -33,12 +34,27 @@ class Injection(nn.Module):
         rows, channels = xi.shape[0], h.shape[-1]
         update = repeated(by_rows(nn.Dense(channels, dtype=self.dtype, name="h"), h), rows)
         update += by_rows(nn.Dense(channels, use_bias=False, dtype=self.dtype, name="xi"), xi)
-        if positions := tuple(range(1, xi.ndim - 1)):
-            known = xi.mean(positions, keepdims=True) * math.prod(xi.shape[1:-1]) ** 0.5
-            update += by_rows(nn.Dense(channels, use_bias=False, dtype=self.dtype, name="xi_shared"), known)
         gate = nn.Dense(channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="gate")(nn.silu(embedding))
         gate = gate.reshape(gate.shape[0], *[1] * (h.ndim - 2), channels)
         return repeated(h, rows) + repeated(gate, rows) * nn.silu(update)
+
+
+def pyramid(xi: Float[Array, "rows h w k"]) -> Float[Array, "rows h w _"]:
+    """Eq. (2) at every position, side by side; blocks that an edge cuts are divided by the root of the positions they have."""
+    height, width = xi.shape[1:3]
+    scales, size = [xi], 1
+    while size < max(height, width):
+        size *= 2
+        edges = (0, -height % size), (0, -width % size)
+        blocks = lambda x, edges=edges, size=size: _sums(jnp.pad(x, ((0, 0), *edges, (0, 0))), size)  # noqa: E731
+        known = blocks(xi) / jnp.sqrt(blocks(jnp.ones((1, height, width, 1), xi.dtype)))
+        scales.append(known.repeat(size, 1).repeat(size, 2)[:, :height, :width])
+    return jnp.concatenate(scales, -1)
+
+
+def _sums(x: Array, size: int) -> Array:
+    rows, height, width, k = x.shape
+    return x.reshape(rows, height // size, size, width // size, size, k).sum((2, 4))
 
 
 def from_mean(params: Params, mean: Params) -> Params:

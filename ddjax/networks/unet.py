@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from ddjax.networks.attention import Kernel, SelfAttention
 from ddjax.networks.images import Embedding, block_of, image_network, patches
 from ddjax.networks.initial import lecun_normal
-from ddjax.networks.injection import Injection
+from ddjax.networks.injection import Injection, pyramid
 from ddjax.networks.norms import GroupNorm
 from ddjax.networks.populations import Dropout, by_rows, repeated
 from ddjax.types import Network
@@ -97,7 +97,7 @@ class UNet(nn.Module):
             nonlocal count
             if count and count == self.inject:
                 noise = patches(xi, x_t.shape[1] // h.shape[1])
-                h = Injection(self.dtype, name="injection")(h, embedding, noise)
+                h = Injection(self.dtype, name="injection")(h, embedding, pyramid(noise))
             heads = self.heads if h.shape[1] in self.attention else 0
             count += 1
             return block(width, heads, self.dropout, self.dtype, self.kernel, name=f"block_{count - 1}")(h, embedding)

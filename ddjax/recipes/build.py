@@ -130,11 +130,14 @@ def _times(recipe: Recipe) -> times.Law:
 
 def _score(recipe: Recipe) -> scoring.Rule:
     whole = _rule(recipe)
-    if not recipe.score_patch:
-        return whole
     if recipe.score_patch > min(recipe.event_shape[:2]):
         raise ValueError(f"patches of {recipe.score_patch} are larger than the images, {recipe.event_shape}")
-    return scoring.Patched(whole, recipe.score_patch)
+    patched = scoring.Patched(whole, recipe.score_patch) if recipe.score_patch else whole
+    maps = [(float(k), whole, scoring.pooling(k)) for k in recipe.score_scales]
+    if recipe.score_differences:
+        crps = scoring.Energy(1.0, recipe.lam, scope="element")
+        maps += [(recipe.score_differences, crps, scoring.finite_differences(axis)) for axis in (0, 1)]
+    return scoring.Sum(((1.0, patched, None), *maps)) if maps else patched
 
 
 def _rule(recipe: Recipe) -> scoring.Rule:

@@ -60,6 +60,10 @@ class Recipe:
     """Of the kernel, in units of the data; the constant c of imq."""
     score_patch: int = 0
     """Side of the patches whose mean score joins that of the whole image; 0 for none."""
+    score_scales: tuple[int, ...] = ()
+    """Sides k of blocks that tile the image, whose means are scored as an image of their own, with weight k."""
+    score_differences: float = 0.0
+    """Weight of the CRPS of differences between neighbours, along both axes."""
     population: int = 8
     """Draws m of each example in the loss."""
     references: int = 1

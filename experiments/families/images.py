@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from ddjax import cli
-from ddjax.cli.settings import MAY_BE_EMPTY, Count, Exponent, Fraction, Positive, Range, Steps
+from ddjax.cli.settings import MAY_BE_EMPTY, Count, Exponent, Fraction, NonNegative, Positive, Range, Steps
 from ddjax.runs import engine
 from experiments import run as runner
 from experiments.imaging.settings import PRESETS, VARIED, Fed, Nets, Preset
@@ -53,6 +53,10 @@ class Config(Nets, Fed):
     beta: Annotated[tuple[Exponent, ...], MAY_BE_EMPTY] = (0.1,)
     score_patch: Annotated[int, Range(0)] = 3
     """Side of the patches whose mean score joins that of the whole image, up to the image's; 0 is the paper's score alone."""
+    score_scales: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
+    """Sides k of blocks that tile an image: their means are scored too, as a smaller image, with weight k."""
+    score_differences: NonNegative = 0.0
+    """Weight of the score of differences between neighbouring pixels, which see edges between tokens."""
     population: Count = 4
     baseline: bool = True
     """Train the regression baseline too, with the same net and budget."""
@@ -82,6 +86,7 @@ def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> l
     """One distributional model for each beta, and regression with the same net and budget."""
     shared = settings.recipe() | {
         "event_shape": shape, "classes": classes, "score_patch": settings.score_patch, "bias": settings.bias,
+        "score_scales": settings.score_scales, "score_differences": settings.score_differences,
     }  # fmt: skip
     if classes:
         shared |= {"label_dropout": settings.label_dropout, "guidance": settings.guidance}

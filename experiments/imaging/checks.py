@@ -55,11 +55,14 @@ def require_bfloat16(settings: Nets, device: Any) -> None:
 
 
 def require_patches(recipe: Recipe) -> None:
-    """Raises: UserError for patches of a score that are larger than the images, or of tokens that do not tile them."""
+    """Raises: UserError for patches of a score that are larger than the images, or blocks or tokens that do not tile them."""
     height, width, _ = recipe.event_shape
     told = f"images are {height} x {width}"
     if recipe.score_patch > min(height, width):
         raise UserError(f"--score-patch {recipe.score_patch} is larger than the images: {told}")
+    for k in recipe.score_scales:
+        if height % k or width % k:
+            raise UserError(f"--score-scales {k} does not tile the images: {told}")
     if recipe.net == "dit" and (height % recipe.patch or width % recipe.patch):
         side = math.gcd(height, width)
         fits = ", ".join(str(n) for n in range(1, side + 1) if side % n == 0)

@@ -84,7 +84,7 @@ class Nets(Scored):
         }  # fmt: skip
 
 
-VARIED = (*OBJECTIVE, "score_patch", "patch", "weight_decay", "dropout")
+VARIED = (*OBJECTIVE, "score_patch", "score_differences", "patch", "weight_decay", "dropout")
 
 _LARGER = {  # what differs from the digits
     "beta": (1.0,), "score_patch": 0, "inject": 2, "time_exponent": 0.7, "learning_rate": 1e-3
@@ -96,8 +96,18 @@ _PAPER = _LARGER | {
 _DIT = _LARGER | {"net": "dit", "width": 128, "learning_rate": 3e-3}
 
 PRESETS = {
-    "preset glyphs": _DIT | {"data": "glyphs", "depth": 4, "patch": 7, "score_patch": 7, "batch": 128, "steps": 8000},
-    "preset photos": _DIT | {"data": "photos", "depth": 6, "batch": 64, "inject": 3, "steps": 4000},
+    "preset glyphs": _DIT | {"data": "glyphs", "depth": 4, "patch": 7, "score_patch": 7, "batch": 128, "steps": 6000},
+    "preset photos": _DIT
+    | {
+        "data": "photos",
+        "width": 192,
+        "depth": 5,
+        "patch": 8,
+        "batch": 64,
+        "steps": 3000,
+        "score_scales": (2, 4, 8, 16),
+        "score_differences": 50.0,
+    },
     "preset cifar10": _PAPER | {"net": "unet", "width": 128, "depth": 2, "attention": (16,)},
     "preset cifar10-dit": _PAPER | {"net": "dit", "width": 384, "depth": 12, "patch": 2},
 }
