@@ -35,6 +35,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.coupling_solvers       exact and Sinkhorn couplings, timed side by side                    7 min
   python -m experiments.stream_timing          training steps on resident and streamed batches, timed in turns        2 min
   python -m experiments.patch_timing           training steps with and without scores of patches, timed in turns       3 min
+  python -m experiments.large_run              remat, bfloat16, parts of a batch, streams: what each costs and saves        4 min
   python -m experiments.train_classifier       the small classifier in whose features images are measured          1 min
   python -m experiments.fetch                  download MNIST, Fashion-MNIST or CIFAR-10                         minutes
   python -m experiments.costs                  memory and speed of the cifar10 presets on 1 to 64 chips, predicted     5 min

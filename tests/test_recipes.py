@@ -230,6 +230,8 @@ def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
         "event_shape",
         "net",
         "score_patch",
+        "score_scales",
+        "score_differences",
         "patch",
         "attention",
         "dropout",
@@ -237,7 +239,17 @@ def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
         "remat",
         "features",
     }
-    elsewhere |= {"steps", "learning_rate", "cosine", "warmup", "clip", "weight_decay", "ema_decay", "guidance"}
+    elsewhere |= {
+        "steps",
+        "learning_rate",
+        "cosine",
+        "warmup",
+        "clip",
+        "weight_decay",
+        "ema_decay",
+        "other_decays",
+        "guidance",
+    }
     assert {field.name for field in dataclasses.fields(recipes.Recipe)} == elsewhere | set().union(*CHANGES)
 
 
@@ -380,24 +392,29 @@ def test_an_eigenbasis_survives_its_text_and_others_are_refused():
         recipes.build(dataclasses.replace(recipe, event_shape=(3,)))
 
 
-def test_patches_join_the_score_and_must_fit():
-    """score_patch = 2 adds the mean score of patches. Mutation: the patch ignored."""
+def test_patches_scales_and_differences_join_the_score_and_must_fit():
+    """score_patch = 2 adds the mean score of patches, scales that of block means times their side, differences their CRPS.
+
+    Mutations: any of them ignored; scales of equal weight; differences along one axis alone.
+    """
     whole = recipes.Recipe(name="a", event_shape=(4, 4, 1), width=8, depth=2, population=2)
     batch = jax.random.normal(jax.random.key(0), (8, 4, 4, 1))
-    losses = {}
-    for patch in (0, 2):
-        model = recipes.build(dataclasses.replace(whole, score_patch=patch))
-        losses[patch] = model.loss_fn(model.network.init(jax.random.key(1)), jax.random.key(2), batch)[0]
+    pooled = [(float(k), scoring.Energy(), scoring.pooling(k)) for k in (2, 4)]
+    sloped = [(3.0, scoring.Energy(scope="element"), scoring.finite_differences(i)) for i in (0, 1)]
+    added = {
+        "score_patch": (2, scoring.Patched(scoring.Energy(), 2)),
+        "score_scales": ((2, 4), scoring.Sum(((1.0, scoring.Energy(), None), *pooled))),
+        "score_differences": (3.0, scoring.Sum(((1.0, scoring.Energy(), None), *sloped))),
+    }
     net = networks.flattened(networks.mlp(16, width=8, depth=2, inject=1), (4, 4, 1))
-    right = objectives.distributional(
-        denoisers.distributional(net, recipes.SCHEDULE, predicts="velocity"),
-        recipes.SCHEDULE,
-        times=times.stratified,
-        score=scoring.Patched(scoring.Energy(), 2),
-        size=2,
-    )
-    np.testing.assert_allclose(losses[2], right(net.init(jax.random.key(1)), jax.random.key(2), batch)[0], rtol=1e-5)
-    assert losses[2] > losses[0]
+    of_whole = recipes.build(whole).loss_fn(net.init(jax.random.key(1)), jax.random.key(2), batch)[0]
+    for name, (value, rule) in added.items():
+        model = recipes.build(dataclasses.replace(whole, **{name: value}))
+        loss = model.loss_fn(model.network.init(jax.random.key(1)), jax.random.key(2), batch)[0]
+        denoiser = denoisers.distributional(net, recipes.SCHEDULE, predicts="velocity")
+        right = objectives.distributional(denoiser, recipes.SCHEDULE, times=times.stratified, score=rule, size=2)
+        np.testing.assert_allclose(loss, right(net.init(jax.random.key(1)), jax.random.key(2), batch)[0], rtol=1e-5)
+        assert loss > of_whole
     with pytest.raises(ValueError, match="larger than the images"):
         recipes.build(dataclasses.replace(whole, score_patch=5))
 

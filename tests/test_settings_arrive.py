@@ -66,6 +66,7 @@ TRAINED = {
     "learning_rate": (0.25, {"recipe.learning_rate"}),
     "ema_decay": (0.75, {"recipe.ema_decay", "train.ema_decay"}),
     "save_every": (300, {"train.save_every"}),
+    "accumulate": (2, {"train.accumulate"}),
     "config": (None, set()),  # read by the command line
 }
 DISTRIBUTIONAL = TRAINED | {
@@ -79,6 +80,7 @@ SCORED = DISTRIBUTIONAL | {
     "predicts": (None, {"recipe.predicts"}),
     "weight": ("sigmoid", {"recipe.weight"}),
     "time_exponent": (0.25, {"recipe.time_exponent"}),
+    "other_decays": ((0.5,), {"recipe.other_decays", "train.other_decays", "sweep.model"}),
 }
 FAMILIES = {
     two_gaussians: SCORED
@@ -119,6 +121,9 @@ FAMILIES = {
         "predicts": ("velocity", {"recipe.predicts"}),
         "preset": ("photos", {"opened.default"}),
         "score_patch": (2, {"recipe.score_patch"}),
+        "score_scales": ((4,), {"recipe.score_scales"}),
+        "score_differences": (0.5, {"recipe.score_differences"}),
+        "vary": (("lam=0.5",), {"recipe.lam", "recipe.name", "sweep.model"}),
         "baseline": (False, {"recipe.kind", "recipe.name", "recipe.beta", "sweep.model"}),
         "bias": (2.0, {"recipe.bias"}),
         "label_dropout": (0.5, {"recipe.label_dropout"}),
@@ -251,10 +256,10 @@ def written(monkeypatch):
                     seen.note(f"draw.{name}", value)
                 return np.zeros((n, *recipe.event_shape))
 
-            return types.SimpleNamespace(name=recipe.name, network=recipe, loss_fn=None, optimizer=None, draw=draw)
+            return recipes.Model(recipe.name, recipe, None, None, draw)
 
-        def trained(folder, job, network, loss_fn, optimizer, batch, *, watch, start, **budget):
-            for name, value in budget.items():
+        def trained(folder, job, network, loss_fn, optimizer, batch, budget, *, seed, watch, start=None):
+            for name, value in (budget._asdict() | {"seed": seed}).items():
                 seen.note(f"train.{name}", value)
             shapes = jax.tree.leaves(jax.eval_shape(batch, jax.random.key(0)))
             seen.note("train.batch", shapes[0].shape[0])
@@ -262,11 +267,11 @@ def written(monkeypatch):
             assert shapes[0].shape[1:] == network.event_shape
             if watch:
                 watch("parameters")
-            return "parameters"
+            return ("parameters",) * (1 + len(budget.other_decays))
 
-        def together(folder, job, rows, *model, **budget):
+        def together(folder, job, rows, *model, watch):
             seen.note("joint.rows", len(rows))
-            return [trained(folder, row, *model, seed=seed, start=None, **budget) for seed, row in enumerate(rows)]
+            return [trained(folder, row, *model, seed=seed, watch=watch) for seed, row in enumerate(rows)]
 
         def swept(model, draw, params, judge, floors, key, *, nfe, churn=(None,), repeats=1):
             for name, value in {"model": model, "nfe": nfe, "churn": churn, "repeats": repeats}.items():
