@@ -94,6 +94,28 @@ def test_a_family_trains_its_seeds_together_and_they_are_sampled(tmp_path):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), a.params, b.params)
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_averages_are_models_of_a_run(together, tmp_path):
+    """Each by its own name, with its own parameters; the run's own first. Mutation: `ema` for all."""
+    recipe = recipes.Recipe(name="ddm", **SMALL | {"steps": 100, "other_decays": (0.5, 0.0)})
+    judged = []
+
+    def judge(settings, trained):
+        judged.append(trained)
+        return runner.Findings([], {}, "")
+
+    experiment = runner.Experiment("two_gaussians", [recipe], lambda *_: batch, judge)
+    runner.run(experiment, two_gaussians.Config(out=tmp_path / "run", save_every=100, together=together))
+    names = ["ddm", "ddm, average 0.5", "ddm, average 0"]
+    assert [recipe.name for recipe, _ in judged[0].pairs()] == names == list(judged[0].params)
+    loaded = [saved.load(tmp_path / "run", recipes.job(name, 0)) for name in names]
+    assert [each.recipe.ema_decay for each in loaded] == [0.999, 0.5, 0.0]
+    for each, name in zip(loaded, names, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, each.params, judged[0].params[name][0])
+    leaves = [np.asarray(jax.tree.leaves(each.params)[0]) for each in loaded]
+    assert all((a != b).any() for i, a in enumerate(leaves) for b in leaves[:i])
+
+
 def test_what_cannot_be_trained_together_is_refused(monkeypatch):
     """A stream, states of several steps, several devices, models that go on from others: one sentence each."""
     with pytest.raises(ValueError, match="drawn from a key"):

@@ -161,11 +161,11 @@ def _timed(log: training.Log, first: int) -> Callable[[int], None]:
 
 
 def _to_each(logs: Sequence[training.Log], timed: Callable[[int], None]) -> training.Log:
-    """To the one log its numbers, to several those of their seeds."""
+    """To each log the numbers of its seed, which come as lists where seeds are trained together, be they one."""
 
     def log(step: int, metrics: dict[str, Any]) -> None:
         timed(step)
         for seed, to in enumerate(logs):
-            to(step, metrics if len(logs) == 1 else {name: values[seed] for name, values in metrics.items()})
+            to(step, {name: value[seed] if isinstance(value, list) else value for name, value in metrics.items()})
 
     return log
