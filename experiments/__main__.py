@@ -20,6 +20,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.inflation              inflationary flows on toys and digits: up, down, there and back           10 min
   python -m experiments.inverse_problems       digits from part of them: intervals that cover, beside DPS and guidance    11 min
   python -m experiments.guidance               guided images at 1 to 4 steps: class accuracy against diversity             3 min
+  python -m experiments.compare                two image models in different numbers of steps, with bootstrap intervals    2 min
   python -m experiments.limits                 what no training can beat: exact oracles at every step count        1 min
   python -m experiments.dispersion             the spread that lam and beta imply, trained against theory          1 min
   python -m experiments.three_views            SDE, density and probability flow: equal at every time, different together   2 min

@@ -18,6 +18,7 @@ _ELSEWHERE |= {
 }
 _ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
 _ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
+_ELSEWHERE |= {"intervals": "experiments.imaging.intervals", "trained_images": "experiments.imaging.trained"}
 _ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
 _ELSEWHERE |= {"coverages": "experiments.judges.coverages", "measurements": "experiments.imaging.measurements"}
 _ELSEWHERE |= {"inflations": "ddjax.recipes.inflations", "exact_flows": "experiments.judges.exact_flows"}

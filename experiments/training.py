@@ -13,7 +13,6 @@ from ddjax.cli.settings import (
     Depth,
     Exponent,
     FileToRead,
-    Multiple,
     NonNegative,
     Positive,
     Range,
@@ -45,7 +44,7 @@ class Training(Engine):
     """Decay of the averaged parameters that are sampled from."""
     accumulate: Count = 1
     """Parts of a batch, computed one after the other in the memory of one: they divide the batch."""
-    save_every: Annotated[int, Multiple(100)] = 1000
+    save_every: Count = 1000
     """Training steps between checkpoints."""
     config: FileToRead | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""

@@ -13,7 +13,7 @@ from test_experiments import CACHED, ROOT, command
 from ddjax import cli, recipes
 from ddjax.runs import pretrained
 from experiments import large_run
-from experiments.families import two_gaussians
+from experiments.families import images, two_gaussians
 from experiments.imaging import judging
 from experiments.judges import guidances
 from experiments.judges.guidances import FULL, ONE, TWO, How, Judged, Row
@@ -115,9 +115,40 @@ def test_settings_that_say_nothing_are_refused(module, settings, told):
         module.Config(**settings).check()
 
 
-def test_guidance_of_what_has_no_classes_is_refused(tmp_path):
-    """A run on points has no images. Mutation: a traceback at the first label."""
+def test_models_of_other_data_are_refused(tmp_path):
+    """A run on points has no images; an image model without classes has no guidance. Mutation: a traceback at the first label."""
     points = recipes.Recipe(name="ddm", event_shape=(2,), width=8, depth=2, population=2, steps=100)
     a_run(tmp_path / "points", "two_gaussians", two_gaussians.Config(out=tmp_path / "points"), [points])
-    with pytest.raises(cli.UserError, match="guidance is of a denoiser of images with classes, which ddm-seed0 is not"):
-        guidance.loaded(guidance.Config(run=tmp_path / "points"))
+    with pytest.raises(cli.UserError, match="a denoiser of images is wanted, which ddm-seed0 is not"):
+        guidance.run(guidance.Config(run=tmp_path / "points", out=tmp_path / "out"))
+    settings = images.Config(out=tmp_path / "plain", width=8, depth=2)
+    a_run(tmp_path / "plain", "images", settings, images.recipes_of(settings, (8, 8, 1), 0))
+    with pytest.raises(cli.UserError, match="a model with classes, of which ddm"):
+        guidance.run(guidance.Config(run=tmp_path / "plain", out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_models_of_a_run_are_compared(tmp_path):
+    """Two models of one run, in pixels and features; a model beside itself, on other samples, is no closer."""
+    settings = images.Config(out=tmp_path / "run", width=64, depth=3)
+    a_run(tmp_path / "run", "images", settings, images.recipes_of(settings, (8, 8, 1), 10))
+    words = [
+        "--run",
+        str(tmp_path / "run"),
+        "--beside",
+        "ddm-beta-0.1-seed0",
+        "--steps",
+        "2",
+        "--beside-steps",
+        "2",
+        "8",
+    ]
+    more = ["--samples", "200", "--resamples", "20", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command("compare", *words, *more), cwd=ROOT, capture_output=True, text=True, env=CACHED)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "out" / "summary.json").read_text())["comparisons"]
+    assert [(row["space"], row["beside_steps"]) for row in rows] == [
+        (s, n) for s in ("pixels", "features") for n in (2, 8)
+    ]
+    assert all(row["difference"][1] < 0 < row["difference"][2] for row in rows if row["beside_steps"] == 2)

@@ -99,15 +99,17 @@ class DiT(nn.Module):
         batch, rows, columns, length = cut.shape
         h = by_rows(nn.Dense(self.width, dtype=self.dtype, name="patches"), cut.reshape(batch, rows * columns, length))
         h = h + jnp.asarray(positions(rows, columns, self.width), self.dtype)[None]
-        noise = None if xi is None else patches(xi, self.patch).reshape(-1, rows * columns, length)
         if self.inject == 0:  # a layer on [x_t, xi] is the sum of two
+            noise = patches(xi, self.patch).reshape(-1, rows * columns, length)  # pyright: ignore[reportArgumentType]
             update = by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
-            h = repeated(h, noise.shape[0]) + update  # pyright: ignore[reportOptionalMemberAccess]
+            h = repeated(h, noise.shape[0]) + update
         embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
         for i in range(self.depth):
             if i and i == self.inject:
-                known = pyramid(noise.reshape(-1, rows, columns, length))
-                h = Injection(self.dtype, name="injection")(h, embedding, known.reshape(*noise.shape[:2], -1))
+                known = pyramid(patches(xi, self.patch))  # pyright: ignore[reportArgumentType]
+                h = Injection(self.dtype, name="injection")(
+                    h, embedding, known.reshape(*known.shape[:1], *h.shape[1:2], -1)
+                )
             h = block(self.heads, self.ratio, self.dropout, self.dtype, self.kernel, name=f"block_{i}")(h, embedding)
         shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding, h.shape[0])
         h = layer_norm(h, shift, scale)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from ddjax import cli
 from ddjax.cli.settings import FolderToRead, Range, Steps
 from experiments import study
-from experiments.imaging.settings import Source
-from experiments.lazy import data, feeds, guidance_judges, guidance_pages, image_spaces, jnp, pretrained, runs, saved
+from experiments.lazy import data, feeds, guidance_judges, guidance_pages, image_spaces, jnp, trained_images
 from experiments.study import Study
-
-if TYPE_CHECKING:
-    from ddjax.data import Images
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,10 @@ class Config(Study):
 def run(config: Config) -> None:
     """Load, sample every way, judge, write, print."""
     began = time.monotonic()
-    trained, train, held_out = loaded(config)
+    trained = trained_images.load(config.run, config.model)
+    if not trained.recipe.classes:
+        raise cli.UserError(f"guidance is of a model with classes, of which {trained.job} has none")
+    train, held_out = trained_images.splits(config.run, config.samples)
     folder = study.folder(config, "guidance")
     judges = image_spaces.of(train, held_out)
     rows = guidance_judges.judged_ways(trained, config, judges, held_out)
@@ -63,20 +62,6 @@ def run(config: Config) -> None:
     floor = guidance_judges.judged(data.to_float(jnp.asarray(seen.x)), seen.labels, judges, held_out.labels)
     shown = guidance_pages.shown(trained, config.weights, config.nfe)
     study.write(folder, "guidance", config, guidance_pages.findings(rows, floor, shown, trained), began)
-
-
-def loaded(config: Config) -> tuple[Any, Images, Images]:
-    """The model, and both splits of its images. Raises: UserError for a model without classes, or that is no image model's."""
-    trained = pretrained.load("digits") if config.run is None else saved.load(config.run, config.model)
-    told = pretrained.about("digits")["run"] if config.run is None else runs.read_settings(config.run)
-    from ddjax.data import Folder  # a class, which cannot be lazy
-
-    if trained.flow or not trained.recipe.classes or "data" not in told:
-        raise cli.UserError(f"guidance is of a denoiser of images with classes, which {trained.job} is not")
-    train, held_out = feeds.splits(Source(**{field.name: told[field.name] for field in fields(Source)}))
-    if Folder in (type(train), type(held_out)):
-        raise cli.UserError(f"these images are too many to keep at hand: {train.describe()}")
-    return trained, train, feeds.evenly(held_out, config.samples)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""How sure a difference of two Frechet distances is, when there is one trained seed of each model.
+
+(1)  d = F(a, held out) - F(b, held out);   interval: d +- 1.96 std of d under resampling
+
+Samples a, samples b and the held-out images are each resampled with replacement; both distances of a resample meet the same
+held-out images. A Frechet distance of resampled points is larger than that of the points by about as much as that is larger
+than of infinitely many, so percentiles would not even hold d; the spread is right, and is what eq. (1) takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ddjax import metrics
+from ddjax.judging.paired import Difference
+from experiments.imaging.judging import Space
+from experiments.pages import report
+from experiments.run import Findings
+
+
+class Comparison(NamedTuple):
+    """A model in some steps beside another in others, in one space."""
+
+    space: str
+    model: str
+    steps: int
+    beside: str
+    beside_steps: int
+    difference: Difference
+
+
+def difference(where: Space, a: np.ndarray, b: np.ndarray, *, resamples: int, seed: int = 0) -> Difference:
+    """Eq. (1) of two samples in a space, by features; negative where a is the closer one."""
+    rng = np.random.default_rng(seed)
+
+    def apart(a: np.ndarray, b: np.ndarray, test: np.ndarray) -> float:
+        return metrics.frechet_distance(test, a) - metrics.frechet_distance(test, b)
+
+    again = lambda x: x[rng.integers(0, len(x), len(x))]  # noqa: E731
+    found, spread = apart(a, b, where.test), np.std([apart(*map(again, (a, b, where.test))) for _ in range(resamples)])
+    return Difference(found, found - 1.96 * float(spread), found + 1.96 * float(spread))
+
+
+HEADS = ("space", "model, steps", "beside, steps", "difference of Fréchet distances, 95 %")
+
+
+def told(comparisons: Sequence[Comparison]) -> list[list[str]]:
+    """A line of words for each comparison."""
+    return [
+        [
+            c.space,
+            f"{c.model}, {c.steps}",
+            f"{c.beside}, {c.beside_steps}",
+            "{:.3g} [{:.3g}, {:.3g}]".format(*c.difference),
+        ]
+        for c in comparisons
+    ]
+
+
+def verdict(comparisons: Sequence[Comparison]) -> str:
+    """In how many comparisons the model is closer, and not closer, by more than the interval."""
+    closer, farther = (sum(sign * c.difference.value < -apart(c) for c in comparisons) for sign in (1, -1))
+    return f"the model is closer in {closer} of {len(comparisons)} comparisons, the other in {farther}"
+
+
+def apart(c: Comparison) -> float:
+    """Half the width of an interval."""
+    return (c.difference.high - c.difference.low) / 2
+
+
+def findings(comparisons: Sequence[Comparison]) -> Findings:
+    """All that the runner writes and prints."""
+    rows = [c._asdict() | {"difference": list(c.difference)} for c in comparisons]
+    table = report.plain("Differences", HEADS, told(comparisons), "below 0 the model is closer")
+    return Findings([], {}, "", summary={"comparisons": rows}, tables=[table], verdict=verdict(comparisons))
