@@ -41,4 +41,5 @@ def folder(config: Study, name: str) -> Path:
 def write(path: Path, name: str, config: Study, found: Findings, began: float) -> None:
     """summary.json, figures, report.html and the tables on the terminal; `began` is of the monotonic clock."""
     settings = {key: value for key, value in dataclasses.asdict(config).items() if key != "out"}
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
     runner.write(path, name, settings, found, {"total": round(time.monotonic() - began, 1)})
