@@ -6,10 +6,11 @@ import optax
 import pytest
 from descent import noise_batch, quadratic, state_of
 
-from ddjax import cli, runs, training
+from ddjax import cli, data, runs, training
 from ddjax.runs import engine, jobs
 from ddjax.training import memory
 from ddjax.types import Network
+from experiments import images, large_run
 
 N = 1_000_000  # float32 numbers: 4 MB
 
@@ -67,3 +68,38 @@ def test_the_rows_of_a_job_tell_its_speed_and_memory(tmp_path):
     rows = runs.read_metrics(tmp_path, "speed.jsonl")
     assert [row["step"] for row in rows] == [row["step"] for row in runs.read_metrics(tmp_path)] == [50, 100, 150, 200]
     assert all(row["steps_per_second"] > 0 and 0 < row["memory_gb"] < 1000 for row in rows)
+
+
+@pytest.mark.slow
+def test_every_way_of_a_large_run_takes_the_same_steps():
+    """Losses of three steps, the first two of which change nothing yet: recomputed to 1e-5, in bfloat16 and in parts to 5 %; parts and recomputation need less memory.
+
+    Mutations: a way that is not handed on; parts of which one is left out; streamed batches of another size.
+    """
+    words = [
+        "--preset",
+        "glyphs",
+        "--width",
+        "32",
+        "--depth",
+        "2",
+        "--inject",
+        "1",
+        "--batch",
+        "64",
+        "--population",
+        "2",
+    ]
+    settings = cli.parse(images.Config, words, presets=images.PRESETS)
+    train = data.glyphs.glyphs("train", n=500)
+    found = {}
+    for way in large_run.ways(4):
+        turn = large_run.turns(way, settings, train)
+        with jax.numpy_dtype_promotion("standard"):  # as for users
+            found[way.name] = [next(turn) for _ in range(3)]
+    losses = {name: [step.loss for step in steps] for name, steps in found.items()}
+    assert losses["remat"] == pytest.approx(losses["plain"], rel=1e-5)
+    assert all(loss == pytest.approx(losses["plain"], rel=0.05) for loss in losses.values())
+    assert losses["4 parts"] != losses["plain"] != losses["bfloat16"]
+    memory = {name: steps[0].memory for name, steps in found.items()}
+    assert memory["remat, bfloat16, 4 parts"] < memory["4 parts"] < memory["plain"]
