@@ -72,7 +72,8 @@ def test_the_rows_of_a_job_tell_its_speed_and_memory(tmp_path):
 
 @pytest.mark.slow
 def test_every_way_of_a_large_run_takes_the_same_steps():
-    """Losses of three steps, the first two of which change nothing yet: recomputed to 1e-5, in bfloat16 and in parts to 5 %; parts and recomputation need less memory.
+    """Losses of three steps, of which the first two change nothing yet: recomputed to 1e-5, in bfloat16 and in parts to 5 %; parts
+    and recomputation need less memory.
 
     Mutations: a way that is not handed on; parts of which one is left out; streamed batches of another size.
     """
