@@ -152,3 +152,41 @@ def test_models_of_a_run_are_compared(tmp_path):
         (s, n) for s in ("pixels", "features") for n in (2, 8)
     ]
     assert all(row["difference"][1] < 0 < row["difference"][2] for row in rows if row["beside_steps"] == 2)
+
+
+PAGE = (ROOT / "docs/guidance.md").read_text()
+STORED = json.loads((ROOT / "docs/results/guidance_glyphs.json").read_text())
+
+
+def stored_rows():
+    """The rows of the stored run."""
+    judged = lambda row: Judged(*(row[name] for name in Judged._fields))  # noqa: E731
+    return [Row(row["kind"], How(row["weight"], row["steps"]), judged(row)) for row in STORED["rows"]]
+
+
+def test_the_page_is_the_stored_run():
+    """Its tables, its command, and what it says of them. Mutation: any digit of either."""
+    rows, floor = stored_rows(), Judged(**STORED["floor"])
+    for measure in ("accuracy", "diversity", "frechet"):
+        assert pages.table(rows, floor, measure) in PAGE
+    assert "python -m experiments.guidance --run runs/images/glyphs" in PAGE
+    assert STORED["provenance"]["command"] == "python -m experiments.guidance --run runs/images/glyphs"
+
+
+def test_what_the_page_says_of_the_tables():
+    """Each sentence of it. Mutation: another weight; a kind for another."""
+    at = {(row.kind, row.how.weight, row.how.steps): row.judged for row in stored_rows()}
+    some, plain = "t in [0.2, 0.8]", at[ONE, 1.0, 4]
+    best, bold, early = at[some, 1.5, 4], at[ONE, 3.0, 4], (at[ONE, 1.0, 1], at[ONE, 1.5, 1])
+    for told in (
+        f"{best.accuracy:.3f} for {plain.accuracy:.3f} and a Fréchet distance of {best.frechet:.1f} for {plain.frechet:.1f}",
+        f"reach {bold.accuracy:.3f}",
+        f"accuracy {early[1].accuracy:.3f} for {early[0].accuracy:.3f}, distance {early[1].frechet:.0f} for {early[0].frechet:.0f}",
+    ):
+        assert f" {told}".replace(" 0.", " .") in " ".join(PAGE.split())
+    assert f"at a diversity of {best.diversity:.2f}" in PAGE and round(bold.frechet / plain.frechet) == 10
+    assert best.frechet == min(j.frechet for (_, _, n), j in at.items() if n == 4)
+    assert early[1].frechet == min(j.frechet for (_, _, n), j in at.items() if n == 1)
+    assert all(at[some, w, 1] == early[0] for w in (1.5, 2.0, 3.0, 5.0))
+    for n in (1, 2, 4):
+        assert 1.6 <= at[TWO, 1.5, n].diversity <= 1.85 and at[TWO, 1.5, n].accuracy < at[ONE, 1.0, n].accuracy

@@ -19,7 +19,41 @@ STORED = {
         "python -m experiments.images --seeds 3",
         ["frechet pixels", "frechet features", "class accuracy"],
     ),
+    "images_glyphs": (
+        "python -m experiments.images --preset glyphs --other-decays .99",
+        ["frechet pixels", "frechet features", "class accuracy"],
+    ),
+    "images_photos": ("python -m experiments.images --preset photos --log-every 50", ["frechet features"]),
 }
+
+
+def value(name, metric, model, nfe):
+    """One number of a stored run."""
+    rows = json.loads((ROOT / f"docs/results/{name}.json").read_text())["numbers"]
+    [row] = [row for row in rows if (row["metric"], row["model"], row["nfe"]) == (metric, model, nfe)]
+    return row["value"]
+
+
+def test_what_is_said_of_glyphs_and_photographs():
+    """The sentences below the tables, against the stored runs and comparisons."""
+    of = lambda metric, model, n: value("images_glyphs", metric, model, n)  # noqa: E731
+    ddm, regression = "DDM beta 1", "regression"
+    assert of("frechet features", ddm, 4) < of("frechet features", regression, 16)
+    assert of("frechet pixels", ddm, 4) < of("frechet pixels", regression, 50)
+    assert all(
+        of(f"frechet {s}", ddm, 4) < of(f"frechet {s}", f"{ddm}, average 0.99", 4) for s in ("pixels", "features")
+    )
+    recalls = of("recall features", ddm, 1), of("recall features", regression, 4)
+    assert "recall {:.2f}, regression {:.2f} in four".format(*recalls).replace("0.", ".") in PAGE
+    assert f"({of('memorisation pixels', ddm, 4):.2f} times in four steps)" in PAGE
+    assert f"{100 * of('class accuracy', ddm, 4):.0f} % of its samples" in PAGE
+    assert f"has {100 * of('class accuracy', regression, 4):.1f} %" in PAGE
+    for name in ("glyphs", "photos"):
+        stored = json.loads((ROOT / f"docs/results/compare_{name}.json").read_text())
+        assert f"`python -m experiments.compare --run runs/images/{name}`" in PAGE
+        for row in stored["comparisons"]:
+            told = "{:.3g} [{:.3g}, {:.3g}]".format(*row["difference"])
+            assert told in PAGE, (name, row)
 
 
 @pytest.mark.parametrize("name", STORED)

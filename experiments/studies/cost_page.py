@@ -41,7 +41,7 @@ MEASURED = (  # the presets' nets and batches in bfloat16, forward and backward
     Measured("cifar10-dit", "regression", 38.27, 11.42, _SUITE),
     Measured("cifar10-dit", "DDM beta 1", 140.0, 45.07, _SUITE),
 )
-OVERCOUNT = 4  # by which the temporaries of the CPU's program are divided: less than any of MEASURED asks for
+OVERCOUNT = 3  # by which the temporaries of the CPU's program are divided: less than any of MEASURED asks for
 
 _METHOD = """\
 # What a training step costs
@@ -56,7 +56,7 @@ and memory of one device. time = operations / ({share} of the peak) + 2 (n - 1)/
 - {share} of the peak (`--utilisation`) is what three steps reached on an H100, below; of the TPUs it is an assumption, and so
   are several chips. Operations are tested against a count by hand; taps of a convolution outside the image are not counted.
 - Bytes and temporaries are those of XLA's *CPU* program, which computes bfloat16 in float32 and fuses for another
-  machine. The H100 needed less than a quarter of those temporaries: memory is predicted from a quarter of them. The bytes,
+  machine. The H100 needed less than a third of what is counted: memory is predicted from a third of those temporaries. The bytes,
   which would take two to three times as long as the steps do, are told and not used.
 - Gradients, float32, are added up in a ring after the backward pass, with no overlap. Input, checkpoints and sampling
   are left out.
@@ -65,7 +65,7 @@ and memory of one device. time = operations / ({share} of the peak) + 2 (n - 1)/
 _CONFRONTED = """\
 Before there was a chip, 40 % of the peak had been assumed, and a range given from arithmetic alone to all counted bytes from
 memory. Each measured step lies inside its range, nearer to the end of arithmetic; all three reach about the same share of the
-peak, and need a fourth of the memory or less, so both were corrected.
+peak, and need less than a third of the memory, so both were corrected.
 """
 
 _CHECKED = """\
