@@ -61,6 +61,13 @@ PRESETS = ("digits", "glyphs", "photos", "cifar10", "cifar10-dit")
 SHAPES = {"digits": (8, 8, 1), "glyphs": (28, 28, 1)}
 
 
+def of_xi(model):
+    """How many numbers are trained, and how many of them where xi joins late."""
+    params = jax.eval_shape(model.network.init, jax.random.key(0))
+    sizes = {jax.tree_util.keystr(path): leaf.size for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    return sum(sizes.values()), sum(size for name, size in sizes.items() if "'injection'" in name)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_build_what_they_name(preset):
     """Both models of a preset, by shapes alone: xi only in DDM, equal nets beside it, labels 0..9 and none.
@@ -72,8 +79,9 @@ def test_presets_build_what_they_name(preset):
     shape = SHAPES.get(preset, (32, 32, 3))
     found = images.recipes_of(config, shape, 10)
     assert [recipe.name for recipe in found] == [f"DDM beta {config.beta[0]:g}", "regression"]
-    ddm, regression = (recipes.parameters(recipes.build(recipe)) for recipe in found)
-    assert 1 <= ddm / regression < 1.05
+    sizes = [of_xi(recipes.build(recipe)) for recipe in found]
+    (ddm, xi), (regression, none) = sizes
+    assert 1 <= (ddm - xi) / regression < 1.05 and xi / ddm < 0.06 and none == 0
     x, t, labels = jnp.zeros((2, *shape)), jnp.zeros(2), jnp.array([3, 10], jnp.int32)
     for recipe in found:
         params = jax.eval_shape(recipes.build(recipe).network.init, jax.random.key(0))
@@ -85,7 +93,7 @@ def test_presets_build_what_they_name(preset):
 def test_explicit_flags_win_over_presets():
     words = ["--preset", "glyphs", "--net", "unet", "--width=32", "--depth", "1"]
     config = cli.parse(images.Config, words, presets=images.PRESETS)
-    assert (config.data, config.net, config.width, config.depth, config.steps) == ("glyphs", "unet", 32, 1, 4000)
+    assert (config.data, config.net, config.width, config.depth, config.steps) == ("glyphs", "unet", 32, 1, 6000)
 
 
 SMALL = "--width 32 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 32 --population 2 --samples 200 --nfe 1 2"
@@ -105,7 +113,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert {"frechet pixels", "frechet features", "class accuracy"} <= {n["metric"] for n in summary["numbers"]}
     assert summary["digest"]["train"] == data.load("digits", "train").digest
-    assert "360 held-out" in summary["protocol"] and "no resize" in summary["protocol"]
+    assert "200 held-out" in summary["protocol"] and "no resize" in summary["protocol"]
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.count("data:image/png") == len(wanted | {"frechet-features.png"})
     words = ["--run", str(tmp_path / "run"), "--n", "20", "--steps", "2", "--out", str(tmp_path / "samples.npz")]

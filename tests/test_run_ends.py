@@ -104,8 +104,8 @@ def test_a_device_without_room_is_one_line_with_what_helps(monkeypatch, capsys):
             "RESOURCE_EXHAUSTED: Out of memory while trying to allocate\n 68719476736 bytes."
         )
 
-    told = "error: the device's memory is too small: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 68719476736 bytes."
-    help_ = "; a smaller --batch needs less, of unet and dit --remat too"
+    told = "error: memory is too small: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 68719476736 bytes."
+    help_ = "; a smaller --batch needs less, or --accumulate parts of one, of unet and dit --remat too"
     assert called(run, monkeypatch, capsys) == (2, [told + help_])
 
 

@@ -44,7 +44,7 @@ class Config(Training):
     only: tuple[Preset, ...] = tuple(DEFINED)
     """Presets to train, each on the targets that it was tuned for."""
     vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
-    """Variants beside every preset, `beta=.5,1.5 lam=.5+beta=1` adds three to each."""
+    """Variants beside every preset: `beta=.5,1.5 lam=.5+beta=1` adds three to each."""
     equal: Literal["steps", "seconds"] = "steps"
     """What all presets train for: --steps each, or the time in which ddm makes them (`presets.COST`)."""
     seeds: Seeds = 5

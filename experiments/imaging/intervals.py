@@ -61,14 +61,10 @@ def told(comparisons: Sequence[Comparison]) -> list[list[str]]:
 
 
 def verdict(comparisons: Sequence[Comparison]) -> str:
-    """In how many comparisons the model is closer, and not closer, by more than the interval."""
-    closer, farther = (sum(sign * c.difference.value < -apart(c) for c in comparisons) for sign in (1, -1))
+    """In how many comparisons one is closer by more than the interval."""
+    closer = sum(c.difference.high < 0 for c in comparisons)
+    farther = sum(c.difference.low > 0 for c in comparisons)
     return f"the model is closer in {closer} of {len(comparisons)} comparisons, the other in {farther}"
-
-
-def apart(c: Comparison) -> float:
-    """Half the width of an interval."""
-    return (c.difference.high - c.difference.low) / 2
 
 
 def findings(comparisons: Sequence[Comparison]) -> Findings:

@@ -84,9 +84,8 @@ def floors(judges: Judges, test: Images, samples: int) -> dict[str, float]:
     """So many training images in the place of the samples; for accuracy, memorisation and FID the held-out images themselves."""
     found = {}
     for where in judges.spaces:
-        found |= against_test(where, evenly(where.train, samples)) | {
-            f"memorisation {where.name}": 1.0
-        }  # fresh data, by its definition
+        found |= against_test(where, evenly(where.train, samples))
+        found[f"memorisation {where.name}"] = 1.0  # fresh data, by its definition
     if judges.classify is not None:
         found["class accuracy"] = float(np.mean(by_chunks(judges.classify, test.x) == test.labels))
     if judges.fid is not None:
