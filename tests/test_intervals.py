@@ -14,7 +14,7 @@ def space(test):
 def test_intervals_of_equal_laws_hold_0_and_are_not_much_wider_than_they_must():
     """95 of 100 at the least, and 1 to 1.6 times the width of the true spread; skewed law, few points.
 
-    Mutations: a standard deviation in the place of 1.96 of them (.72 times); held-out images that are not shared.
+    Mutation: a standard deviation in the place of 1.96 of them (.72 times).
     """
     held, widths = 0, []
     for _ in range(100):
@@ -30,6 +30,16 @@ def test_intervals_of_equal_laws_hold_0_and_are_not_much_wider_than_they_must():
 def _apart():
     a, b, test = (RNG.gamma(1.0, size=(n, 3)) for n in (150, 150, 60))
     return intervals.difference(space(test), a, b, resamples=1).value
+
+
+def test_held_out_images_are_shared_by_what_is_compared():
+    """Two samples far from few held-out images, s = |(5, 5)|: std 2 s (2 / 400)^(1/2) = 1, to which those add nothing.
+
+    Mutation: held-out images of its own for each distance, which add 2 s (2 / 60)^(1/2) = 2.6.
+    """
+    a, b, test = (RNG.normal(shift, 1, size=(n, 2)) for shift, n in ((5.0, 400), (5.0, 400), (0.0, 60)))
+    found = intervals.difference(space(test), a, b, resamples=200)
+    assert 0.7 < (found.high - found.low) / (2 * 1.96) < 1.5
 
 
 def test_a_closer_sample_is_told():

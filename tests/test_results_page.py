@@ -45,7 +45,7 @@ def test_what_is_said_of_glyphs_and_photographs():
     )
     recalls = of("recall features", ddm, 1), of("recall features", regression, 4)
     assert "recall {:.2f}, regression {:.2f} in four".format(*recalls).replace("0.", ".") in PAGE
-    assert f"({of('memorisation pixels', ddm, 4):.2f} times in four steps)" in PAGE
+    assert f"(at the median {of('memorisation pixels', ddm, 4):.2f} times as far in four steps)" in PAGE
     assert f"{100 * of('class accuracy', ddm, 4):.0f} % of its samples" in PAGE
     assert f"has {100 * of('class accuracy', regression, 4):.1f} %" in PAGE
     for name in ("glyphs", "photos"):

@@ -7,7 +7,7 @@ With features f of a classifier, and c one of the classes,
     (3)  frechet    Frechet distance of f(samples) and f(held-out images)
     (4)  recall     share of held-out images that lie among the samples, in features
 
-A guidance of w > 1 leaves the law of the data for one with more of (1) and less of (2): no weight is right, a weight is chosen.
+A guidance of w > 1 leaves the law of the data: no weight is right, a weight is chosen by what it buys and what it costs.
 """
 
 from __future__ import annotations

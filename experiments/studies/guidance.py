@@ -17,8 +17,8 @@ from experiments.study import Study
 class Config(Study):
     """Sample a trained class-conditional image model under classifier-free guidance, and judge every way to guide.
 
-    By weight w, with one xi for both branches or one for each, at all times or in an interval of them. Accuracy rises with w,
-    diversity falls: the tables and the figure say how fast, at each number of steps.
+    By weight w, with one xi for both branches or one for each, at all times or in an interval of them. The tables and
+    the figure say what that buys and costs at each number of steps.
 
     Example: python -m experiments.guidance --run runs/images/glyphs
     """
