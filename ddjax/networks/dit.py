@@ -4,7 +4,8 @@
     (2)  h <- h + gate_2(e) mlp(norm(h) (1 + scale_2(e)) + shift_2(e))
 
 with e the embedding of time and label; all gates, scales and shifts are 0 at first, so every block starts as the identity.
-References: Peebles and Xie, arXiv 2212.09748.
+Tokens may overlap: each sees, and draws, pixels of its neighbours too, and what is drawn twice is added. Disjoint ones show their
+edges until the network has learned that they must not. References: Peebles and Xie, arXiv 2212.09748.
 """
 
 from typing import Any
@@ -75,6 +76,7 @@ class DiT(nn.Module):
     """`depth` blocks on the patches of x_t; xi joins before block `inject`, at 0 as channels of the image."""
 
     patch: int
+    overlap: int
     width: int
     depth: int
     heads: int
@@ -95,12 +97,13 @@ class DiT(nn.Module):
     ) -> Float[Array, "_ h w c"]:
         """The prediction at each (x_t, t), or row of xi."""
         block = nn.remat(Block) if self.remat else Block
-        cut = patches(x_t, self.patch)
+        cut = patches(x_t, self.patch, self.overlap)
         batch, rows, columns, length = cut.shape
         h = by_rows(nn.Dense(self.width, dtype=self.dtype, name="patches"), cut.reshape(batch, rows * columns, length))
         h = h + jnp.asarray(positions(rows, columns, self.width), self.dtype)[None]
         if self.inject == 0:  # a layer on [x_t, xi] is the sum of two
-            noise = patches(xi, self.patch).reshape(-1, rows * columns, length)  # pyright: ignore[reportArgumentType]
+            noise = patches(xi, self.patch, self.overlap)  # pyright: ignore[reportArgumentType]
+            noise = noise.reshape(-1, rows * columns, length)
             update = by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
             h = repeated(h, noise.shape[0]) + update
         embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
@@ -114,13 +117,14 @@ class DiT(nn.Module):
         shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding, h.shape[0])
         h = layer_norm(h, shift, scale)
         out = by_rows(nn.Dense(length, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out"), h)
-        return unpatches(out.reshape(-1, *cut.shape[1:]), self.patch)
+        return unpatches(out.reshape(-1, *cut.shape[1:]), self.patch, self.overlap)
 
 
 def dit(
     event_shape: tuple[int, int, int],
     *,
     patch: int = 4,
+    overlap: int = 0,
     width: int = 128,
     depth: int = 6,
     heads: int = 4,
@@ -135,7 +139,8 @@ def dit(
     """A diffusion transformer on images of `event_shape` (height, width, channels).
 
     Args:
-        patch: pixels along a side of a token. ratio: hidden over outer width of the MLPs.
+        patch: pixels along a side of a token. overlap: pixels beyond each side that it sees and draws too, at most `patch`.
+        ratio: hidden over outer width of the MLPs.
         classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`.
         inject: 0 gives xi as channels of the image (the paper's concatenation); k > 0 joins it before block k and shares
             all blocks above over the population, negative k counts from the end; None is a network without xi.
@@ -146,14 +151,16 @@ def dit(
             is written out, and has all derivatives, which likelihoods need, and exports to every platform; "auto" takes cudnn
             for heads of a multiple of 8 up to 128 in such a dtype where the device has it, and xla elsewhere.
     Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], labels [batch] | None, xi)).
-    Raises: ValueError for an image that patches do not tile, heads that do not divide the width, a width that is no
-        multiple of 4, or an injection outside the blocks.
+    Raises: ValueError for an image that patches do not tile, an overlap beyond the next token, heads that do not divide the
+        width, a width that is no multiple of 4, or an injection outside the blocks.
     """
     height, breadth, _ = event_shape
     if height % patch or breadth % patch:
         raise ValueError(f"patches must tile the image, got {event_shape=}, {patch=}")
+    if not 0 <= overlap <= patch:
+        raise ValueError(f"tokens overlap their next neighbours alone, got {overlap=}, {patch=}")
     if width % 4 or width % heads:
         raise ValueError(f"the width must be a multiple of 4 and of heads, got {width=}, {heads=}")
     inject = block_of(inject, depth)
-    module = DiT(patch, width, depth, heads, ratio, inject, dropout, dtype, remat, kernel)
+    module = DiT(patch, overlap, width, depth, heads, ratio, inject, dropout, dtype, remat, kernel)
     return image_network(module, event_shape, classes=classes, inject=inject, convolutional=False)

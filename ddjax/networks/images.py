@@ -34,18 +34,30 @@ class Embedding(nn.Module):
         return h if cond is None else h + nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="label")(cond)
 
 
-def patches(x: Float[Array, "batch h w c"], size: int) -> Float[Array, "batch h/{size} w/{size} k"]:
-    """Squares of size x size pixels, each as one vector."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // size, size, width // size, size, channels).swapaxes(2, 3)
-    return x.reshape(batch, height // size, width // size, size * size * channels)
+def patches(x: Float[Array, "batch h w c"], size: int, overlap: int = 0) -> Float[Array, "batch h/{size} w/{size} k"]:
+    """Squares of size x size pixels with `overlap` <= size pixels of the image around each, zeros outside it, as one vector."""
+    x = _strips(_strips(x, 1, size, overlap), 3, size, overlap).swapaxes(2, 3)
+    return x.reshape(*x.shape[:3], -1)
 
 
-def unpatches(x: Float[Array, "batch h w k"], size: int) -> Float[Array, "batch h*{size} w*{size} c"]:
-    """The inverse of `patches`."""
-    batch, height, width, length = x.shape
-    x = x.reshape(batch, height, width, size, size, length // size**2).swapaxes(2, 3)
-    return x.reshape(batch, height * size, width * size, length // size**2)
+def unpatches(x: Float[Array, "batch h w k"], size: int, overlap: int = 0) -> Float[Array, "batch h*{size} w*{size} c"]:
+    """The transpose of `patches`: its inverse, and with an overlap the sum of all squares that hold a pixel."""
+    batch, rows, columns, length = x.shape
+    shape = (batch, rows * size, columns * size, length // (size + 2 * overlap) ** 2)
+    (image,) = jax.linear_transpose(lambda a: patches(a, size, overlap), jax.ShapeDtypeStruct(shape, x.dtype))(x)
+    return image
+
+
+def _strips(x: Array, axis: int, size: int, overlap: int) -> Array:
+    """The axis cut in two: strips of `size`, and the positions within one, to which those on both sides belong too."""
+    strips = x.reshape(*x.shape[:axis], x.shape[axis] // size, size, *x.shape[axis + 1 :])
+    if not overlap:
+        return strips
+    padded = jnp.pad(strips, [(int(i == axis),) * 2 for i in range(strips.ndim)])
+    part = lambda n, begin, end: jax.lax.slice_in_dim(  # noqa: E731
+        jax.lax.slice_in_dim(padded, n, n + strips.shape[axis], axis=axis), begin, end, axis=axis + 1
+    )
+    return jnp.concatenate([part(0, size - overlap, size), strips, part(2, 0, overlap)], axis + 1)
 
 
 def block_of(inject: int | None, blocks: int) -> int | None:

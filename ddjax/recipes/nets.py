@@ -49,6 +49,13 @@ def _of_images(recipe: Recipe, inject: int | None, dropout: float, kernel: Kerne
     shared = {"classes": recipe.classes, "inject": inject, "dropout": dropout, "remat": recipe.remat}
     shared |= {"dtype": jnp.bfloat16 if recipe.bfloat16 else jnp.float32, "kernel": kernel}
     if recipe.net == "dit":
-        return networks.dit(recipe.event_shape, patch=recipe.patch, width=recipe.width, depth=recipe.depth, **shared)
+        return networks.dit(
+            recipe.event_shape,
+            patch=recipe.patch,
+            overlap=recipe.overlap,
+            width=recipe.width,
+            depth=recipe.depth,
+            **shared,
+        )
     widths = (recipe.width, 2 * recipe.width, 2 * recipe.width)
     return networks.unet(recipe.event_shape, widths=widths, blocks=recipe.depth, attention=recipe.attention, **shared)

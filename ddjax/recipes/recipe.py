@@ -40,6 +40,8 @@ class Recipe:
     """What an mlp sees of t."""
     patch: int = 4
     """Pixels along the side of a token (dit)."""
+    overlap: int = 0
+    """Pixels beyond each side that a token sees and draws too (dit), at most `patch`."""
     attention: tuple[int, ...] = ()
     """Heights in pixels at which the unet attends."""
     dropout: float = 0.0

@@ -63,6 +63,8 @@ def require_patches(recipe: Recipe) -> None:
     for k in recipe.score_scales:
         if height % k or width % k:
             raise UserError(f"--score-scales {k} does not tile the images: {told}")
+    if recipe.net == "dit" and recipe.overlap > recipe.patch:
+        raise UserError(f"--overlap {recipe.overlap} is larger than the tokens: --patch {recipe.patch}")
     if recipe.net == "dit" and (height % recipe.patch or width % recipe.patch):
         side = math.gcd(height, width)
         fits = ", ".join(str(n) for n in range(1, side + 1) if side % n == 0)

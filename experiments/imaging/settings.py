@@ -59,6 +59,8 @@ class Nets(Scored):
     """Hidden layers (mlp), blocks (dit), or residual blocks at each resolution (unet)."""
     patch: Count = 4
     """Pixels along the side of a token (dit)."""
+    overlap: Annotated[int, Range(0)] = 0
+    """Pixels beyond each side that a token sees and draws too (dit), up to --patch: its edges show less."""
     attention: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
     """Heights in pixels at which the UNet attends."""
     dropout: Fraction = 0.0
@@ -78,13 +80,13 @@ class Nets(Scored):
     def recipe(self) -> dict[str, Any]:
         """What a `recipes.Recipe` takes of them."""
         return super().recipe() | {
-            "net": self.net, "patch": self.patch, "attention": self.attention, "dropout": self.dropout,
+            "net": self.net, "patch": self.patch, "overlap": self.overlap, "attention": self.attention, "dropout": self.dropout,
             "bfloat16": self.bfloat16, "remat": self.remat, "warmup": self.warmup, "clip": self.clip,
             "weight_decay": self.weight_decay, "residual": self.net == "mlp",
         }  # fmt: skip
 
 
-VARIED = (*OBJECTIVE, "score_patch", "score_differences", "patch", "weight_decay", "dropout")
+VARIED = (*OBJECTIVE, "score_patch", "score_differences", "patch", "overlap", "weight_decay", "dropout")
 
 _LARGER = {  # what differs from the digits
     "beta": (1.0,), "score_patch": 0, "inject": 2, "time_exponent": 0.7, "learning_rate": 1e-3
