@@ -122,7 +122,7 @@ def test_early_injection_gives_xi_as_channels():
     exchanged = jax.tree.map(lambda leaf: leaf[..., ::-1, :] if leaf is kernel else leaf, params)
     apply = jax.jit(network.apply)
     close(apply(exchanged, XIS[0], T, None, X_T), apply(params, X_T, T, None, XIS[0]), atol=1e-4)
-    network = SMALL["dit"](inject=0)
+    network = SMALL["dit"](inject=0, overlap=1)
     params = shaken(network.init(jax.random.key(0)))
     exchanged = {"params": dict(params["params"])}
     patches, xi = params["params"]["patches"], params["params"]["xi"]
@@ -225,11 +225,43 @@ def test_positions_are_all_different_and_know_neighbours():
     assert np.abs(products[0, 1, 0, 0] - products[1, 0, 0, 0]) < 1e-5
 
 
-def test_patches_are_squares_and_unpatches_their_inverse():
-    x = jnp.asarray(GENERATOR.normal(size=(2, 4, 6, 3)), jnp.float32)
-    cut = images.patches(x, 2)
-    close(cut[1, 1, 2], x[1, 2:4, 4:6].reshape(-1))
-    close(images.unpatches(cut, 2), x)
+@pytest.mark.parametrize("overlap", [0, 1, 2])
+def test_patches_are_squares_and_unpatches_adds_them_up(overlap):
+    """Against slices of an image with a margin of zeros. Without an overlap the second is the first's inverse.
+
+    Mutations: margins of the wrong side; a neighbour's neighbour; what is drawn twice taken once; the margin's own kept.
+    """
+    x = GENERATOR.normal(size=(2, 4, 6, 3)).astype(np.float32)
+    framed = np.pad(x, ((0, 0), (overlap, overlap), (overlap, overlap), (0, 0)))
+    cut, total, side = images.patches(jnp.asarray(x), 2, overlap), np.zeros_like(framed), 2 + 2 * overlap
+    for i, j in np.ndindex(2, 3):
+        square = np.s_[:, 2 * i : 2 * i + side, 2 * j : 2 * j + side]
+        close(cut[:, i, j], framed[square].reshape(2, -1))
+        total[square] += np.asarray(cut[:, i, j]).reshape(2, side, side, 3)
+    close(images.unpatches(cut, 2, overlap), total[:, overlap : overlap + 4, overlap : overlap + 6], rtol=1e-6)
+    if not overlap:
+        close(images.unpatches(cut, 2), x)
+
+
+@pytest.mark.parametrize(("overlap", "reach"), [(0, (2, 4)), (1, (1, 7)), (2, (0, 8))])
+def test_a_token_sees_and_draws_its_neighbours_pixels(overlap, reach):
+    """With blocks that do nothing, a change at (3, 3) reaches the squares of the tokens that see it, and nothing else.
+
+    Mutations: an overlap of input alone, of output alone.
+    """
+    network = SMALL["dit"](inject=None, overlap=overlap)
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: (
+            leaf if "block" in str(path) or "norm" in str(path) else leaf + 0.1 * GENERATOR.normal(size=leaf.shape)
+        ),
+        network.init(jax.random.key(0)),
+    )
+    params = jax.tree.map(lambda leaf: leaf.astype(np.float32), params)
+    before, after = (network.apply(params, x, T) for x in (X_T, X_T.at[:, 3, 3].add(1.0)))
+    changed = (np.abs(after - before)[..., 0] > 1e-6).all(0)
+    wanted = np.zeros((8, 8), bool)
+    wanted[reach[0] : reach[1], reach[0] : reach[1]] = True
+    np.testing.assert_array_equal(changed, wanted)
 
 
 def test_unet_blocks_commute_with_shifts_inside_the_image():
@@ -273,6 +305,7 @@ def test_flattened_is_the_vector_network_on_raveled_images():
         (lambda: networks.unet(SHAPE, widths=(8, 8), attention=(5,)), "attention acts at heights"),
         (lambda: networks.unet(SHAPE, widths=(8, 6), attention=(4,)), "multiple of heads"),
         (lambda: networks.dit((6, 8, 1), patch=4), "patches must tile"),
+        (lambda: networks.dit(SHAPE, patch=2, overlap=3), "next neighbours alone, got overlap=3, patch=2"),
         (lambda: networks.dit(SHAPE, width=30), "multiple of 4"),
         (lambda: networks.dit(SHAPE, depth=3, inject=3), "before one of the blocks -2..2"),
         (lambda: SMALL["dit"]().apply({}, X_T, T, None, None), "without xi"),

@@ -195,6 +195,7 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
         ("--samples 3", "--samples must be at least 100, got 3"),
         ("--inject 9", "got inject=9"),
         ("--inception nowhere.pth", "--inception nowhere.pth is not a file"),
+        ("--net dit --patch 2 --overlap 3", "--overlap 3 is larger than the tokens: --patch 2"),
         ("--preset glyphs --patch 5", "--patch 5 does not tile the images: images are 28 x 28"),
     ],
 )

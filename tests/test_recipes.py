@@ -233,6 +233,7 @@ def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
         "score_scales",
         "score_differences",
         "patch",
+        "overlap",
         "attention",
         "dropout",
         "bfloat16",
@@ -290,6 +291,13 @@ def test_dropout_acts_in_training_alone():
     np.testing.assert_array_equal(wet.draw(params, key(5), 2, steps=1), dry.draw(params, key(5), 2, steps=1))
     losses = [model.loss_fn(params, key(6), jnp.ones((2, 4, 4, 1)))[0] for model in (wet, dry)]
     assert abs(losses[0] - losses[1]) > 1e-3
+
+
+def test_tokens_are_as_large_and_overlap_as_told():
+    """By the first layer's input. Mutations: either lost, one for the other."""
+    recipe = recipes.Recipe(name="a", event_shape=(8, 8, 3), net="dit", width=8, depth=1, inject=0, patch=4, overlap=1)
+    params = jax.eval_shape(recipes.build(recipe).network.init, key(0))
+    assert params["params"]["patches"]["kernel"].shape == ((4 + 2) ** 2 * 3, 8)
 
 
 def test_a_recipe_survives_its_file():
