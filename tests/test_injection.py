@@ -56,20 +56,20 @@ def test_a_gated_mlp_is_the_block_that_it_stands_for():
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 5)])
 def test_positions_have_noise_of_their_own_and_noise_in_common(height, width):
-    """Eq. (2) by the definition, also where an edge cuts blocks; every scale is N(0, 1), and the last is one for all.
+    """Eq. (2) by the definition, also where an edge cuts windows; every scale is N(0, 1), and the last is one for all.
 
-    Mutations: a mean for the sum over the root; rows and columns exchanged; one scale too few.
+    Mutations: a mean for the sum over the root; rows and columns exchanged; one scale too few; windows that do not move.
     """
     xi = np.asarray(normal(2, height, width, 3), np.float64)
     found = np.asarray(pyramid(jnp.asarray(xi, jnp.float32))).reshape(2, height, width, -1, 3)
-    sizes = [1, 2, 4, 8][: 1 + int(np.ceil(np.log2(max(height, width))))]
-    assert found.shape[3] == len(sizes)
-    for scale, size in enumerate(sizes):
+    reaches = [1, 2, 4, 8][: 1 + int(np.ceil(np.log2(max(height, width))))]
+    assert found.shape[3] == len(reaches)
+    for scale, reach in enumerate(reaches):
         for i, j in np.ndindex(height, width):
-            rows, columns = (slice(size * (at // size), size * (at // size + 1)) for at in (i, j))
-            block = xi[:, rows, columns].reshape(2, -1, 3)
-            close(found[:, i, j, scale], block.sum(1) / block.shape[1] ** 0.5, rtol=1e-5, atol=1e-5)
-    assert np.ptp(found[:, :, :, -1], (1, 2)).max() == 0
+            rows, columns = (slice(max(0, at - reach + 1), at + reach) for at in (i, j))
+            window = xi[:, rows, columns].reshape(2, -1, 3)
+            close(found[:, i, j, scale], window.sum(1) / window.shape[1] ** 0.5, rtol=1e-5, atol=1e-5)
+    close(found[:, :, :, -1], np.broadcast_to(found[:, :1, :1, -1], found[:, :, :, -1].shape), atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "settings"), WITH_XI)

@@ -1,10 +1,11 @@
 """Where xi joins a network, and how one that has learned without xi goes on with it.
 
     (1)  h <- h + gate(e) silu(A h + B xi),   gate zero at first
-    (2)  s_k = 2^-k sum of xi over blocks of 2^k x 2^k positions,   k = 0, 1, ... until a block is all
+    (2)  s_k(p) = n^-1/2 sum of xi(q) over the n positions q with max |p - q| < 2^k,   k = 0, 1, ... until all are near all
 
 Positions of an image are given (2) in the place of xi: N(0, I) at every scale, of their own and in common with their neighbours.
-What moves a whole image, a slant or a colour, would otherwise have to be agreed on by the layers that follow.
+What moves a whole image, a slant or a colour, would otherwise have to be agreed on by the layers that follow. The windows move with
+p: noise that is constant on blocks shows the blocks' edges in one step.
 
 The layer on the concatenation [h, xi] is written as the sum of two, so the product with h is computed once for a population, and
 only what follows repeats. A and B start at random, so the zero gate receives gradient.
@@ -15,6 +16,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax.networks.populations import by_rows, repeated
@@ -40,21 +42,20 @@ class Injection(nn.Module):
 
 
 def pyramid(xi: Float[Array, "rows h w k"]) -> Float[Array, "rows h w _"]:
-    """Eq. (2) at every position, side by side; blocks that an edge cuts are divided by the root of the positions they have."""
+    """Eq. (2) at every position, side by side."""
     height, width = xi.shape[1:3]
-    scales, size = [xi], 1
-    while size < max(height, width):
-        size *= 2
-        edges = (0, -height % size), (0, -width % size)
-        blocks = lambda x, edges=edges, size=size: _sums(jnp.pad(x, ((0, 0), *edges, (0, 0))), size)  # noqa: E731
-        known = blocks(xi) / jnp.sqrt(blocks(jnp.ones((1, height, width, 1), xi.dtype)))
-        scales.append(known.repeat(size, 1).repeat(size, 2)[:, :height, :width])
+    scales, reach = [xi], 1
+    while reach < max(height, width):
+        reach *= 2
+        rows, columns = (jnp.asarray(_near(n, reach), xi.dtype) for n in (height, width))
+        scales.append(jnp.einsum("pq,rs,nqsk->nprk", rows, columns, xi))
     return jnp.concatenate(scales, -1)
 
 
-def _sums(x: Array, size: int) -> Array:
-    rows, height, width, k = x.shape
-    return x.reshape(rows, height // size, size, width // size, size, k).sum((2, 4))
+def _near(n: int, reach: int) -> np.ndarray:
+    """Eq. (2) along one axis, as a matrix whose rows have length 1."""
+    near = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) < reach
+    return near / np.sqrt(near.sum(1, keepdims=True))
 
 
 def from_mean(params: Params, mean: Params) -> Params:
