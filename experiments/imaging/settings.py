@@ -98,7 +98,17 @@ _PAPER = _LARGER | {
 _DIT = _LARGER | {"net": "dit", "width": 128, "learning_rate": 3e-3}
 
 PRESETS = {
-    "preset glyphs": _DIT | {"data": "glyphs", "depth": 4, "patch": 7, "score_patch": 7, "batch": 128, "steps": 6000},
+    "preset glyphs": _DIT
+    | {
+        "data": "glyphs",
+        "depth": 6,
+        "inject": 4,
+        "patch": 7,
+        "overlap": 3,
+        "score_patch": 7,
+        "batch": 128,
+        "steps": 7000,
+    },
     "preset photos": _DIT
     | {
         "data": "photos",
