@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -15,12 +17,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 from PIL import Image
+from test_data_idx import words
 from test_experiments import CACHED, OPTIMISED, ROOT, command
 
 from ddjax import cli, data, metrics, recipes
+from ddjax.data import cifar
+from ddjax.runs import classifiers
 from ddjax.types import Batch
 from experiments import images, stream_timing, train_classifier
 from experiments.imaging import checks, judging, spaces
+
+RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +64,8 @@ def test_the_held_out_set_is_at_distance_0_from_itself_and_the_training_set_is_t
     assert copies["memorisation pixels"] == 0 and "class accuracy" not in copies
 
 
-PRESETS = ("digits", "glyphs", "photos", "cifar10", "cifar10-dit")
-SHAPES = {"digits": (8, 8, 1), "glyphs": (28, 28, 1)}
+PRESETS = ("digits", "glyphs", "photos", "mnist", "cifar10", "cifar10-dit")
+SHAPES = {"digits": (8, 8, 1), "glyphs": (28, 28, 1), "mnist": (28, 28, 1)}
 
 
 def of_xi(model):
@@ -90,10 +97,45 @@ def test_presets_build_what_they_name(preset):
         assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
 
 
+def idx_files(folder):
+    """40 training and 20 test images in the form of MNIST."""
+    for name, n in (("train", 40), ("t10k", 20)):
+        x, labels = RNG.integers(0, 256, (n, 28, 28), np.uint8), (np.arange(n) % 10).astype(np.uint8)
+        (folder / f"{name}-images-idx3-ubyte").write_bytes(words(0x803, n, 28, 28) + x.tobytes())
+        (folder / f"{name}-labels-idx1-ubyte").write_bytes(words(0x801, n) + labels.tobytes())
+
+
+def records(folder):
+    """50 training and 10 test images in the form of CIFAR-10."""
+    for name in (name for names in cifar.FILES.values() for name in names):
+        (folder / name).write_bytes(np.c_[np.arange(10), RNG.integers(0, 256, (10, 3072))].astype(np.uint8).tobytes())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("preset", "write", "more", "sizes"),
+    [("mnist", idx_files, [], [40, 20]), ("cifar10-dit", records, ["--no-bfloat16", "--patch", "8"], [50, 10])],
+)
+def test_a_preset_trains_on_files_in_the_form_of_its_set(preset, write, more, sizes, tmp_path, monkeypatch):
+    """From a path to the numbers. Mutations: the preset's set in place of the path; a preset's net lost."""
+    monkeypatch.setattr(cifar, "RECORDS", 10)
+    monkeypatch.setattr(classifiers, "trained", partial(classifiers.trained, steps=20, batch=8))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set")
+    small = "--width 16 --depth 2 --inject 1 --population 2 --steps 2 --batch 4 --save-every 100 --samples 100 --nfe 1"
+    told = ["--preset", preset, "--data", "set", "--out", "run", *small.split(), "--no-baseline", *more]
+    images.run(cli.parse(images.Config, told, presets=images.PRESETS))
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["settings"]["net"] == "dit" and summary["settings"]["preset"] == preset
+    assert [int(re.search(r": ([0-9,]+) images", line)[1]) for line in summary["data"][:2]] == sizes
+    assert {n["metric"] for n in summary["numbers"]} >= {"frechet pixels", "frechet features", "class accuracy"}
+
+
 def test_explicit_flags_win_over_presets():
     words = ["--preset", "glyphs", "--net", "unet", "--width=32", "--depth", "1"]
     config = cli.parse(images.Config, words, presets=images.PRESETS)
-    assert (config.data, config.net, config.width, config.depth, config.steps) == ("glyphs", "unet", 32, 1, 6000)
+    assert (config.data, config.net, config.width, config.depth, config.steps) == ("glyphs", "unet", 32, 1, 7000)
 
 
 SMALL = "--width 32 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 32 --population 2 --samples 200 --nfe 1 2"
@@ -187,7 +229,8 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
         ("--batch 30 --accumulate 4", "--accumulate 4 does not divide --batch 30"),
         ("--save-every 300 --log-every 200", "--log-every 200 does not divide --save-every 300"),
         ("--other-decays .9 .999", "--other-decays differ from each other and from --ema-decay 0.999"),
-        ("--preset mnist", "--preset"),
+        ("--preset imagenet", "--preset"),
+        ("--preset mnist", "ddjax fetch mnist"),
         ("--data /proc/nowhere", "/proc/nowhere is neither a file, a folder, nor one of digits"),
         ("--preset cifar10", "ddjax fetch cifar10"),
         ("--population 1", "--population must be at least 2 when lam > 0, got 1"),

@@ -48,7 +48,7 @@ class Config(Nets, Fed):
     """
 
     preset: Preset = "digits"
-    """Settings for one data set; explicit flags still win. cifar10 and cifar10-dit are for accelerators."""
+    """Settings for one data set; explicit flags still win. mnist has those of glyphs; those of cifar10 are for accelerators."""
     steps: Count = 6000
     beta: Annotated[tuple[Exponent, ...], MAY_BE_EMPTY] = (0.1,)
     score_patch: Annotated[int, Range(0)] = 3

@@ -9,7 +9,7 @@ from ddjax.cli.settings import MAY_BE_EMPTY, Count, FileToRead, Fraction, NonNeg
 from experiments.training import Scored
 from experiments.variants import OBJECTIVE
 
-Preset = Literal["digits", "glyphs", "photos", "cifar10", "cifar10-dit"]
+Preset = Literal["digits", "glyphs", "photos", "mnist", "cifar10", "cifar10-dit"]
 
 
 @dataclass(frozen=True)
@@ -96,33 +96,18 @@ _PAPER = _LARGER | {
     "ema_decay": 0.9999, "bfloat16": True, "samples": 10_000, "save_every": 10_000, "inject": 0, "dropout": 0.1,
 }  # fmt: skip
 _DIT = _LARGER | {"net": "dit", "width": 128, "learning_rate": 3e-3}
+_GLYPHS = _DIT | {
+    "data": "glyphs", "depth": 6, "inject": 4, "patch": 7, "overlap": 3, "score_patch": 7, "batch": 128, "steps": 7000,
+}  # fmt: skip
+_PHOTOS = _DIT | {
+    "data": "photos", "width": 192, "depth": 7, "inject": 5, "patch": 8, "overlap": 4, "batch": 64, "steps": 6000,
+    "beta": (0.5,), "score_scales": (2, 4, 8, 16), "score_differences": 50.0,
+}  # fmt: skip
 
 PRESETS = {
-    "preset glyphs": _DIT
-    | {
-        "data": "glyphs",
-        "depth": 6,
-        "inject": 4,
-        "patch": 7,
-        "overlap": 3,
-        "score_patch": 7,
-        "batch": 128,
-        "steps": 7000,
-    },
-    "preset photos": _DIT
-    | {
-        "data": "photos",
-        "width": 192,
-        "depth": 7,
-        "inject": 5,
-        "patch": 8,
-        "overlap": 4,
-        "batch": 64,
-        "steps": 6000,
-        "beta": (0.5,),
-        "score_scales": (2, 4, 8, 16),
-        "score_differences": 50.0,
-    },
+    "preset glyphs": _GLYPHS,
+    "preset mnist": _GLYPHS | {"data": "mnist"},
+    "preset photos": _PHOTOS,
     "preset cifar10": _PAPER | {"net": "unet", "width": 128, "depth": 2, "attention": (16,)},
     "preset cifar10-dit": _PAPER | {"net": "dit", "width": 384, "depth": 12, "patch": 2},
 }
