@@ -56,6 +56,54 @@ def test_what_is_said_of_glyphs_and_photographs():
             assert told in PAGE, (name, row)
 
 
+CHOICES = {
+    "choices_glyphs": {
+        "": "as it was: 4 blocks, xi before block 2, scores of the whole and of 7 x 7 patches, beta 1",
+        " score_patch=0": "the whole alone",
+        " score_patch=3": "patches of 3 x 3",
+        " beta=.5": "beta .5",
+        " beta=1.5": "beta 1.5",
+        " inject=0": "xi as channels of the image",
+        " inject=1": "xi before block 1",
+        " inject=3": "xi before block 3",
+    },
+    "choices_glyphs_overlap": {
+        "": "tokens overlap by 3 pixels",
+        " beta=.5": "the same, beta .5",
+        " inject=1 beta=.5": "the same, beta .5, xi before block 1",
+    },
+    "choices_glyphs_depth": {"": "tokens overlap, 6 blocks, xi before block 4: **the preset**"},
+    "choices_photos": {
+        "": "tokens overlap by 4 pixels, 5 blocks, xi before block 2, beta 1",
+        " beta=.5": "beta .5",
+    },
+    "choices_photos_differences": {
+        "": "the same, noise in common on fixed blocks",
+        " score_differences=10": "... and differences of neighbours at weight 10 for 50",
+        " score_differences=0": "... and no score of differences",
+    },
+    "choices_photos_depth": {"": "7 blocks, xi before block 5"},
+    "choices_photos_overlap": {"": "the same, beta .5, tokens overlap by 8"},
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_tables_of_choices_are_the_stored_runs(name):
+    """Every variant of every stored run has its row on docs/performance.md. Mutations: any digit; a row left out."""
+    page = (ROOT / "docs/performance.md").read_text()
+    summary = json.loads((ROOT / f"docs/results/{name}.json").read_text())
+    base = summary["settings"]["models"][0]["name"]
+    names = {row["model"].removeprefix(base) for row in summary["numbers"]} - {"regression"}
+    assert names == set(CHOICES[name]) and f"(results/{name}.json)" in page
+    for model, label in CHOICES[name].items():
+        of = lambda metric, n, model=base + model: value(name, metric, model, n)  # noqa: E731
+        cells = [
+            f"{of(f'frechet {space}', 1):.3g} / {of(f'frechet {space}', 4):.3g}" for space in ("pixels", "features")
+        ]
+        accuracy = f"{of('class accuracy', 1):.3f} / {of('class accuracy', 4):.3f}".replace("0.", ".")
+        assert f"| {' | '.join([label, *cells, accuracy])} |" in page, model
+
+
 @pytest.mark.parametrize("name", STORED)
 def test_result_tables_are_the_stored_runs(name):
     """Re-rendering the committed numbers gives the page's tables: mutation, any digit of either."""
