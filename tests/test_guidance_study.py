@@ -184,9 +184,10 @@ def test_what_the_page_says_of_the_tables():
         f"accuracy {early[1].accuracy:.3f} for {early[0].accuracy:.3f}, distance {early[1].frechet:.0f} for {early[0].frechet:.0f}",
     ):
         assert f" {told}".replace(" 0.", " .") in " ".join(PAGE.split())
-    assert f"at a diversity of {best.diversity:.2f}" in PAGE and round(bold.frechet / plain.frechet) == 10
+    assert f"at a diversity of {best.diversity:.2f} for {plain.diversity:.2f}" in PAGE
+    assert round(bold.frechet / plain.frechet) == 5
     assert best.frechet == min(j.frechet for (_, _, n), j in at.items() if n == 4)
     assert early[1].frechet == min(j.frechet for (_, _, n), j in at.items() if n == 1)
     assert all(at[some, w, 1] == early[0] for w in (1.5, 2.0, 3.0, 5.0))
     for n in (1, 2, 4):
-        assert 1.6 <= at[TWO, 1.5, n].diversity <= 1.85 and at[TWO, 1.5, n].accuracy < at[ONE, 1.0, n].accuracy
+        assert 1.35 <= at[TWO, 1.5, n].diversity <= 1.85 and at[TWO, 1.5, n].accuracy < at[ONE, 1.0, n].accuracy
