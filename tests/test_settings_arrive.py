@@ -139,6 +139,7 @@ FAMILIES = {
         "inception": ("weights", {"spaces.inception", "inception.path"}),
         "net": ("unet", {"recipe.net", "recipe.residual"}),
         "patch": (2, {"recipe.patch"}),
+        "overlap": (2, {"recipe.overlap"}),
         "attention": ((4,), {"recipe.attention"}),
         "dropout": (0.5, {"recipe.dropout"}),
         "bfloat16": (True, {"recipe.bfloat16"}),
