@@ -43,6 +43,25 @@ def test_the_page_shows_the_stored_results():
         assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_is_said_of_image_nets_is_what_was_measured():
+    """docs/performance.md beside the stored rows. Mutation: any digit of either."""
+    page = (ROOT / "docs/performance.md").read_text()
+    suites = json.loads((ROOT / "benchmarks/results/cpu-2-cores.json").read_text())["suites"]
+    sides = {suite: {row["side"]: row for row in suites[suite]["rows"]} for suite in ("dit", "unet")}
+    beside, draws = {}, {}
+    for suite, name in (("dit", "DiT"), ("unet", "UNet")):
+        ratio = sides[suite]["ddjax"]["ratio"]
+        beside[suite] = [f"{ratio[other]:.2f}".removeprefix("0") for other in ("torch eager", "torch.compile")]
+        draws[name] = [
+            f"{1 / sides[suite][f'ddjax, 4 draws, xi {when}']['ratio']['ddjax']:.2f}" for when in ("early", "late")
+        ]
+    assert "DiT (1.84 M parameters) {} x torch eager and {} x torch.compile".format(*beside["dit"]) in page
+    assert "UNet (1.23 M) {} x and {} x".format(*beside["unet"]) in page
+    for name, (early, late) in draws.items():
+        assert f"| {name} | {early} | {late} |" in page
+    assert f"({sides['dit']['ddjax, bf16']['ms']:.0f} ms for {sides['dit']['ddjax']['ms']:.0f};" in page
+
+
 def test_what_performance_says_of_a_gradient_is_stored():
     """Faster than geomloss at equal value to 1e-3, below 2 GB, and the page's own numbers. Mutation: any digit of either."""
     stored = json.loads((ROOT / "benchmarks/results/cpu-2-cores.json").read_text())["suites"]["gradient"]

@@ -71,7 +71,7 @@ peak, and need less than a third of the memory, so both were corrected.
 _CHECKED = """\
 ## The method on a machine at hand
 
-The digits preset on 2 CPU cores that others used too: {flops:.3g} GFLOP and {bytes:.3g} GB a step, a measured peak of
+The digits preset on 2 CPU cores: {flops:.3g} GFLOP and {bytes:.3g} GB a step, a measured peak of
 {peak:.0f} GFLOP/s (product of 2,048 x 2,048 in float32, taken for fully reached) and {bandwidth:.3g} GB/s (a pass over an array).
 Predicted {told_predicted} steps a second, measured {told_measured}: predicted over measured is {told_ratio}."""
 
