@@ -30,7 +30,7 @@ def dots():
     return data.Stream(data.Images(x, None, (), "train", "dots", flip=True), 8, seed=3)
 
 
-def train(folder, streamed=False):
+def train(folder, streamed=False, steps=STEPS):
     """Train, with a checkpoint every 5 steps; the digest of the state at the end and of all logged metrics."""
     schedule = schedules.Rectified()
     loss_fn = objectives.distributional(denoisers.distributional(NETWORK, schedule), schedule, size=2)
@@ -44,7 +44,7 @@ def train(folder, streamed=False):
             state,
             training.make_train_step(flat, OPTIMIZER),
             batch,
-            steps=STEPS, chunk=5, save_every=5, checkpoints=manager, label=None,
+            steps=steps, chunk=5, save_every=5, checkpoints=manager, label=None,
             log=runs.Run(folder, {}, engine.Engine()).logger("job", int(state.step)),
         )  # fmt: skip
     leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
