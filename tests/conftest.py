@@ -19,10 +19,14 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each worker
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-
 HASTY = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
+FLAGS = []
+if HASTY:  # the older emitters of loops compile in two thirds of the time
+    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each worker
+    FLAGS.append("--xla_cpu_multi_thread_eigen=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
+
 jax.config.update("jax_disable_most_optimizations", HASTY)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
