@@ -1,93 +1,138 @@
-"""`jax.jit` for functions of functions, so that a loop over a step, a field or a draw is compiled once.
+"""`jax.jit` for functions of functions: one program for a step, a field or a denoiser, whatever its arrays hold.
 
-The factories of the package return `jax.tree_util.Partial(function, *what it needs)`, which is a pytree. Its arrays (params,
-conditions) are traced; the rest (networks, schedules, words) is compared by == and compiled in. A step built anew around
-other params so meets the program of the step before. A plain function equals itself as long as the variables that it reads
-are bound to the same objects; what it reads must not change inside them, as everywhere under jit.
+The arguments are pytrees. Their arrays are arguments of the program; all else is compiled in. A program serves later calls only
+where what is compiled in cannot change:
+
+- numbers, strings, None, types, tuples of these, and frozen dataclasses of these, such as schedules;
+- the functions of this package;
+- the function of a `jax.tree_util.Partial`, unless it is a closure or a method, and the two functions of a `Network`: whoever makes
+  one of these says that its functions depend on their arguments alone.
+
+The factories of the package (`denoisers.bind`, `samplers.bridge`, `flows.velocity`, ...) return Partials, so a step that is built
+anew around other parameters meets the program of the step before. Anything else, a lambda, a method, a callable object, is compiled
+for the one call: slower, but what it reads may have changed.
 """
 
+import dataclasses
 import functools
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import jax
 import numpy as np
+from jax.tree_util import Partial
+
+from ddjax.types import Network
+
+PROGRAMS = 512  # the most that are kept, over all functions
+_called = weakref.WeakSet()  # code, or type of a callable object, that was compiled for one call before
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, compiled once for each structure, shapes and dtypes of its arguments, and each value that is no array.
+    """`function` of pytrees, compiled once for each structure, shapes and dtypes of its arguments and each value that is no array.
 
-    Where such a value cannot be hashed, a schedule that holds arrays for instance, it is called as it is.
+    Where such a value might change, it is compiled for the one call, and the second such call warns.
     """
-
-    @functools.partial(jax.jit, static_argnums=(1, 2))
-    def run(arrays: list[Any], others: tuple[Any, ...], structure: Any) -> Any:
-        leaves = [_value(other) if array is None else array for array, other in zip(arrays, others, strict=True)]
-        return function(*jax.tree.unflatten(structure, leaves))
 
     @functools.wraps(function)
     def compiled_function(*args: Any) -> Any:
+        args = jax.tree.map(_trusted, args, is_leaf=_is_network)
         leaves, structure = jax.tree.flatten(args)
-        traced = [isinstance(leaf, jax.Array | np.ndarray | np.generic) for leaf in leaves]
-        arrays = [leaf if is_array else None for leaf, is_array in zip(leaves, traced, strict=True)]
-        others = tuple(None if is_array else _fixed(leaf) for leaf, is_array in zip(leaves, traced, strict=True))
-        try:
-            hash(others)
-        except TypeError:
-            return function(*args)
-        return run(arrays, others, structure)
+        arrays = [leaf for leaf in leaves if _is_array(leaf)]
+        values = tuple(None if _is_array(leaf) else (type(leaf), leaf) for leaf in leaves)  # the type, for 1 == True
+        changeable = next(_changeable(leaves, structure), None)
+        if changeable is None:
+            return _program(function, values, structure)(arrays)
+        _warn_if_again(changeable[0])
+        return _new_program(function, values, structure)(arrays)
 
     return compiled_function
 
 
-class _Reading:
-    """A plain function and what it reads: equal for the same function as long as that is the same too."""
+def _new_program(function: Callable[..., Any], values: tuple, structure: Any) -> Callable[[list], Any]:
+    def program(arrays: list[Any]) -> Any:
+        rest = iter(arrays)
+        return function(*jax.tree.unflatten(structure, [next(rest) if value is None else value[1] for value in values]))
 
-    def __init__(self, function: FunctionType):
-        self.function, self.reads = function, [*_reads(function, set())]
-
-    def __hash__(self) -> int:
-        return hash(self.function)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Reading) or other.function is not self.function:
-            return False
-        return len(self.reads) == len(other.reads) and all(map(_same, self.reads, other.reads))
+    return jax.jit(program)
 
 
-def _same(a: Any, b: Any) -> bool:
-    return a is b
+_program = functools.lru_cache(PROGRAMS)(_new_program)
 
 
-def _fixed(leaf: Any) -> Any:
-    return _Reading(leaf) if isinstance(leaf, FunctionType) else leaf
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class _Pure:
+    """A function of its arguments alone, a pytree without leaves."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
 
 
-def _value(other: Any) -> Any:
-    return other.function if isinstance(other, _Reading) else other
+def _is_network(node: Any) -> bool:
+    return isinstance(node, Network)
 
 
-def _reads(function: FunctionType, seen: set[FunctionType]) -> Iterator[Any]:
-    """The objects bound to the free and global variables of a function, and of the functions among them."""
-    seen.add(function)
-    names = [name for name in _names(function.__code__) if name in function.__globals__]
-    for value in [*_contents(function), *(function.__globals__[name] for name in names)]:
-        yield value
-        if isinstance(value, FunctionType) and value not in seen:
-            yield from _reads(value, seen)
+def _trusted(node: Any) -> Any:
+    """A network with its functions declared pure; an `apply` that is a pytree keeps its arrays as leaves."""
+    if not isinstance(node, Network):
+        return node
+    apply = node.apply if isinstance(node.apply, Partial) else _Pure(node.apply)
+    return node._replace(init=_Pure(node.init), apply=apply)
 
 
-def _contents(function: FunctionType) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # a variable not bound yet
-            yield None
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic)
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
+def _changeable(leaves: list[Any], structure: Any) -> Iterator[tuple[Any]]:
+    """What might change of the values compiled in, each in a tuple, for one may be None's equal."""
+    for leaf in leaves:
+        ours = isinstance(leaf, FunctionType) and leaf.__module__.partition(".")[0] == __package__
+        if not (_is_array(leaf) or ours or _is_value(leaf)):
+            yield (leaf,)
+    for static in _statics(structure):
+        if not (isinstance(static, _Pure) or _is_value(static) or _is_plain(static)):
+            yield (static,)
+
+
+def _statics(structure: Any) -> Iterator[Any]:
+    """What the nodes of a pytree hold beside their children: the function of a Partial, the fixed fields of a dataclass."""
+    node = structure.node_data()
+    if node is not None:
+        yield from node[1] if isinstance(node[1], tuple | list) else (node[1],)
+    for child in structure.children():
+        yield from _statics(child)
+
+
+def _is_value(value: Any) -> bool:
+    """Whether a value is the same for ever."""
+    if isinstance(value, tuple):
+        return all(map(_is_value, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        frozen = value.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
+        return frozen and all(_is_value(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return value is None or isinstance(value, int | float | complex | str | bytes | type | np.dtype)
+
+
+def _is_plain(function: Any) -> bool:
+    """Whether it is a function, as it is or behind `jax.jit`, that closes over nothing."""
+    function = getattr(function, "__wrapped__", function)
+    return isinstance(function, FunctionType) and function.__closure__ is None
+
+
+def _warn_if_again(value: Any) -> None:
+    code = getattr(getattr(value, "__func__", value), "__code__", type(value))
+    if code in _called:
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        warnings.warn(
+            f"{name} may read what changes between calls, so it is compiled anew in each; for one program, give "
+            f"denoisers.bind(denoiser, params), or jax.tree_util.Partial(function, *arrays) of a function that is no closure",
+            stacklevel=4,
+        )
+    _called.add(code)

@@ -4,13 +4,18 @@ The count is that of XLA's programs, as jax itself reports them. Mutations: a sc
 (one program a call); steps and bound denoisers as closures (one program for each that is built anew).
 """
 
+import dataclasses
+import gc
 import importlib
+import weakref
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from jax.tree_util import Partial
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as same
@@ -178,7 +183,7 @@ ROWS = {
     "samplers.sample_until": lambda v: samplers.sample_until(CLOSURE, v.key, v.x, GRID),
     "samplers.decreasing": lambda v: samplers.decreasing(GRID),
     "samplers.sample_path": lambda v: samplers.sample_path(CLOSURE, v.key, v.x, GRID),
-    "samplers.in_chunks": lambda v: samplers.in_chunks(draw, v.key, 10, chunk=4),
+    "samplers.in_chunks": lambda v: samplers.in_chunks(Partial(draw), v.key, 10, chunk=4),
     "flows.euler": lambda v: v.sampled(flows.euler(v.field())),
     "flows.midpoint": lambda v: v.sampled(flows.midpoint(v.field())),
     "flows.heun": lambda v: v.sampled(flows.heun(v.field())),
@@ -459,8 +464,8 @@ def likely(y, x_0):
     return -jnp.sum((x_0 - y) ** 2)
 
 
-CLOSURE = lambda key, x_t, t, s: x_t * s  # noqa: E731
-LABELLED = lambda params, key, x_t, t, cond: x_t * params + cond[:, None].astype(float)  # noqa: E731
+CLOSURE = Partial(lambda key, x_t, t, s: x_t * s)
+LABELLED = Partial(lambda params, key, x_t, t, cond: x_t * params + cond[:, None].astype(float))
 VALUES = {
     "Likelihood",
     "Solution",
@@ -506,6 +511,7 @@ def test_the_table_has_every_public_function():
     assert {name for name in names if name.split(".")[1] not in VALUES | ON_THE_HOST} == set(ROWS)
 
 
+@pytest.mark.filterwarnings("error:.* may read what changes between calls")
 @pytest.mark.parametrize("name", ROWS)
 def test_new_values_of_the_same_shapes_compile_nothing(name):
     """Zero programs in the second and third call."""
@@ -529,50 +535,229 @@ def test_a_compiled_loop_is_the_loop_and_takes_its_arrays_new():
         close(samplers.sample(step, key, v.x, GRID), expected, rtol=1e-5, atol=1e-5)
 
 
-factor = 1.0
+class Shift(nnx.Module):
+    """A model whose parameters are set in place."""
+
+    def __init__(self, value):
+        self.value = nnx.Param(jnp.float32(value))
+
+    def __call__(self, key, x_t, t):
+        return jnp.full_like(x_t, self.value[...])
 
 
-def test_a_plain_function_that_reads_another_value_is_another():
-    """A rebound global or free variable, here or in a function that it calls, reaches the draws.
+class Model:
+    """A model of one's own, called by a method or as it is."""
 
-    Fails where functions are compared by identity alone, whose programs keep the old value.
+    def __init__(self, value):
+        self.value = value
+
+    def denoise(self, key, x_t, t):
+        return jnp.full_like(x_t, self.value)
+
+    __call__ = denoise
+
+    def flow(self, key, x, t, *cond):
+        return jnp.full_like(x, self.value)
+
+    def drift(self, x, t):
+        return jnp.full_like(x, self.value)
+
+    def log_likelihood(self, x_0):
+        return -0.1 * jnp.sum((x_0 - self.value) ** 2)
+
+    def rank(self, points):
+        return jnp.sum(jnp.abs(points - self.value), 1)
+
+    def profile(self, squared, width):
+        return self.value * squared
+
+    def velocity(self, params, key, x_t, t, cond):
+        return jnp.full_like(x_t, self.value)
+
+    def divergence(self, u, key, x):
+        return u(x), jnp.float32(self.value)
+
+    def draw(self, key, n):
+        return jnp.full((n, D), self.value)
+
+
+class Scaled:
+    """A schedule that can be changed."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, t):
+        return schedules.Scales(self.value * (1 - t), t)
+
+
+settings = {"value": 1.0}
+variable = 1.0
+buffer = np.ones((), np.float32)
+
+
+def from_a_dict(key, x_t, t):
+    return jnp.full_like(x_t, settings["value"])
+
+
+def from_a_global(key, x_t, t):
+    return jnp.full_like(x_t, variable)
+
+
+def from_an_array(key, x_t, t):
+    return jnp.full_like(x_t, buffer)
+
+
+def set_global(value):
+    global variable
+    variable = value
+
+
+def of_denoiser(denoise, method=samplers.bridge, walk=samplers.sample):
+    step = method(denoise, SCHEDULE)
+    return lambda: walk(step, jax.random.key(1), jnp.ones((2, 1)), GRID)
+
+
+def changing(make, call):
+    """A model of one value, the call that reads it, and what sets it to another."""
+    model = make(1.0)
+    return call(model), lambda value: setattr(model, "value", value)
+
+
+X, ONE = jnp.ones((2, D)), jnp.ones(2)
+GOES_STALE = {
+    "nnx module": lambda: of_nnx(),
+    "method": lambda: changing(Model, lambda m: of_denoiser(m.denoise)),
+    "method, step built anew": lambda: changing(Model, lambda m: lambda: of_denoiser(m.denoise)()),
+    "callable object": lambda: changing(Model, of_denoiser),
+    "Partial of a method": lambda: changing(Model, lambda m: of_denoiser(Partial(m.denoise))),
+    "Partial of a closure": lambda: changing(Model, lambda m: of_denoiser(Partial(lambda *args: m.denoise(*args)))),
+    "dict": lambda: (of_denoiser(from_a_dict), lambda value: settings.update(value=value)),
+    "global": lambda: (of_denoiser(from_a_global), set_global),
+    "NumPy array": lambda: (of_denoiser(from_an_array), lambda value: buffer.fill(value)),
+    "schedule": lambda: changing(Scaled, lambda schedule: lambda: samplers.sample(
+        samplers.renoise(lambda key, x_t, t: x_t, schedule), jax.random.key(0), X, GRID)),
+    **{
+        f"samplers.{method.__name__}": lambda method=method: changing(Model, lambda m: of_denoiser(m.denoise, method))
+        for method in (samplers.euler, samplers.midpoint, samplers.heun, samplers.rk4, samplers.renoise)
+    },
+    **{
+        f"samplers.{walk.__name__}": lambda walk=walk: changing(Model, lambda m: of_denoiser(m.denoise, walk=walk))
+        for walk in (samplers.sample_until, samplers.sample_path)
+    },
+    "samplers.in_chunks": lambda: changing(Model, lambda m: lambda: samplers.in_chunks(m.draw, jax.random.key(0), 4, chunk=2)),
+    "samplers.conditioned": lambda: changing(Model, lambda m: lambda: samplers.conditioned(
+        wide, m.log_likelihood, draws=64)(jax.random.key(0), X, ONE)),
+    "samplers.effective_draws": lambda: changing(Model, lambda m: lambda: samplers.effective_draws(
+        wide, m.log_likelihood, jax.random.key(0), X, ONE)),
+    "samplers.particles": lambda: changing(Model, lambda m: lambda: samplers.particles(
+        wide, m.log_likelihood, SCHEDULE, jax.random.key(0), X, GRID).x_0),
+    "flows.integrate": lambda: changing(Model, lambda m: lambda: flows.integrate(m.flow, jax.random.key(0), X, tolerance=1e-2).x),
+    "flows.log_density": lambda: changing(Model, lambda m: lambda: flows.log_density(
+        m.flow, SCHEDULE, jax.random.key(0), X, tolerance=1e-2).log_prob),
+    "flows.log_density, divergence": lambda: changing(Model, lambda m: lambda: flows.log_density(
+        Partial(still), SCHEDULE, jax.random.key(0), X, divergence=m.divergence, tolerance=1e-2).log_prob),
+    "sde.simulate": lambda: changing(Model, lambda m: lambda: sde.simulate(
+        sde.SDE(m.drift, lambda x, t: jnp.ones(())), jax.random.key(0), X, GRID[::-1])),
+    "sde.integrate": lambda: changing(Model, lambda m: lambda: sde.integrate(
+        sde.SDE(m.drift, lambda x, t: jnp.ones(())), jax.random.key(0), X, tolerance=1e-1).x),
+    "denoisers.posterior": lambda: changing(Model, lambda m: lambda: denoisers.posterior(
+        m.velocity, None, X, ONE).mean(jax.random.key(0), 2)),
+    "metrics.rank_histogram": lambda: changing(Model, lambda m: lambda: metrics.rank_histogram(
+        SPREAD_OUT, SPREAD_OUT[:, 0] + 0.5, jax.random.key(0), prerank=m.rank).counts),
+    "metrics.pit": lambda: changing(Model, lambda m: lambda: metrics.pit(
+        SPREAD_OUT, SPREAD_OUT[:, 0] + 0.5, jax.random.key(0), prerank=m.rank)),
+    "metrics.mmd": lambda: changing(Model, lambda m: lambda: metrics.mmd(
+        X, 2 * X, kernel=scoring.Kernel(m.profile, 1.0, 1.0))),
+    "inflation.outputs": lambda: changing(Model, lambda m: lambda: inflation.outputs(
+        m.denoise, jax.random.key(0), jnp.stack([X, X]), GRID[:2])),
+    "inflation.process_states": lambda: changing(Scaled, lambda schedule: lambda: inflation.process_states(
+        schedule, jax.random.key(0), X, GRID[1:3][::-1])),
+    "inflation.fresh_states": lambda: changing(Scaled, lambda schedule: lambda: inflation.fresh_states(
+        schedule, jax.random.key(0), X, GRID[1:3][::-1])),
+    "inflation.empirical_score": lambda: changing(Scaled, lambda schedule: lambda: inflation.empirical_score(
+        X, schedule, X[0], 0.5)),
+}  # fmt: skip
+SPREAD_OUT = jnp.asarray(np.random.default_rng(0).normal(size=(24, 5, D)), jnp.float32)
+
+
+def of_nnx():
+    net = Shift(1.0)
+
+    def set_value(value):
+        net.value[...] = jnp.float32(value)
+
+    return of_denoiser(lambda key, x_t, t: net(key, x_t, t)), set_value
+
+
+def wide(key, x_t, t):
+    return 3 * jax.random.normal(key, x_t.shape)
+
+
+def still(key, x, t):
+    return 0 * x
+
+
+@pytest.mark.parametrize("name", GOES_STALE)
+def test_what_changes_between_calls_reaches_the_next(name):
+    """Of three calls the second sees the second value, and the third the first again.
+
+    Mutations: functions trusted as leaves; closures and methods trusted in a Partial; a user's step handed to `lax.cond` itself,
+    whose branches JAX keeps by identity.
     """
-    global factor
-    free = 1.0
-
-    def inner(x):
-        return jax.vmap(lambda x: factor * x)(x)
-
-    def step(key, x_t, t, s):
-        return free * inner(x_t)
-
-    x = jnp.ones((2, 1))
-    found = [samplers.sample(step, jax.random.key(0), x, GRID)]
-    factor = 2.0
-    found.append(samplers.sample(step, jax.random.key(0), x, GRID))
-    free = 3.0
-    found.append(samplers.sample(step, jax.random.key(0), x, GRID))
-    same(np.array([float(x_0[0, 0]) for x_0 in found]), [1.0, 8.0, 216.0])
-    factor = 1.0
+    call, set_value = GOES_STALE[name]()
+    results = []
+    for value in (1.0, 5.0, 1.0):
+        set_value(value)
+        results.append(np.asarray(call()))
+    assert (results[0] != results[1]).any()
+    same(results[0], results[2])
 
 
-def test_what_cannot_be_hashed_is_called_as_it_is():
-    """A schedule that holds an array, and a static value beside arrays."""
+def test_a_loop_over_lambdas_keeps_neither_programs_nor_constants():
+    """As many programs alive after 6 more functions as before, and none of their arrays."""
+    backend = jax.extend.backend.get_backend()
+    constants, alive = [], []
+    for i in range(8):
+        held = np.full((1, D), i, np.float32)
+        constants.append(weakref.ref(held))
+        samplers.sample(lambda key, x_t, t, s, held=held: x_t + jnp.asarray(held), jax.random.key(0), X, GRID)
+        del held
+        gc.collect()
+        alive.append(len(backend.live_executables()))
+    assert alive[-1] <= alive[1]
+    assert not any(constant() is not None for constant in constants)
 
-    class Held:
-        __hash__ = None
 
-        def __init__(self, scale):
-            self.scale = scale
+def test_the_second_call_of_a_function_that_may_change_warns_once_and_names_the_cure():
+    step = lambda key, x_t, t, s: x_t * s  # noqa: E731
+    sampled = lambda step: samplers.sample(step, jax.random.key(0), X, GRID)  # noqa: E731
+    sampled(step)
+    with pytest.warns(UserWarning, match=r"denoisers\.bind\(denoiser, params\)"):
+        sampled(step)
+    close(sampled(Partial(step)), sampled(Partial(step)))
 
-        def __call__(self, t):
-            return schedules.Scales(1 - t, self.scale * t)
 
-    denoise = lambda key, x_t, t: 0 * x_t + 1  # noqa: E731
-    found = samplers.sample(samplers.bridge(denoise, Held(jnp.float32(2.0))), jax.random.key(0), jnp.ones((2, 1)), GRID)
-    close(found, 1.0)
-    add = compiled(lambda x, more: x + more)
-    assert [int(add(jnp.int32(1), more)) for more in (1, 2, 1)] == [2, 3, 2]
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    """A schedule of one's own that cannot change."""
+
+    slope: float
+
+    def __call__(self, t):
+        return schedules.Scales(1 - self.slope * t, t)
+
+
+def test_values_are_told_apart_by_type_and_frozen_dataclasses_by_their_fields():
+    """1 and True are two programs, Fixed(.5) and Fixed(.5) are one. Mutation: values compared by == alone."""
+    add = compiled(lambda x, more: x + jnp.asarray(more).astype(x.dtype) * (2 if more is True else 1))
+    assert [int(add(jnp.int32(1), more)) for more in (1, True, 2, 1)] == [2, 3, 3, 2]
+    call = lambda slope: inflation.fresh_states(Fixed(slope), jax.random.key(0), X, GRID[1:3][::-1])  # noqa: E731
+    first = call(0.5)
+    before = programs[0]
+    same(call(0.5), first)
+    assert programs[0] == before
+    assert (call(0.25) != first).any()
 
 
 def test_gradients_and_vmap_pass_through_the_compiled_loop():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as same
 from scipy import stats
@@ -174,6 +175,17 @@ def test_grids_that_do_not_decrease_are_refused(unchecked, grid):
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ValueError, match="got "):
         make()
+
+
+@pytest.mark.parametrize("walk", [samplers.sample, samplers.sample_path, samplers.sample_until])
+def test_a_number_of_steps_is_the_uniform_grid(walk):
+    """Steps at t = 1, .75, .5, .25, bit for bit. Mutation: a grid of n times instead of n steps."""
+    step = Partial(lambda key, x_t, t, s: x_t + t)
+    by_number = walk(step, jax.random.key(0), X_1, 4)
+    same(by_number, walk(step, jax.random.key(0), X_1, times.grid(4)))
+    close(by_number if by_number.ndim == X_1.ndim else by_number[-1], X_1 + 2.5, rtol=1e-6)
+    with pytest.raises(ValueError, match="at least 1"):
+        walk(step, jax.random.key(0), X_1, 0)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 8])

@@ -6,7 +6,6 @@ with rho = scale (k(0) - k) as in `scoring`: the constant k(0) drops out, and no
 that of one block of rows against the other sample. References: Gretton et al., JMLR 13 (2012), lemma 6.
 """
 
-from functools import partial
 from typing import Literal
 
 import jax
@@ -15,13 +14,14 @@ import numpy as np
 from jaxtyping import Array, Float, Real
 
 from ddjax import scoring
+from ddjax.compiled import compiled
 from ddjax.metrics.points import on_device
 from ddjax.types import Scalar
 
 _ROWS = 64  # rows of a block: 64 x 50,000 distances are 13 MB
 
 
-@partial(jax.jit, static_argnames="estimator")
+@compiled
 def _mmd(x: Array | np.ndarray, y: Array | np.ndarray, kernel: scoring.Kernel, estimator: str) -> Array:
     x, y = on_device(x, y)
 
@@ -63,7 +63,8 @@ def mmd(
         raise ValueError(f"need samples [n, d] and [m, d] of at least 2 points, got {x.shape=}, {y.shape=}")
     if estimator not in ("u", "v"):
         raise ValueError(f'estimator must be "u" or "v", got {estimator!r}')
-    return _mmd(x, y, scoring.rbf() if kernel is None else kernel, estimator)
+    numbers_as_arrays = jax.tree.map(jnp.asarray, scoring.rbf() if kernel is None else kernel)
+    return _mmd(x, y, numbers_as_arrays, estimator)
 
 
 def energy_distance(

@@ -92,4 +92,5 @@ def _ending(step: Step, last: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) 
     A single step of order p - 1 has the error, O(h^p), that all the steps of a method of order p have
     together: the order is kept.
     """
-    return jax.lax.cond(s > 0, step, last, key, x_t, t, s)
+    # functions of this call: JAX keeps the branches of a cond by identity, and what a user's function reads may have changed
+    return jax.lax.cond(s > 0, lambda *args: step(*args), lambda *args: last(*args), key, x_t, t, s)

@@ -13,16 +13,19 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.times import grid
 from ddjax.types import Key, Scalar, Step, known, shaped
 
-Times = Float[Array | np.ndarray, " steps_plus_1"]
+Times = Float[Array | np.ndarray, " steps_plus_1"] | int  # a number of steps is `times.grid` of it
 
 
 def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:
-    """Apply `step` along `times` (from 1 down to 0, `ddjax.times.grid`), starting at x_1; a key of its own for each step.
+    """Apply `step` on a grid of times from 1 down to 0, starting at x_1; a key of its own for each step.
 
-    Raises: ValueError for a grid that is not a strictly decreasing vector, where it is concrete, an x_1 that is not
-        floating, or a step that returns another shape.
+    Args:
+        times: `ddjax.times.grid(n)`, or n, the number of steps.
+    Raises: ValueError for a grid that is not a strictly decreasing vector, where it is concrete, fewer than 1 step, an x_1 that is
+        not floating, or a step that returns another shape.
     """
     return _walk(step, key, _state(x_1), decreasing(times), False)[0]
 
@@ -42,13 +45,16 @@ def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times:
 
     Raises: as `sample`, of the grid up to its last time.
     """
+    if isinstance(times, int):
+        times = grid(times)
     if known(times):
         decreasing(times[: 1 + int((np.asarray(times) > times[-1]).sum())])
     return _walk(Partial(_until, step), key, _state(x_1), jnp.asarray(times, float), False)[0]
 
 
 def _until(step: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-    return jax.lax.cond(s < t, step, lambda key, x_t, t, s: x_t, key, x_t, t, s)
+    # functions of this call: JAX keeps the branches of a cond by identity, and what a user's function reads may have changed
+    return jax.lax.cond(s < t, lambda *args: step(*args), lambda key, x_t, t, s: x_t, key, x_t, t, s)
 
 
 def _state(x_1: Array) -> Array:
@@ -57,8 +63,13 @@ def _state(x_1: Array) -> Array:
     return jnp.asarray(x_1)
 
 
-def decreasing(times: Times) -> Times:
-    """The grid. Raises: ValueError where it is concrete and no strictly decreasing vector."""
+def decreasing(times: Times) -> Float[Array, " steps_plus_1"]:
+    """The grid of these times, or of this number of steps.
+
+    Raises: ValueError where it is concrete and no strictly decreasing vector, or for fewer than 1 step.
+    """
+    if isinstance(times, int):
+        return jnp.asarray(grid(times), float)
     if times.ndim != 1 or times.shape[0] < 2:
         raise ValueError(f"a grid is a vector of at least 2 times, got {times.shape=}")
     if known(times) and not (np.diff(times) < 0).all():
