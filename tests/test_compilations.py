@@ -645,6 +645,10 @@ GOES_STALE = {
         f"samplers.{walk.__name__}": lambda walk=walk: changing(Model, lambda m: of_denoiser(m.denoise, walk=walk))
         for walk in (samplers.sample_until, samplers.sample_path)
     },
+    "samplers.heun, a step by hand": lambda: by_hand(samplers.heun),
+    "samplers.rk4, a step by hand": lambda: by_hand(samplers.rk4),
+    "samplers.sample_until, a step of one's own": lambda: of_step(samplers.sample_until),
+    "samplers.sample, a step of one's own": lambda: of_step(samplers.sample),
     "samplers.in_chunks": lambda: changing(Model, lambda m: lambda: samplers.in_chunks(m.draw, jax.random.key(0), 4, chunk=2)),
     "samplers.conditioned": lambda: changing(Model, lambda m: lambda: samplers.conditioned(
         wide, m.log_likelihood, draws=64)(jax.random.key(0), X, ONE)),
@@ -688,6 +692,18 @@ def of_nnx():
         net.value[...] = jnp.float32(value)
 
     return of_denoiser(lambda key, x_t, t: net(key, x_t, t)), set_value
+
+
+def by_hand(method):
+    model = Model(1.0)
+    step = method(lambda key, x_t, t: model.denoise(key, x_t, t), SCHEDULE)
+    return lambda: step(jax.random.key(0), X, 1.0, 0.5), lambda value: setattr(model, "value", value)
+
+
+def of_step(walk):
+    model = Model(1.0)
+    step = lambda key, x_t, t, s: model.value * x_t  # noqa: E731
+    return lambda: walk(step, jax.random.key(0), X, GRID), lambda value: setattr(model, "value", value)
 
 
 def wide(key, x_t, t):
