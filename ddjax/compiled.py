@@ -25,7 +25,7 @@ import jax
 import numpy as np
 from jax.tree_util import Partial
 
-from ddjax.types import Network
+from ddjax.types import Network, known
 
 PROGRAMS = 512  # the most that are kept, over all functions
 _called = weakref.WeakSet()  # code, or type of a callable object, that was compiled for one call before
@@ -46,7 +46,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         changeable = next(_changeable(leaves, structure), None)
         if changeable is None:
             return _program(function, values, structure)(arrays)
-        _warn_if_again(changeable[0])
+        if known(arrays):  # else it is part of a program of the caller's
+            _warn_if_again(changeable[0])
         return _new_program(function, values, structure)(arrays)
 
     return compiled_function

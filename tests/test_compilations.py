@@ -751,6 +751,7 @@ def test_the_second_call_of_a_function_that_may_change_warns_once_and_names_the_
     sampled(step)
     with pytest.warns(UserWarning, match=r"denoisers\.bind\(denoiser, params\)"):
         sampled(step)
+    jax.jit(lambda x: samplers.sample(step, jax.random.key(0), x, GRID))(X)  # compiled by the caller: no warning
     close(sampled(Partial(step)), sampled(Partial(step)))
 
 

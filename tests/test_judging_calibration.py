@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.tree_util import Partial
 from scipy import stats
 
 from ddjax import judging, mixtures, schedules
@@ -151,14 +152,17 @@ def test_images_are_judged_as_they_are():
     assert max(bad.rank_pvalue[0], bad.tarp_pvalue[0]) < 1e-3 and bad.spread_skill[0] < 0.85
 
 
+traces = []
+
+
+def traced_draw(params, key, x_t, t, cond):
+    traces.append(None)
+    return params * jax.random.normal(key, x_t.shape)
+
+
 def test_all_times_and_params_are_one_program():
     """The denoiser is traced as often for six levels as for one. Mutation: the time as a Python number."""
-    traces = []
-
-    def draw(params, key, x_t, t, cond):
-        traces.append(None)
-        return params * jax.random.normal(key, x_t.shape)
-
+    draw = Partial(traced_draw)
     judging.calibration(draw, jnp.float32(1.0), PLAIN, SCHEDULE, jax.random.key(8), [0.2], n=20, size=3)
     once = len(traces)
     judging.calibration(draw, jnp.float32(2.0), PLAIN, SCHEDULE, jax.random.key(9), [0.1, 0.5, 0.9], n=20, size=3)
