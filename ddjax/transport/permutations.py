@@ -96,9 +96,9 @@ def cheapest(cost: Float[Array, "n n"]) -> tuple[Int[Array, " n"], Float[Array, 
     if n == 0:
         return jnp.zeros(0, jnp.int32), jnp.zeros((), dtype)
     with jax.enable_x64(True):
-        largest = jnp.max(jnp.abs(cost), where=cost != jnp.inf, initial=0.0).astype(jnp.float64)
-        sound = largest <= _LARGEST
-        best = _best(jnp.where(sound, cost, 0.0), jnp.where(sound, largest, 0.0))
+        size = jnp.abs(cost.astype(jnp.float64))
+        sound = jnp.all((size <= _LARGEST) | (cost == jnp.inf))
+        best = _best(jnp.where(sound, cost, 0.0), jnp.max(size, where=sound & (size < jnp.inf), initial=0.0))
         gap = jnp.where(sound, best.gap / jnp.where(best.size == 0, 1.0, best.size), jnp.nan)
         return jnp.where(gap <= _GAP, best.column_of, n), gap.astype(dtype)
 
