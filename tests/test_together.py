@@ -3,11 +3,12 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from ddjax import recipes, runs, targets, training
+from ddjax import couplings, flows, networks, objectives, recipes, runs, schedules, targets, training
 from ddjax.cli import UserError
 from ddjax.runs import jobs, saved
 from ddjax.runs.engine import Engine
@@ -66,6 +67,24 @@ def test_a_run_of_seeds_resumes_bit_for_bit(whole, tmp_path):
     trained(tmp_path, 100)
     jax.tree.map(np.testing.assert_array_equal, trained(tmp_path), params)
     assert sorted(map(json.dumps, runs.read_metrics(tmp_path))) == sorted(map(json.dumps, runs.read_metrics(path)))
+
+
+def test_seeds_with_exact_couplings_get_what_they_would_get_alone():
+    """Batches of two seeds need different numbers of augmenting paths. Mutation: a search that waits for a free row."""
+    schedule, optimizer = schedules.Rectified(), optax.adam(1e-2)
+    network = networks.mlp(2, width=8, depth=2, inject=None)
+    velocity = flows.network_velocity(network, schedule)
+    loss_fn = objectives.flow_matching(velocity, schedule, coupling=couplings.assignment)
+    step = training.make_train_step(loss_fn, optimizer)
+
+    def create(seed):
+        return training.TrainState.create(network.init(jax.random.key(seed)), optimizer, jax.random.key(seed))
+
+    draws = jax.random.normal(jax.random.key(2), (2, 30, 2)) * jnp.array([1.0, 0.0])[:, None, None]
+    both, _ = jax.jit(together.step(step))(together.stacked([create(0), create(1)]), draws)
+    for seed in range(2):
+        alone, _ = jax.jit(step)(create(seed), draws[seed])
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a[seed], b, atol=1e-6), both.params, alone.params)  # noqa: B023
 
 
 def test_a_seed_that_diverges_is_told():

@@ -53,8 +53,10 @@ def annealed(
     if not epsilons or not positive or iterations < 1 or not tolerance > 0:
         raise ValueError(f"need positive regularisation, got {epsilons=}, {iterations=}, {tolerance=}")
     cost = precise(cost)
-    (f, g), epsilon, lost = anneal(cost, epsilons, iterations)
-    return Plan((f[:, None] + g[None, :] - cost) / epsilon, lost <= tolerance)
+    *start, unit = reduced(cost)
+    levels = unit * jnp.stack([jnp.asarray(epsilon, cost.dtype) for epsilon in epsilons])
+    (f, g), lost = anneal(cost, tuple(start), levels, iterations)
+    return Plan((f[:, None] + g[None, :] - cost) / levels[-1], lost <= tolerance)
 
 
 def entropic(

@@ -2,7 +2,7 @@
 
     (1)  n P_ij = exp((f_i + g_j - C_ij) / epsilon),  marginals 1/n
 
-epsilon is relative to what is left of the cost in the mean once each row, and then each column, has given up
+epsilon is best in units of what is left of the cost in the mean once each row, and then each column, has given up
 its minimum: constants of rows and columns change no plan. The scalings are absorbed into f and g at each level, rows
 last. The rows of the next kernel then sum to 1 and its columns to at least 1/n, both before the power that the fall of
 epsilon raises them to, so that none of them vanishes whatever the cost.
@@ -22,11 +22,11 @@ Potentials = tuple[Float[Array, " n"], Float[Array, " n"]]
 
 @partial(jax.jit, static_argnames="iterations")
 def anneal(
-    cost: Float[Array, "n n"], epsilons: tuple[Scalar, ...], iterations: int
-) -> tuple[Potentials, Float[Array, ""], Float[Array, ""]]:
-    """f and g of eq. (1) after `iterations` at each epsilon, the last epsilon in units of the cost, and the share of mass
-    that missed the rows before the last absorption. Infinite costs forbid pairs; some permutation must do without them."""
-    f, g, unit = reduced(cost)
+    cost: Float[Array, "n n"], start: Potentials, epsilons: Float[Array, " k"], iterations: int
+) -> tuple[Potentials, Float[Array, ""]]:
+    """f and g of eq. (1) after `iterations` at each epsilon, and the share of mass that missed the rows before the last
+    absorption. Starts from the minima of rows and columns, given as f and g. Infinite costs forbid pairs; some permutation
+    must do without them."""
 
     def level(potentials: Potentials, epsilon: Scalar) -> tuple[Potentials, Array]:
         f, g = potentials
@@ -42,11 +42,11 @@ def anneal(
         lost = jnp.mean(jnp.abs(u * rows - 1)) / 2  # of the rows; columns are exact after the last scaling
         return (f - epsilon * jnp.log(rows), g + epsilon * jnp.log(v)), lost
 
-    scaled = unit * jnp.stack([jnp.asarray(epsilon, cost.dtype) for epsilon in epsilons])
-    potentials, lost = jax.lax.scan(level, (f, g), scaled)
-    return potentials, scaled[-1], lost[-1]
+    potentials, lost = jax.lax.scan(level, start, epsilons)
+    return potentials, lost[-1]
 
 
+@jax.jit
 def reduced(cost: Float[Array, "n n"]) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, ""]]:
     """Minima of rows, then of columns, and the mean of what is left of the pairs that are not forbidden (above rounding)."""
     f = jnp.min(cost, 1)

@@ -26,7 +26,7 @@ def wasserstein(x: Sample, y: Sample, *, p: Scalar) -> Float[Array, ""]:
         raise ValueError(f"{len(x)} points need a cost matrix of {needed:.1f} GiB; compare at most 23,000 at a time")
     x, y, unit = _standard(*samples(x, y))
     p = jnp.asarray(p).astype(x.dtype)
-    return _mean(x, y, cheapest(_costs(*jax.lax.stop_gradient((x, y, p)))), p, unit)
+    return _mean(x, y, cheapest(_costs(*jax.lax.stop_gradient((x, y, p))))[0], p, unit)
 
 
 # three compiled parts, so that the longest to compile is shared by all p and dimensions
