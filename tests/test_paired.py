@@ -27,7 +27,9 @@ def test_the_interval_is_that_of_the_t_test():
     a, b = np.random.default_rng(1).normal(size=(2, 5))
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
     value, low, high = paired([*a], [*b])
-    assert value == pytest.approx(np.mean(a) - np.mean(b)) and (low, high) == pytest.approx((expected.low, expected.high))
+    assert value == pytest.approx(np.mean(a) - np.mean(b)) and (low, high) == pytest.approx(
+        (expected.low, expected.high)
+    )
 
 
 @pytest.mark.parametrize("together", [1, 4])

@@ -174,7 +174,11 @@ def test_metrics_get_better_in_their_own_way():
     }
     assert ways.pop("class accuracy") == readings.HIGHER and set(ways.values()) == {readings.LOWER}
     assert readings.better("coverage features") == readings.better("memorisation pixels") == readings.CLOSER
-    assert readings.at_floor(number("a", -0.5)) and readings.at_floor(number("a", 0.0049)) and not readings.at_floor(number("a", 0.0051))
+    assert (
+        readings.at_floor(number("a", -0.5))
+        and readings.at_floor(number("a", 0.0049))
+        and not readings.at_floor(number("a", 0.0051))
+    )
     assert not readings.at_floor(number("a", 1.0, metric="coverage", floor=(0.97, 0.01)))
 
 
