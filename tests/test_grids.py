@@ -39,7 +39,7 @@ def bowl(rng, blocks, gain):
     """Errors of blocks along grids of 4: lower by `gain` at the quadratic grid, differences between grids of deviation 1."""
     equal, quadratic, *_ = usual(4)
     away = np.abs(equal - quadratic).sum()
-    luck = 5 * rng.normal(size=blocks)
+    luck = rng.normal(size=blocks) / 2
 
     def truth(grid):
         return gain * min(1, np.abs(grid - quadratic).sum() / away)

@@ -1,7 +1,7 @@
 """The search behind the presets of the few-step family: every preset gets the same trials, on the same data, by the same rule.
 
 One target, one seed that no table has. Trials go one setting at a time: a change is kept if the mean logarithm of W_1 at 1, 2 and 4
-steps falls, which is a choice and no test: fresh seeds say what it is worth. What came of it is `experiments.families.presets.TUNED`.
+steps falls: a choice, and no test; fresh seeds say what it is worth. What came of it is `experiments.families.presets.TUNED`.
 """
 
 from __future__ import annotations
