@@ -202,7 +202,7 @@ ROWS = {
     "flows.path_length": lambda v: flows.path_length(jnp.stack([v.x, v.y])),
     "flows.straightness": lambda v: flows.straightness(jnp.stack([v.x, v.y]), jnp.stack([v.t, v.s])),
     "metrics.energy_distance": lambda v: metrics.energy_distance(v.x, v.y, beta=float(v.t)),
-    "metrics.floor": lambda v: metrics.floor(metrics.mmd, draw, v.key, n=12, repeats=2),
+    "metrics.floor": lambda v: metrics.floor(metrics.mmd, draw, v.key, n=12, repeats=5),
     "metrics.frechet_distance": lambda v: metrics.frechet_distance(v.x, v.y),
     "metrics.kde_nll": lambda v: metrics.kde_nll(v.x, v.y, bandwidth=0.5),
     "metrics.kernel_distance": lambda v: metrics.kernel_distance(v.x, v.y, v.key, block=12),

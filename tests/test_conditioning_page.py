@@ -61,7 +61,7 @@ def test_the_study_runs_to_its_end(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(judges, "STEPS", (1, 2))
     monkeypatch.setattr(pages, "STEPS", (1, 2))
     monkeypatch.setattr(pages, "HEADS", pages.HEADS[:3])
-    conditioning.run(conditioning.Config(out=tmp_path / "out", draws=(2,), few=(1,), n=100, repeats=2))
+    conditioning.run(conditioning.Config(out=tmp_path / "out", draws=(2,), few=(1,), n=100, repeats=5))
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".html", ".png"}
     told = capsys.readouterr().out
     assert "particles of 1 draw" in told and "mean plugged in (DPS)" in told

@@ -89,7 +89,7 @@ FIGURES = {
     "metrics.Statistics": lambda x, y: metrics.Statistics.of(x),
     "metrics.kernel_distance": lambda x, y: metrics.kernel_distance(x, y, key()).mean,
     "metrics.per_class": lambda x, y: metrics.per_class(metrics.mmd, x, LABELS, y, LABELS, classes=2),
-    "metrics.floor": lambda x, y: metrics.floor(metrics.mmd, lambda key, n: x, key(), n=20, repeats=2),
+    "metrics.floor": lambda x, y: metrics.floor(metrics.mmd, lambda key, n: x, key(), n=20, repeats=5),
     "metrics.rank_histogram": lambda x, y: metrics.rank_histogram(x.reshape(4, 5, 3), y[:4], key()),
     "metrics.pit": lambda x, y: metrics.pit(x.reshape(4, 5, 3), y[:4], key()),
     **{

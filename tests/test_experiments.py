@@ -221,7 +221,7 @@ def test_help_is_quick_because_it_does_not_import_jax():
 
 def test_limits_hold_the_exact_sampler_to_the_floor():
     """The ladder at small n exits 0, and would exit 1 were the sampler biased: at n = 2,000 the exact mean is far off."""
-    result = call("limits", *["--n", "2000", "--nfe", "1", "3", "--churn", "0", "1", "--repeats", "8"])
+    result = call("limits", *["--n", "2000", "--nfe", "1", "3", "--churn", "0", "1", "--repeats", "16"])
     assert result.returncode == 0, result.stdout
     assert "floor standard deviations" in result.stdout
 

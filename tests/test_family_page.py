@@ -15,6 +15,10 @@ from experiments.studies import family_page, family_tuning
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/family.md").read_text()
 TARGETS, KERNELS = ("moons", "two_gaussians"), ("ddm", "iddm", "ddm-imq", "ddm-rbf", "ddm-exp")
+RISING = {
+    "moons": {"iddm": [(1, 2)], "consistency": [(1, 16), (1, 50)]},
+    "two_gaussians": {"iddm": [(1, 2), (1, 4), (1, 8)]},
+}
 TUNING, ON_DIGITS = (json.loads((ROOT / f"docs/results/family_tuning{of}.json").read_text()) for of in ("", "_digits"))
 
 
@@ -49,9 +53,10 @@ def test_what_the_page_and_the_results_page_say_of_them():
             name: judging.rises([n for n in numbers if (n.model, n.metric) == (name, f"w1 {target}")])
             for name in models
         }
-        assert not rising["ddm"] and all(rising[name] for name in ("mean-flow", "imf", "consistency"))
+        told = {name: [(few, more) for few, more, _ in of_model] for name, of_model in rising.items() if of_model}
+        assert told == RISING[target]
         value = {(n.model, n.nfe): n.value for n in numbers if n.metric == f"w1 {target}"}
-        assert all(value["iddm", n] > value["ddm", n] + 0.005 for n in (2, 4, 8, 16))
+        assert all(value["iddm", n] > value["ddm", n] + 0.005 for n in (2, 4, 8))
     assert (round(w1["sddm", 1], 2), round(w1["sddm", 16], 2)) == (0.93, 0.21)
     steps = {name: one["step"] for name, one in moons["timing"].items()}
     assert {name: round(one / steps["ddpm"], 1) for name, one in steps.items()} == {
@@ -96,9 +101,10 @@ def test_what_the_page_says_of_more_steps():
     for target in ("moons", "two_gaussians", "checkerboard", "eight_gaussians", "forty"):
         numbers = [n for n in stored(target)[1] if (n.model, n.metric) == ("ddm", f"w1 {target}")]
         assert len(numbers) == 6 and not judging.rises(numbers)
-    rising = judging.rises([n for n in stored("digits")[1] if (n.model, n.metric) == ("ddm", "mmd2 digits")])
-    assert [(few, more) for few, more, _ in rising] == [(2, n) for n in (4, 8, 16, 50)]
-    assert {round(rise.value, 4) for *_, rise in rising} <= {0.0003, 0.0004, 0.0005}
+    digits = {n.nfe: n for n in stored("digits")[1] if (n.model, n.metric) == ("ddm", "mmd2 digits")}
+    assert not judging.rises([*digits.values()])
+    above = {n: judging.paired(digits[n].by_seed, digits[2].by_seed).value for n in (4, 8, 16, 50)}
+    assert {round(value, 4) for value in above.values()} <= {0.0003, 0.0004, 0.0005}
 
 
 def test_what_the_page_says_of_digits():
@@ -117,9 +123,10 @@ def test_what_the_page_says_of_a_gate():
     """Paired differences on moons, and what the gate adds to the net."""
     of = {(n.model, n.nfe): n.by_seed for n in stored("gate")[1] if n.metric == "w1 moons"}
     gained = {n: judging.paired(of["ddm gate=true", n], of["ddm", n]) for n in (1, 2, 4, 8)}
-    assert [round(gained[n].value, 3) for n in (1, 2)] == [-0.024, -0.016] and all(gained[n].high < 0 for n in (1, 2))
-    assert all(gained[n].low < 0 < gained[n].high for n in (4, 8))
-    assert round(judging.paired(of["iddm gate=true", 1], of["iddm", 1]).value, 3) == -0.032
+    assert [round(gained[n].value, 3) for n in (1, 2)] == [-0.024, -0.016]
+    assert all(one.low < 0 < one.high for one in gained.values())  # three seeds do not show it
+    late = judging.paired(of["iddm gate=true", 1], of["iddm", 1], comparisons=4)
+    assert round(late.value, 3) == -0.032 and late.high < 0
     nets = [
         recipes.Recipe(**family_tuning.shared("moons", 1) | presets.PRESETS["ddm"] | {"name": "a", "gate": g})
         for g in (True, False)
@@ -155,9 +162,9 @@ def test_what_the_page_says_of_narrow_data_and_grids():
         quadratic, equal = (np.round(times.grid(n, kind), 4) for kind in ("quadratic", "uniform"))
         off = np.abs(np.array(one.grid) - (quadratic if n < 4 else equal)) > 1e-3
         assert off.sum() == (n == 6)
-        for kind in ("uniform", "karras"):
-            assert judging.paired(one.errors[grids.CHOSEN], one.errors[kind]).low <= 0
-        assert means[n][grids.CHOSEN] - min(means[n].values()) < 0.0065
+        for kind in judging.USUAL:
+            apart = judging.paired(one.errors[grids.CHOSEN], one.errors[kind], comparisons=35)
+            assert apart.low <= 0 <= apart.high or kind == "shifted"
 
 
 def test_what_the_page_says_of_one_setting_at_a_time():
@@ -183,6 +190,8 @@ def test_what_the_page_says_of_one_setting_at_a_time():
         {name: judging.paired(of[name, n, churn], of["ddm", n, churn]) for name in settings}
         for n, churn in ((1, 0.0), (4, 1.0))
     )
+    shown = {name: judging.paired(of[name, 1, 0.0], of["ddm", 1, 0.0], comparisons=18) for name in settings}
+    assert {name for name, one in shown.items() if not one.low <= 0 <= one.high} == {"lam=0.5"}
     told = {"beta=1.0": 0.029, "beta=1.5": 0.103, "lam=0.5": 0.326, "population=2": 0.030, "population=8": -0.010}
     told |= {"inject=2": 0.053, "references=1": 0.037}
     assert {name: round(first[name].value, 3) for name in told} == told
@@ -193,18 +202,21 @@ def test_what_the_page_says_of_one_setting_at_a_time():
 @pytest.mark.parametrize(
     ("a", "as_good", "told"),
     [
+        ({1: (0.2, 0.4), 2: (0.4, 0.2)}, False, "not shown"),
+        ({1: (0.2, 0.4), 2: (0.4, 0.2)}, True, "not shown"),
         ({1: (0.1, 0.2), 2: (0.1, 0.2)}, False, "reproduced"),
         ({1: (0.1, 0.2), 2: (0.4, 0.2)}, False, "in part"),
-        ({1: (0.5, 0.6), 2: (0.4, 0.2)}, False, "not reproduced"),
+        ({1: (0.5, 0.6), 2: (0.4, 0.2)}, False, "the opposite"),
         ({1: (0.32, 0.42), 2: (0.1, 0.2)}, False, "in part"),
         ({1: (0.32, 0.42), 2: (0.1, 0.2)}, True, "reproduced"),
-        ({1: (0.5, 0.6), 2: (0.5, 0.6)}, True, "not reproduced"),
+        ({1: (0.5, 0.6), 2: (0.5, 0.6)}, True, "the opposite"),
     ],
 )
 def test_when_a_claim_is_reproduced(a, as_good, told):
     """Model b has .3 and .4 with its two seeds, the floor a deviation of .05, and other churns are another model's business.
 
-    Mutations: the mean in place of the interval, one number of steps for all, churn 0.
+    Two seeds with one difference have a point for an interval. Mutations: the mean in place of the interval, one number of steps
+    for all, churn 0.
     """
     claim = claims.Claim("paper", "a before b", "run", "a", "b", (1, 2), as_good)
     of = {"a": a, "b": {1: (0.3, 0.4), 2: (0.3, 0.4)}}

@@ -117,7 +117,7 @@ def run(tmp_path_factory):
     """A run that is too short to be good."""
     out = tmp_path_factory.mktemp("inflation") / "run"
     settings = family.Config(
-        out=out, steps=100, save_every=100, seeds=1, samples=1000, repeats=2, nfe=(4,), width=16, data="circles"
+        out=out, steps=100, save_every=100, seeds=1, samples=1000, repeats=5, nfe=(4,), width=16, data="circles"
     )
     family.run(settings)
     return out

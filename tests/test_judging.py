@@ -93,6 +93,31 @@ def test_a_judge_compares_with_as_many_fresh_points_whole_or_in_blocks():
     assert asked == [(5, 8), (6, 4)]
 
 
+@pytest.mark.parametrize(("n", "points", "blocks"), [(2500, 1000, 5), (1500, 1000, 5), (1000, 1000, 1), (30, None, 5)])
+def test_a_value_and_its_floor_are_of_equally_many_points(n, points, blocks):
+    """Whatever is left over is left out. Mutations: a last block of what is left; floors of n where a metric has its own size."""
+    sizes = []
+
+    def noted(real, fake):
+        sizes.append((len(real.x_0), len(fake.x_0)))
+        return 0.0
+
+    truth = lambda key, n: Batch(np.zeros((n, 1), np.float32))  # noqa: E731
+    chosen = {"d": judging.Metric("d", noted, points)}
+    judging.against(truth, chosen, blocks=blocks)(truth(None, n), jax.random.key(0), 1)
+    assert len(sizes) == (1 if points is None else min(blocks, n // points))
+    judging.floors(truth, chosen, jax.random.key(0), n=n, repeats=5)
+    assert set(sizes) == {(points or n,) * 2}
+
+
+def test_a_block_that_cannot_be_filled_is_refused():
+    """One sentence with both numbers. Mutation: a smaller block, whose distance is larger than its floor."""
+    points = Batch(np.zeros((400, 1), np.float32))
+    metric = judging.Metric("W1", lambda real, fake: 0.0, 1000)
+    with pytest.raises(ValueError, match="W1: a block has 1000 points, got 400 real and 400 of a model"):
+        judging.by_block(metric, points, points, 5)
+
+
 def test_floors_are_those_of_each_metric_at_its_own_number_of_points():
     """The truth is 1 / n everywhere but for its key's sign. Mutation: n where a metric has blocks of its own."""
 
@@ -101,7 +126,7 @@ def test_floors_are_those_of_each_metric_at_its_own_number_of_points():
 
     distance = judging.on_points(shift)
     chosen = {"all": judging.Metric("", distance), "blocks": judging.Metric("", distance, 5)}
-    found = judging.floors(truth, chosen, jax.random.key(0), n=50, repeats=3)
+    found = judging.floors(truth, chosen, jax.random.key(0), n=50, repeats=5)
     assert found["blocks"].mean == pytest.approx(10 * found["all"].mean, rel=1e-5) and found["all"].mean > 0
     assert found["blocks"].std == pytest.approx(10 * found["all"].std, rel=1e-5)
 

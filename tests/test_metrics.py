@@ -171,8 +171,8 @@ FIVE, SIX = jnp.zeros((5, 2)), jnp.zeros((6, 2))
             "projections >= 1",
         ),
         (
-            lambda: metrics.floor(metrics.mmd, lambda key, n: FIVE, jax.random.key(0), n=5, repeats=1),
-            "at least 2 repeats",
+            lambda: metrics.floor(metrics.mmd, lambda key, n: FIVE, jax.random.key(0), n=5, repeats=4),
+            "at least 5 repeats",
         ),
     ],
 )

@@ -120,8 +120,8 @@ def test_orders_count_seeds():
 
 
 SMALL = {
-    "two_moons": "--exp 4 ddm --steps 200 --save-every 200 --seeds 1 --samples 1000 --blocks 1 --repeats 2 --nfe 1 2",
-    "conditional_ot": "--steps 100 --save-every 100 --seeds 1 --samples 100 --repeats 2 --tolerance 0.01",
+    "two_moons": "--exp 4 ddm --steps 200 --save-every 200 --seeds 1 --samples 1000 --blocks 1 --repeats 5 --nfe 1 2",
+    "conditional_ot": "--steps 100 --save-every 100 --seeds 1 --samples 100 --repeats 5 --tolerance 0.01",
 }
 
 

@@ -149,7 +149,7 @@ ROWS = {
         (lambda real, fake: metrics.per_class(metrics.mmd, real, LABELS, fake, LABELS, classes=2)[0], REAL)
     ],
     "metrics.floor": [
-        (lambda x: metrics.floor(metrics.energy_distance, lambda key, n: x, key(), n=12, repeats=2), {"x": X})
+        (lambda x: metrics.floor(metrics.energy_distance, lambda key, n: x, key(), n=12, repeats=5), {"x": X})
     ],
     "metrics.rank_histogram": [
         (

@@ -86,7 +86,7 @@ def test_the_rates_of_the_command_line(rate):
 def test_the_study_writes_all_that_it_promises(tmp_path, capsys, monkeypatch):
     """Tables, figures, an animation of all frames, and numbers that agree with what is printed."""
     monkeypatch.setattr(three_views, "EVERY", 1)  # fewer frames
-    config = three_views.Config(out=tmp_path / "out", n=500, draws=1, substeps=1, repeats=2)
+    config = three_views.Config(out=tmp_path / "out", n=500, draws=4, substeps=1, repeats=16)
     try:
         three_views.run(config)
     except SystemExit as told:  # so few steps leave the floor

@@ -56,10 +56,12 @@ def in_blocks(metric: Metric, real: Batch, fake: Batch, blocks: int) -> float:
 
 def by_block(metric: Metric, real: Batch, fake: Batch, blocks: int) -> list[float]:
     """The metric of each of at most so many disjoint blocks of its own size; of whole samples where it has none."""
-    points = metric.points
+    points, n = metric.points, len(real.x_0)
     if points is None:
         return [metric.distance(real, fake)]
-    starts = range(0, min(blocks * points, len(real.x_0)), points)
+    if min(n, len(fake.x_0)) < points:
+        raise ValueError(f"{metric.title}: a block has {points} points, got {n} real and {len(fake.x_0)} of a model")
+    starts = range(0, min(blocks, n // points) * points, points)
 
     def cut(batch: Batch, start: int) -> Batch:
         return jax.tree.map(lambda a: a[start : start + points], batch)

@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 
 from ddjax.types import Key
 
+LEAST = 5  # pairs that a standard deviation is taken of
+
 
 class Floor(NamedTuple):
     """Mean and standard deviation of a metric between pairs of true samples."""
@@ -27,10 +29,10 @@ def floor(
 ) -> Floor:
     """The floor of `metric` at sample size n, over `repeats` independent pairs `sample(key, n)`.
 
-    Raises: ValueError for fewer than 2 repeats, which have no standard deviation.
+    Raises: ValueError for fewer than 5 repeats, whose standard deviation says nothing.
     """
-    if repeats < 2:
-        raise ValueError(f"a floor needs at least 2 repeats for its spread, got {repeats=}")
+    if repeats < LEAST:
+        raise ValueError(f"a floor needs at least {LEAST} repeats for its spread, got {repeats=}")
     keys = jax.random.split(key, (repeats, 2))
     values = [float(metric(sample(pair[0], n), sample(pair[1], n))) for pair in keys]
     with np.errstate(invalid="ignore"):  # a metric that is infinite has no spread: NaN

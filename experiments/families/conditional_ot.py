@@ -46,7 +46,7 @@ class Config(Training):
     """Share of pairs that keep their x condition (condition-aware OT for a continuous condition)."""
     samples: Annotated[int, Multiple(2)] = 1000
     """Points of each W_2, half for each moon."""
-    repeats: Annotated[int, Range(2)] = 4
+    repeats: Annotated[int, Range(5)] = 5
     """Draws behind each number, and pairs behind each floor."""
     tolerance: Positive = 1e-3
     """Tolerance of the adaptive solver."""

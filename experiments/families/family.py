@@ -59,10 +59,10 @@ class Config(Training):
     churn: tuple[Fraction, ...] = (1.0,)
     """Noise of the bridge of distributional and regression models: 0 is DDIM, 1 is DDPM."""
     samples: Annotated[int, Range(1000)] = 10_000
-    """Points for each measured distance (W_1 takes blocks of 1,000 of them)."""
+    """Points for each measured distance (W_1 takes blocks of 1,000 of them); of digits as many as are held out."""
     blocks: Count = 5
     """Blocks of 1,000 points behind each W_1."""
-    repeats: Annotated[int, Range(2)] = 16
+    repeats: Annotated[int, Range(5)] = 16
     """Pairs of fresh true samples behind each floor."""
     choose: Annotated[tuple[Preset, ...], MAY_BE_EMPTY] = ()
     """Presets whose grids of 2 to 8 sampling times are chosen, on the first seed, and judged on the others."""
@@ -91,7 +91,7 @@ class Config(Training):
         return super().floats() | {("samples",): 4 * self.samples, ("blocks",): 2000 * self.blocks}
 
 
-SHORT = {"short": {"target": ("moons",), "seeds": 1, "steps": 1000, "samples": 2000, "nfe": (1, 4), "repeats": 4}}
+SHORT = {"short": {"target": ("moons",), "seeds": 1, "steps": 1000, "samples": 2000, "nfe": (1, 4), "repeats": 8}}
 
 
 def recipes_of(settings: Config) -> list[Recipe]:
@@ -140,14 +140,17 @@ def judge(settings: Config, trained: Trained) -> Findings:
     numbers, titles, clouds, closed, grids = [], {}, {}, {}, {}
     for i, target in enumerate(settings.target):
         truth, chosen = rival_judges.truth(target), rival_judges.distances(target)
+        points = rival_judges.points(target, settings.samples)
         key_floor, key_sweep = jax.random.split(jax.random.key(2026 + i))
-        floors = rival_judges.floors(target, key_floor, n=settings.samples, repeats=settings.repeats)
+        floors = rival_judges.floors(target, key_floor, n=points, repeats=settings.repeats)
         judged = judging.against(truth, chosen, blocks=settings.blocks)
         clouds[target] = {}
         for name, draw, params, churn in entries(settings, trained, target):
 
-            def drawn(params: Params, key: Key, steps: int, churn: float | None, draw: Any = draw) -> Batch:
-                return rival_judges.vectors(draw(params, key, settings.samples, steps=steps, churn=churn))
+            def drawn(
+                params: Params, key: Key, steps: int, churn: float | None, draw: Any = draw, points: int = points
+            ) -> Batch:
+                return rival_judges.vectors(draw(params, key, points, steps=steps, churn=churn))
 
             key, again = jax.random.clone(key_sweep), jax.random.clone(key_sweep)
             numbers += judging.sweep(name, drawn, params, judged, floors, key, nfe=settings.nfe, churn=churn)

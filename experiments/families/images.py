@@ -7,7 +7,7 @@ Expected with --preset digits: distributional diffusion at 1 step closer to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -103,6 +103,8 @@ def judge(
     settings: Config, trained: Trained, *, train: Images | Folder, held_out: Images | Folder, copies: str
 ) -> Findings:
     """Every model at every number of steps, in pixels and in features."""
+    if not feeds.streamed(train, settings):  # the floor is of as many training images: there must be so many
+        settings = replace(settings, samples=min(settings.samples, len(train)))
     seen, test = feeds.judged(train, settings), feeds.evenly(held_out, settings.samples)  # equal numbers: no bias of n
     judges = image_spaces.of(seen, test, settings.inception)
     floors = {name: (value, None) for name, value in image_judges.floors(judges, test, settings.samples).items()}

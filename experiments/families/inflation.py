@@ -76,7 +76,7 @@ class Config(Training):
     """Points that are inflated and generated; of digits, at most as many as there are."""
     least: NonNegative = 1e-3
     """Of digits: variances below this share of the largest are raised to it, for pixels that never change."""
-    repeats: Annotated[int, Range(2)] = 8
+    repeats: Annotated[int, Range(5)] = 8
     """Pairs of fresh true samples behind the floor."""
 
     def check(self) -> None:
@@ -117,9 +117,11 @@ def source_of(settings: Config) -> Source:
     distances = inflation_judges.distances(classifiers.trained(train, test).features)
     sample = lambda key, n: jax.random.choice(key, images, (n,), replace=n > len(images))  # noqa: E731
     held_out = lambda key, n: types.Batch(real)  # noqa: E731
-    base = {name: (metric.distance(types.Batch(images), types.Batch(real)), None) for name, metric in distances.items()}
+    n = min(settings.samples, len(images))
+    seen = types.Batch(jax.random.permutation(key_floor, images)[:n])
+    base = {name: (metric.distance(seen, types.Batch(real)), None) for name, metric in distances.items()}
     eigen = inflation.eigenbasis(images, least=settings.least)
-    return Source(sample, held_out, train.shape, eigen, distances, base, min(settings.samples, len(images)))
+    return Source(sample, held_out, train.shape, eigen, distances, base, n)
 
 
 def recipes_of(settings: Config, source: Source) -> list[Recipe]:

@@ -206,7 +206,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
         print(f"judged: {name}", flush=True)
     ways = conditioning_judges.ways(PLANE_DRAWS, (PARTICLES,), bound[PLANE])
     del ways[conditioning_judges.PLUGGED]
-    plane = conditioning_judges.measured(ways, settings.points, 2)
+    plane = conditioning_judges.measured(ways, settings.points, 5)
     return inverse_problem_pages.findings(found, plane, pictures, settings.noise)
 
 

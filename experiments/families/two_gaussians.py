@@ -13,7 +13,7 @@ from ddjax import cli
 from ddjax.cli.settings import Count, Fraction, Range
 from ddjax.runs import engine
 from experiments import run as runner
-from experiments.lazy import gaussian_judges, gaussian_pages, jax, judging, np, recipes, targets, types
+from experiments.lazy import gaussian_judges, gaussian_pages, jax, judging, np, recipes, targets, types, verdicts
 from experiments.run import Experiment, Findings, Trained
 from experiments.training import Scored
 
@@ -36,7 +36,7 @@ class Config(Scored):
     samples: Annotated[int, Range(2)] = 10_000
     """Points for each measured distance."""
     repeats: Count = 2
-    """Fresh draws for each seed behind each number."""
+    """Fresh draws for each seed behind each number; those that the report begins with have 8 or more."""
     full: bool = False
     """The full protocol: beta .1, .5, 1 and 1.5, three seeds, 4,000 steps (explicit flags still win)."""
 
@@ -53,6 +53,7 @@ class Config(Scored):
 
 PRESETS = {"full": {"beta": (0.1, 0.5, 1.0, 1.5), "seeds": 3, "steps": 4000}}
 SHOWN = 2000  # points of a picture
+DRAWS, PAIRS = 8, 24  # of a trained model and of the truth, behind the verdict: of fewer it is the luck of its draws
 
 
 def recipes_of(settings: Config) -> list[Recipe]:
@@ -73,18 +74,25 @@ def judge(settings: Config, trained: Trained) -> Findings:
     mixture, chosen = targets.two_gaussians(), gaussian_judges.distances()
     truth = lambda key, n: types.Batch(mixture.sample(key, n))  # noqa: E731
     key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)
-    floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=8)
-    entries = [(model.name, model.draw, trained.params[model.name]) for model in trained.models]
-    entries += gaussian_judges.oracles(mixture)
+    floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=PAIRS)
+    enough = max(settings.repeats, -(-DRAWS // settings.seeds))
+    entries = [(model.name, model.draw, trained.params[model.name], enough) for model in trained.models]
+    entries += [(*oracle, settings.repeats) for oracle in gaussian_judges.oracles(mixture)]
+    first = verdicts.steps_of(settings.nfe)
+    others = [n for n in settings.nfe if n != first]
+    judged = judging.against(truth, chosen)
     numbers, clouds = [], {}
-    for (name, draw, params), key in zip(entries, jax.random.split(key_sweep, len(entries)), strict=True):
+    for (name, draw, params, draws), key in zip(entries, jax.random.split(key_sweep, len(entries)), strict=True):
 
         def drawn(params: Any, key: Key, steps: int, churn: float, draw: Any = draw) -> Batch:
             return types.Batch(draw(params, key, settings.samples, steps=steps, churn=churn))
 
-        swept = {"nfe": settings.nfe, "churn": settings.churn, "repeats": settings.repeats}
-        judged = judging.against(truth, chosen)
-        numbers += judging.sweep(name, drawn, params, judged, floors, jax.random.clone(key), **swept)
+        found = []
+        key_others, key_first = jax.random.split(jax.random.clone(key))
+        for key_part, nfe, repeats in ((key_others, others, settings.repeats), (key_first, [first], draws)):
+            swept = {"nfe": nfe, "churn": settings.churn, "repeats": repeats}
+            found += judging.sweep(name, drawn, params, judged, floors, key_part, **swept) if nfe else []
+        numbers += sorted(found, key=lambda number: number.nfe)
         last = settings.churn[-1]
         clouds[name] = [np.asarray(drawn(params[0], key, n, last).x_0)[:SHOWN] for n in settings.nfe]
     spreads = gaussian_judges.spreads(trained.recipes, trained.params, mixture, key_spread)

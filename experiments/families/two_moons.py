@@ -58,7 +58,7 @@ class Config(Distributional):
     """Points for each measured distance (W_1 takes blocks of 1,000 of them)."""
     blocks: Count = 2
     """Blocks of 1,000 points behind each W_1."""
-    repeats: Annotated[int, Range(2)] = 8
+    repeats: Annotated[int, Range(5)] = 8
     """Pairs of fresh true samples behind each floor."""
 
     def floats(self) -> dict[tuple[str, ...], int | float]:

@@ -13,7 +13,7 @@ from experiments.judges import rivals
 
 STEPS = tuple(range(2, 9))
 CHOSEN = "chosen"
-BLOCKS = 10  # of points behind a W_1
+BLOCKS = 30  # of points behind a W_1
 
 
 class Judged(NamedTuple):

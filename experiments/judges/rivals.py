@@ -109,6 +109,11 @@ def truth(name: str) -> judging.Truth:
     return lambda key, n: vectors(target(name).fresh(key, n))
 
 
+def points(name: str, n: int) -> int:
+    """Samples to judge with: n, but of digits as many as are held out, which is what their floor is measured at."""
+    return n if name in PLANE else len(digits()[1])
+
+
 def vectors(x_0: Array) -> Batch:
     """Events as vectors, for distances between points."""
     return Batch(x_0.reshape(len(x_0), -1))

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ddjax.judging import Number, Spread
+from experiments.pages import readings
 
 # Okabe-Ito: distinct for colour-blind readers
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -49,12 +50,11 @@ def clouds(
 def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float | None = None) -> Figure:
     """One metric against the number of steps, log-log, with the range of every number and the floor.
 
-    Where the floor is noise around 0, what lies at or below its standard deviation is drawn on that line: it is not told from the
-    truth.
+    Where the floor is noise around 0, what lies within two of its standard deviations is drawn on that line: so may the truth.
     """
     chosen = [n for n in numbers if n.metric == metric and (churn is None or n.churn == churn or n.nfe == 1)]
-    floor, clip = chosen[0].floor, chosen[0].floor_std
-    above = clip is None or floor > 2 * clip  # a distance between samples, whose floor is no noise around 0
+    floor, clip = chosen[0].floor, chosen[0].floor_std and readings.noise(chosen[0])
+    above = clip is None or floor > clip  # a distance between samples, whose floor is no noise around 0
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.subplots()
     for i, model in enumerate(dict.fromkeys(n.model for n in chosen)):
@@ -72,17 +72,18 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
     if clip is None:
         axis.axhline(floor, color="0.5", linestyle="--", label="floor")
     elif above:
-        axis.axhspan(floor - clip, floor + clip, color="0.85", label="floor and its standard deviation")
+        axis.axhspan(floor - clip, floor + clip, color="0.85", label="floor and two of its standard deviations")
     else:
-        axis.axhspan(clip / 2, clip, color="0.85", label="within one floor standard deviation")
+        axis.axhspan(clip / 2, clip, color="0.85", label="within two floor standard deviations")
     steps = sorted({n.nfe for n in chosen})
     axis.set(xscale="log", yscale="log", xlabel="steps (calls of the denoiser)", ylabel=label)
     axis.set_xticks(steps, [str(n) for n in steps])
     axis.xaxis.minorticks_off()
     readable(axis.yaxis)
     told = "" if churn is None else f", churn {churn:g}"
-    draws = chosen[0].draws
-    axis.set_title(f"{draws} draw{'s' * (draws > 1)} for each trained point{told}", fontsize=9)
+    fewest, most = (pick(n.draws for n in chosen if "oracle" not in n.model) for pick in (min, max))
+    draws = f"{fewest}{f' to {most}' * (most > fewest)} draw{'s' * (most > 1)}"
+    axis.set_title(f"{draws} for each trained point{told}", fontsize=9)
     if len({n.model for n in chosen}) > len(COLORS):
         figure.legend(fontsize=8, frameon=False, loc="outside right center")
     else:

@@ -105,13 +105,13 @@ def there_and_back(judged: dict[str, list[Judged]]) -> report.Table:
 
 
 def latents(judged: dict[str, list[Judged]], d: int) -> report.Table:
-    """Departures from the chi law in points, mean over seeds and twice their standard deviation."""
+    """Departures from the chi law in points, median over seeds and their range."""
     lines = []
     for name, seeds in judged.items():
         for way in WAYS:
             values = np.array([of.departures[way] for of in seeds])
-            spread = 2 * values.std(0, ddof=1) if len(seeds) > 1 else np.zeros(values.shape[1])
-            lines.append([name, way, *(f"{m:+.2f} ± {s:.2f}" for m, s in zip(values.mean(0), spread, strict=True))])
+            parts = zip(np.median(values, 0), values.min(0), values.max(0), strict=True)
+            lines.append([name, way, *(f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]" for middle, low, high in parts)])
     heads = ["model", "latents of", *(f"r = {r:.3g}" for r in judges.radii(d))]
     return report.plain(
         "Share of latents within a radius less that of the chi law, points", heads, lines, "closer to 0 is better"

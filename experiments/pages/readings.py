@@ -4,6 +4,7 @@ from ddjax.judging import Number
 
 LOWER, HIGHER, CLOSER = "lower is better", "higher is better", "closer to the floor is better"
 AT_FLOOR = "at the floor"
+NOISE = 2.0  # standard deviations of the floor: the truth itself is beyond them in about 1 of 20 draws
 
 _HIGHER = ("class accuracy",)
 _CLOSER = (
@@ -30,5 +31,10 @@ def excess(number: Number) -> float:
 
 
 def at_floor(number: Number) -> bool:
-    """Whether a number is not told from its floor: no worse than it by more than the floor's own standard deviation."""
-    return excess(number) <= (number.floor_std or 0.0)
+    """Whether a number is no worse than a draw of the truth may be: by at most the floor's `noise`."""
+    return excess(number) <= noise(number)
+
+
+def noise(number: Number) -> float:
+    """How far from the floor draws of the truth lie, 0 where that is not known."""
+    return NOISE * (number.floor_std or 0.0)

@@ -81,10 +81,11 @@ def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping
     best = min(there, key=lambda number: number.value)
     worse = judging.rises([n for n in trained if n.model == best.model])
     harm = "; ".join(f"worse at {more} than at {few} steps by {rise.value:.2g}" for few, more, rise in worse)
+    calm = f"no number of steps is shown to be worse than fewer, by {best.seeds} seed{'s' * (best.seeds > 1)}"
     gap = closed.get(best.model, {}).get(at)
     share = "" if gap is None else f", {100 * gap:.1f} % of the gap between the exact mean and the floor closed"
     told = f"{best.value:.{by.digits}f} where the floor is {best.floor:.{by.digits}f}{share}"
-    return f"{named}, {by.title} at {at} steps: {best.model} has {told}; {harm or 'no number of steps is worse than fewer'}"
+    return f"{named}, {by.title} at {at} steps: {best.model} has {told}; {harm or calm}"
 
 
 def told_numbers(numbers: Sequence[Number], target: str, by: Measure = W_1) -> str:
@@ -122,7 +123,7 @@ def difference_tables(numbers: Sequence[Number], closed: Closed) -> list[Table]:
         trained = [n for n in numbers if n.metric == f"{by.name} {target}" and "oracle" not in n.model]
         lines, steps = differences(trained, by.digits)
         if lines:
-            title = f"{_told(target)}: {by.title} above that of {BESIDE}, mean over paired seeds and 95 % bootstrap interval"
+            title = f"{_told(target)}: {by.title} above that of {BESIDE}, mean over paired seeds and 95 % t interval of each"
             tables.append(report.plain(title, ["model", *map(figures.steps_of, steps)], lines, LOWER))
     return tables
 

@@ -4,8 +4,8 @@ TERMS = {
     "step": "One call of the denoiser on the way from noise to a sample. Fewer steps are faster.",
     "floor": "What the metric gives between two fresh samples of the truth (of images: the training images in the place of "
     "samples). No model can be expected below it; ± is its standard deviation over draws.",
-    "at the floor": "No worse than the floor by more than its standard deviation: not told from the truth by this metric. The "
-    "number itself stands below the words.",
+    "at the floor": "No worse than the floor by more than two of its standard deviations, beyond which the truth itself lies in "
+    "about 1 of 20 draws. The number itself stands below the words.",
     "x closer": "Ratio of two distances from the floor; at least so many times where the nearer one is at the floor.",
     "regression": "A classical diffusion model: it learns the mean of x_0 given x_t, and is bound to blur in few steps.",
     "ddm": "Distributional diffusion: the network draws x_0 given x_t, and is trained by a scoring rule on its draws.",

@@ -1,9 +1,9 @@
 """The sentence that a report begins with: how near the floor the best model came, and how much nearer than another."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ddjax.judging import Number
-from experiments.pages.readings import AT_FLOOR, at_floor, excess
+from experiments.pages.readings import AT_FLOOR, at_floor, excess, noise
 
 USUAL_STEPS = 4
 UNTRAINED = ("oracle", "no training", "exact")  # words in the names of rows that nobody trained
@@ -29,6 +29,11 @@ def by_steps(numbers: Sequence[Number], title: str, *, at: int = USUAL_STEPS, ri
     return f"{told}; {closer(best, than)}" if than else told
 
 
+def steps_of(nfe: Collection[int], at: int = USUAL_STEPS) -> int:
+    """The number of steps that a verdict is of: `at`, else the most that were judged, 0 where none were."""
+    return at if at in nfe else max(nfe, default=0)
+
+
 def standing(number: Number, title: str) -> str:
     """Where a number lies, in words."""
     spread = "" if number.floor_std is None else f" ± {number.floor_std:.2g}"
@@ -43,7 +48,7 @@ def closer(number: Number, than: Number) -> str:
     """How many times closer to the floor a number is than another, and at least how many where it is at the floor."""
     if at_floor(than):
         return f"{_named(than)} is there too" if at_floor(number) else f"{_named(than)} is {AT_FLOOR}"
-    reached = max(excess(number), number.floor_std or 0.0)
+    reached = max(excess(number), noise(number))
     if reached <= 0:
         return f"{_named(than)} is {excess(than):.2g} from it"
     ratio, least = excess(than) / reached, "at least " * (excess(number) < reached)
@@ -62,8 +67,7 @@ def _named(number: Number) -> str:
 def _at(numbers: Sequence[Number], at: int) -> tuple[list[Number], int]:
     """The numbers of trained models at one number of steps, each model once, and that number."""
     trained = [n for n in numbers if not any(word in n.model for word in UNTRAINED)]
-    steps = {n.nfe for n in trained}
-    chosen = at if at in steps else max(steps, default=0)
+    chosen = steps_of({n.nfe for n in trained}, at)
     of = {}
     for n in sorted((n for n in trained if n.nfe == chosen), key=lambda n: n.churn or 0.0):
         of[n.model] = n  # the largest churn comes last

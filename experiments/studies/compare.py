@@ -58,10 +58,12 @@ def run(config: Config) -> None:
             x = trained_images.drawn(model, n, config.samples, seed=2027 + place)
             features[place, n] = [image_judges.in_chunks(where.features, x) for where in judges.spaces]
     found: list[Comparison] = []
+    together = len(judges.spaces) * len(config.steps) * len(config.beside_steps)
     for i, where in enumerate(judges.spaces):
         for a in config.steps:
             for b in config.beside_steps:
-                apart = intervals.difference(where, features[0, a][i], features[1, b][i], resamples=config.resamples)
+                how = {"resamples": config.resamples, "comparisons": together}
+                apart = intervals.difference(where, features[0, a][i], features[1, b][i], **how)
                 found.append(intervals.Comparison(where.name, models[0].job, a, models[1].job, b, apart))
     study.write(folder, "compare", config, intervals.findings(found), began)
 

@@ -30,8 +30,8 @@ class Config(Study):
     """Draws of each particle."""
     n: Annotated[int, Range(100)] = 10_000
     """Samples behind each number, and draws of the exact law to compare with."""
-    repeats: Annotated[int, Range(2)] = 3
-    """Runs with fresh noise behind each number."""
+    repeats: Annotated[int, Range(5)] = 5
+    """Runs with fresh noise behind each number and its standard error."""
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: the draws of all examples."""

@@ -40,7 +40,10 @@ def section(results: Path) -> str:
 def of_claims(runs: dict[str, dict[str, Any]]) -> Iterator[str]:
     """What the runs say of the papers."""
     yield "### Claims of the papers, one by one"
-    yield "By the paired differences of the runs below (`experiments/pages/claims.py` says when a claim is reproduced):"
+    yield (
+        "By the paired differences of the runs below, whose intervals hold together in 95 of 100 times, row by row "
+        "(`experiments/pages/claims.py` says when a claim is reproduced):"
+    )
     yield judging.markdown(claim_pages.HEADS, claim_pages.rows(runs))
 
 

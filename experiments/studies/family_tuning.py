@@ -1,7 +1,7 @@
 """The search behind the presets of the few-step family: every preset gets the same trials, on the same data, by the same rule.
 
 One target, one seed that no table has. Trials go one setting at a time: a change is kept if the mean logarithm of W_1 at 1, 2 and 4
-steps falls. What came of it is `experiments.families.presets.TUNED`.
+steps falls: a choice, and no test; fresh seeds say what it is worth. What came of it is `experiments.families.presets.TUNED`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def run(config: Config) -> None:
     title = f"Every trial on {config.target.replace('_', ' ')}, one seed"
     verdict = "; ".join(
         f"{preset}: {sum(row[-1] == 'kept' for row in rows)} of {len(rows)} trials kept, W₁ in {NFE[-1]} steps {rows[0][-2]} to "
-        f"{[row for row in rows if row[-1]][-1][-2]}"
+        f"{[row for row in rows if row[-1]][-1][-2]} on the data of the search"
         for preset, (_, rows) in found.items()
     )
     summary = {"tuned": {preset: best for preset, (best, _) in found.items()}, "trials": rows}

@@ -31,8 +31,8 @@ class Config:
     """Numbers of steps."""
     churn: tuple[Fraction, ...] = (0.0, 0.5, 1.0)
     """Noise of the bridge."""
-    repeats: Annotated[int, Range(2)] = 16
-    """Pairs of true samples behind each floor."""
+    repeats: Annotated[int, Range(16)] = 16
+    """Pairs of true samples behind each floor: of fewer its deviation is no gate."""
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: two sets of points in three dimensions."""

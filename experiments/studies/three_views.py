@@ -39,12 +39,12 @@ class Config(Study):
     """The constant rate, or the last of the linear one."""
     n: Annotated[int, Range(500)] = 4000
     """Points of each draw of each view."""
-    draws: Count = 4
-    """Independent draws of every view, behind each number."""
+    draws: Annotated[int, Range(4)] = 4
+    """Independent draws of every view, behind each number: of fewer one leaves the floor by chance."""
     substeps: Count = 10
     """Heun's steps between each two of 49 times, of which 9 are judged."""
-    repeats: Annotated[int, Range(2)] = 16
-    """Pairs of true samples behind each floor."""
+    repeats: Annotated[int, Range(16)] = 16
+    """Pairs of true samples behind each floor: of fewer its deviation is no gate."""
     seed: Seed = 0
     """Of all random numbers."""
 
