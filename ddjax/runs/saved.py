@@ -29,9 +29,12 @@ class Trained(NamedTuple):
         """Whether samples follow a flow, with no churn to choose."""
         return self.recipe.kind in ("flow", "inflation", "consistency", "mean_flow")
 
-    def sample(self, params: Params, key: Key, n: Any, *, steps: int, churn: float) -> Array:
-        """n samples, which may be a symbol, their classes in turns, at the recipe's guidance."""
-        labels = jnp.arange(n, dtype=jnp.int32) % self.recipe.classes if self.recipe.classes else None
+    def sample(
+        self, params: Params, key: Key, n: int, labels: Array | None = None, *, steps: int, churn: float
+    ) -> Array:
+        """n samples of the classes `labels` [n], in turns unless they are given, at the recipe's guidance."""
+        if labels is None and self.recipe.classes:
+            labels = jnp.arange(n, dtype=jnp.int32) % self.recipe.classes
         sampler = recipes.sampler(self.recipe, kernel="xla")  # which exports to every platform
         guidance = self.recipe.guidance
         noise = None if self.flow else churn

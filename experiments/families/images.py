@@ -17,6 +17,7 @@ from ddjax.runs import engine
 from experiments import run as runner
 from experiments.imaging.settings import PRESETS, VARIED, Fed, Nets, Preset
 from experiments.lazy import (
+    data,
     feeds,
     image_checks,
     image_judges,
@@ -103,9 +104,9 @@ def judge(
     settings: Config, trained: Trained, *, train: Images | Folder, held_out: Images | Folder, copies: str
 ) -> Findings:
     """Every model at every number of steps, in pixels and in features."""
-    seen, test = feeds.judged(train, settings), feeds.evenly(held_out, settings.samples)  # equal numbers: no bias of n
+    seen, test = feeds.judged(train, settings), data.part(held_out, settings.samples)  # equal numbers: no bias of n
     judges = image_spaces.of(seen, test, settings.inception)
-    floors = {name: (value, None) for name, value in image_judges.floors(judges, test, settings.samples).items()}
+    floors = {name: (value, None) for name, value in image_judges.floors(judges, seen, test, settings.samples).items()}
     judged = lambda batch, key, steps: image_judges.judge(batch, judges)  # noqa: E731
     numbers = []
     for recipe, model in trained.pairs():
