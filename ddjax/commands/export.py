@@ -122,4 +122,5 @@ def lowered(trained: Any, steps: int, churn: float, folder: Path) -> Any:
     data = jax.random.key_data(jax.random.key(0))
     wanted = [jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree) for tree in (arrays, data)]
     index = jax.ShapeDtypeStruct(export.symbolic_shape("b"), jnp.int32)
-    return export.export(jax.jit(sampler), platforms=PLATFORMS)(*wanted, index)
+    with jax.debug_key_reuse(False):  # where it is on, it takes the keys split in a symbolic batch for one
+        return export.export(jax.jit(sampler), platforms=PLATFORMS)(*wanted, index)

@@ -1,7 +1,6 @@
 """Draw samples from a saved run, or from what was exported of it."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +104,7 @@ def live(config: Config, trained: Any) -> tuple[float, Any]:
     import jax.numpy as jnp
     import numpy as np
 
-    from ddjax import samplers
-
     churn, classes = churn_of(trained, config.churn), trained.recipe.classes
-    draw = partial(trained.sample, steps=config.steps, churn=churn)
-    conds = (jnp.arange(config.n, dtype=jnp.int32) % classes,) if classes else ()
-
-    def drawn(params: Any, key: Any) -> Any:
-        return samplers.in_chunks(partial(draw, params), key, config.n, *conds, chunk=config.chunk)
-
-    return churn, np.asarray(jax.jit(drawn)(trained.params, jax.random.key(config.seed)))
+    labels = jnp.arange(config.n, dtype=jnp.int32) % classes if classes else None
+    key, how = jax.random.key(config.seed), {"steps": config.steps, "churn": churn, "chunk": config.chunk}
+    return churn, np.asarray(trained.draw(key, labels, config.n, **how))

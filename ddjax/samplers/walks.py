@@ -69,7 +69,9 @@ def decreasing(times: Times) -> Times:
 @compiled
 def _walk(step: Step, key: Key, x_1: Array, times: Array, keep: bool) -> tuple[Array, Array | None]:
     def body(x_t: Array, inputs: tuple[Key, Array, Array]) -> tuple[Array, Array | None]:
-        x_s = shaped(step(inputs[0], x_t, inputs[1], inputs[2]), x_t.shape, "a step").astype(x_t.dtype)
+        key, t, s = inputs
+        key = jax.random.clone(key)  # under vmap, `jax_debug_key_reuse` takes the keys of a scan for used ones
+        x_s = shaped(step(key, x_t, t, s), x_t.shape, "a step").astype(x_t.dtype)
         return x_s, x_s if keep else None
 
     return jax.lax.scan(body, x_1, (jax.random.split(key, times.shape[0] - 1), times[:-1], times[1:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddjax import data, runs, samplers
+from ddjax import data, runs
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images
 from ddjax.runs import pretrained, saved
@@ -45,11 +44,6 @@ def _settings(run: Path | None) -> dict[str, Any]:
 
 def drawn(trained: saved.Trained, train: Images, steps: int, n: int, *, seed: int) -> Array:
     """n samples in so many steps, of the classes of the training images in their proportions, clipped to the range of images."""
-    draw = partial(trained.sample, steps=steps, churn=1.0)
-    conds = (jnp.asarray(data.subsets.labels_like(train.labels, n)),) if trained.recipe.classes else ()
-
-    @jax.jit
-    def chunks(params: Any, key: Any) -> Array:
-        return samplers.in_chunks(partial(draw, params), key, n, *conds, chunk=judging.CHUNK)
-
-    return jnp.clip(chunks(trained.params, jax.random.key(seed)), -1, 1)
+    labels = jnp.asarray(data.subsets.labels_like(train.labels, n)) if trained.recipe.classes else None
+    key = jax.random.key(seed)
+    return jnp.clip(trained.draw(key, labels, n, steps=steps, churn=1.0, chunk=judging.CHUNK), -1, 1)

@@ -57,7 +57,7 @@ def space(
     Raises: ValueError for features that say nothing, being all the same.
     """
     n = min(len(test), len(train) // 2, largest)
-    drawn = subsets.with_random_classes(train.labels, len(train), 2 * n) if random_classes else _shuffled(train)
+    drawn = _random_classes(train, 2 * n) if random_classes else _shuffled(train)
     rows, others = drawn[:n], drawn[n : 2 * n]
     held_out, seen, other = (
         of(features, images.x[some]) for images, some in ((test, _shuffled(test)[:n]), (train, rows), (train, others))
@@ -72,6 +72,11 @@ def space(
 
 def _shuffled(images: Images) -> np.ndarray:
     return subsets.order(images.labels, len(images))
+
+
+def _random_classes(images: Images, n: int) -> np.ndarray:
+    seed = int(images.digest[:8], 16)  # always the same for a set, and independent of that for other images
+    return subsets.with_random_classes(images.labels, len(images), n, seed=seed)
 
 
 def of(features: Features, x: np.ndarray, chunk: int = 500) -> Points:
