@@ -75,7 +75,7 @@ class Experiment(NamedTuple, Generic[Settings]):
         watch: (settings, recipe, model, folder) -> averaged parameters -> numbers, told at each checkpoint.
         start: (settings, recipe, seed, folder) -> fresh state -> the state to train on from, or None for the fresh one.
         all_watched: every seed, not the first alone.
-        chunk: samples that are drawn together.
+        chunk: samples that are drawn together, with one key: part of what is drawn.
         preset: names the folder where no --out is given. notes: told before training.
         facts: what the run found beside its settings and must find again, kept with them.
     """

@@ -134,7 +134,7 @@ print(
 # the 17 grey levels that the data have, and ties are broken at random (`metrics.pit`). Pixels that never change are left out. The ± is a standard error over digits.
 
 # %%
-truth = data.to_float(jnp.asarray(test.x[:100]))
+truth = data.to_float(jnp.asarray(data.part(test, 100).x))
 y = measure(jax.random.key(6), truth)
 x = posterior(jax.random.key(7), jnp.repeat(y, samples, 0)).reshape(len(truth), samples, 8, 8, 1)
 varies = np.asarray(data.to_float(jnp.asarray(train.x))).std(0)[4:, :, 0] > 0.1

@@ -72,20 +72,22 @@ def without_flax(tmp_path, *words):
 
 
 def test_the_same_samples_as_the_live_model_without_flax(made, tmp_path):
-    """7 samples in chunks of 3, 3 steps: equal to 1e-5 (MLP) and, sums being longer, to 1e-4 (DiT), labels in turns included.
+    """7 samples in chunks of 3, of 2, and in one: equal to 1e-5 (MLP) and, sums being longer, to 1e-4 (DiT), classes in turns.
 
-    Mutations: steps or churn of another sampler; one key for all chunks; classes counted over all samples.
+    Mutations: steps or churn of another sampler; one key for all chunks, or one for each; classes counted in each chunk.
     """
     run, folder, _ = made
     words = ["--n", "7", "--chunk", "3", "--steps", "3", "--seed", "5"]
     done = without_flax(tmp_path, "--exported", folder, *words, "--out", tmp_path / "a.npz")
     assert done.returncode == 0, done.stderr
-    sample.run(sample.Config(run=run, out=tmp_path / "b.npz", n=7, chunk=3, steps=3, churn=0.5, seed=5))
-    a, b = (np.load(tmp_path / f"{name}.npz", allow_pickle=False) for name in "ab")
+    sample.run(sample.Config(run=run, out=tmp_path / "b.npz", n=7, chunk=50, steps=3, churn=0.5, seed=5))
+    sample.run(sample.Config(run=run, out=tmp_path / "c.npz", n=7, chunk=2, steps=3, churn=0.5, seed=5))
+    a, b, c = (np.load(tmp_path / f"{name}.npz", allow_pickle=False) for name in "abc")
     assert a["churn"] == b["churn"] == 0.5 and len(np.unique(b["x_0"], axis=0)) == 7
-    np.testing.assert_allclose(a["x_0"], b["x_0"], rtol=0, atol=1e-5 if a["x_0"].ndim == 2 else 1e-4)
+    for one in (a, c):
+        np.testing.assert_allclose(one["x_0"], b["x_0"], rtol=0, atol=1e-5 if a["x_0"].ndim == 2 else 1e-4)
     if a["x_0"].ndim == 4:
-        assert a["labels"].tolist() == b["labels"].tolist() == [0, 1, 2, 0, 1, 2, 0]  # in turns in each chunk
+        assert a["labels"].tolist() == b["labels"].tolist() == [*range(7)]
         assert a["classes"].tolist() == b["classes"].tolist() == [*"0123456789"]
         assert (tmp_path / "a.png").is_file() and abs(a["pixels"].astype(int) - b["pixels"]).max() <= 1
 
@@ -255,6 +257,14 @@ def test_what_is_no_folder_of_an_export_is_told(copy, tmp_path):
             (copy / name).write_bytes(content)
     with pytest.raises(cli.UserError, match="is not an export"):
         drawn(copy / exported.ABOUT)
+
+
+def test_a_sampler_of_an_earlier_version_is_refused(copy):
+    """One that draws a chunk from one key would give the same samples in every chunk. Mutation: no look at its call."""
+    about = json.loads((copy / exported.ABOUT).read_text())
+    del about["call"]
+    (copy / exported.ABOUT).write_text(json.dumps(about))
+    told(copy, "samples depend on --chunk: export again", "")
 
 
 def test_mistakes_are_told(made, tmp_path):

@@ -32,10 +32,13 @@ def two_moons_run(tmp_path_factory):
 
 
 def live(path, model, **settings):
-    """8 samples in one chunk, and the key of that chunk."""
-    [key] = jax.random.split(jax.random.key(5), 1)
-    config = sample.Config(run=path, n=8, steps=3, seed=5, **settings)
-    return sample.live(config, saved.load(path, model)), key
+    """The churn, and 8 samples."""
+    return sample.live(sample.Config(run=path, n=8, steps=3, seed=5, **settings), saved.load(path, model))
+
+
+def keys():
+    """Those of the 8 samples."""
+    return [jax.random.fold_in(jax.random.key(5), i) for i in range(8)]
 
 
 @pytest.mark.parametrize("job", ["3-ot-coupling-seed0", "4-class-aware-ot-seed0", "ddm-seed0"])
@@ -46,10 +49,13 @@ def test_samples_of_two_moons_are_those_of_the_page_and_of_their_export(two_moon
     """
     path, found = two_moons_run
     recipe, ema = found[job]
-    (churn, x_0), key = live(path, job)
+    churn, x_0 = live(path, job)
     assert churn == (1.0 if job.startswith("ddm") else 0.0)
-    cond = np.arange(8, dtype=np.int32) % 2 if recipe.classes else None
-    page = recipes.build(recipe).draw(ema, key, 8, steps=3, cond=cond, guidance=3.0 if recipe.classes else 1.0)
+    draw, guidance = recipes.build(recipe).draw, 3.0 if recipe.classes else 1.0
+    conds = [np.array([i % 2], np.int32) if recipe.classes else None for i in range(8)]
+    page = [
+        draw(ema, key, 1, steps=3, cond=cond, guidance=guidance)[0] for key, cond in zip(keys(), conds, strict=True)
+    ]
     close(x_0, page, atol=1e-5)
     export.run(export.Config(path, tmp_path / "export", steps=(3,), model=job))
     told, drawn = exported.draw(tmp_path / "export", 8, steps=3, seed=5)
@@ -84,7 +90,7 @@ def test_an_exported_unet_differs_from_the_live_one_by_rounding_alone(tmp_path, 
     path = tmp_path / "run"
     config = cli.parse(images.Config, [*UNET.split(), "--out", str(path)])
     a_run(path, "images", config, images.recipes_of(config, (8, 8, 1), 10))
-    (_, x_0), key = live(path, None, churn=0.5)
+    _, x_0 = live(path, None, churn=0.5)
     export.run(export.Config(path, tmp_path / "export", steps=(3,), churn=0.5))
     _, drawn = exported.draw(tmp_path / "export", 8, steps=3, seed=5)
 
@@ -92,7 +98,7 @@ def test_an_exported_unet_differs_from_the_live_one_by_rounding_alone(tmp_path, 
     moved = jax.tree.map(
         lambda leaf: (leaf * (1 + 6e-8 * signs.choice([-1.0, 1.0], leaf.shape))).astype(np.float32), trained.params
     )
-    draw = jax.jit(lambda params, key: trained.sample(params, key, 8, steps=3, churn=0.5))
-    rounding = np.abs(np.asarray(draw(moved, key)) - x_0).max()
+    _, off = sample.live(sample.Config(run=path, n=8, steps=3, seed=5, churn=0.5), trained._replace(params=moved))
+    rounding = np.abs(off - x_0).max()
     assert 0 < rounding < 2e-4
     close(drawn, x_0, rtol=0, atol=5 * rounding)

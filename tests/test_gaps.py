@@ -56,6 +56,41 @@ def test_all_sets_have_one_size_and_training_images_are_at_the_floor(where):
     close(shifted["ratio"], shifted["transport test"] / where.baseline, rtol=1e-6)
 
 
+def by_class(n, seed, split="train"):
+    """Images sorted by class, as class folders are."""
+    shuffled = pictures(n, seed, split)
+    rows = np.argsort(shuffled.labels, kind="stable")
+    return dataclasses.replace(shuffled, x=shuffled.x[rows], labels=shuffled.labels[rows])
+
+
+def sampled(labels, seed):
+    """Fresh images of these classes: what a perfect sampler draws."""
+    rng = np.random.default_rng([seed, 7])
+    x = rng.normal(128, 12, (len(labels), SIDE, SIDE, 1))
+    x[np.arange(len(labels)), 0, labels] += 90
+    return flat(data.to_float(jnp.asarray(np.clip(x, 0, 255).astype(np.uint8))))
+
+
+@pytest.mark.parametrize("random_classes", [False, True])
+def test_a_perfect_sampler_has_ratio_1_and_one_that_lost_classes_far_more(random_classes):
+    """The geometric mean over 24 sets, sorted by class, is 1 within 2 standard errors, whether the classes of the samples
+    are independent draws or in turns; samples of one class alone are 5 times worse in each.
+
+    Mutations: the first held-out images (a collapsed sampler then has .1); classes in their proportions for samples that
+    have theirs at random (2.1), and the other way round (.5).
+    """
+    ratios = []
+    for seed in range(24):
+        train, test = by_class(300, 100 + seed), by_class(240, 200 + seed, "test")
+        where = gaps.space(flat, train, test, blur=0.3, largest=120, random_classes=random_classes)
+        labels = np.random.default_rng(seed).integers(0, 3, where.n) if random_classes else np.arange(where.n) % 3
+        ratios.append([gaps.trio(sampled(wanted, seed), where)["ratio"] for wanted in (labels, 0 * labels)])
+    perfect, collapsed = np.log(ratios).T
+    error = perfect.std(ddof=1) / np.sqrt(24)
+    assert abs(perfect.mean()) < 2 * error and error < 0.15
+    assert collapsed.min() > np.log(5)
+
+
 def test_unequal_sizes_move_the_divergence_by_themselves():
     """Two fresh samples of one law: the divergence falls with their size, so sets of different sizes have different floors."""
     draw = lambda key, n: jax.random.normal(jax.random.key(key), (n, 16))  # noqa: E731
@@ -87,10 +122,10 @@ def test_every_distance_sees_what_is_missing_noisy_or_copied(where):
 def test_a_large_blur_sees_the_means_alone(where):
     """S tends to |difference of means|^2 / 2, and the study says which share of S that is."""
     found = gaps.curves(where, pictures(300, 0), pictures(120, 1, "test"))
-    small, large = gaps.blur_study(found, where, (0.1, 100.0))
+    small, wide, large = gaps.blur_study(found, where, (0.1, 20.0, 100.0))
     for name in ("coverage, by classes present", "fidelity, by noise"):
         close(large.divergence[name], large.limits[name], rtol=2e-2)
-    assert small.by_means < 0.9 < large.by_means
+    assert small.by_means < 0.9 < wide.by_means  # at 100 float32 rounds S of two parts of one law away
     fake, real = where.test + 0.5, where.test
     close(gaps.by_means(fake, real), 2.0, rtol=1e-4)
 

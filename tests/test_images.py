@@ -50,7 +50,7 @@ def test_the_held_out_set_is_at_distance_0_from_itself_and_the_training_set_is_t
     close(found["frechet pixels"], 0, atol=1e-6)
     assert found["memorisation pixels"] == 1 and found["coverage pixels"] == 1
     close(found["class accuracy"], np.mean(test.labels == 0))
-    floors = judging.floors(judges, test, len(train))
+    floors = judging.floors(judges, train, test, len(train))
     copies = judging.judge(as_samples(train), judges._replace(classify=None))
     close([floors["FID"], found["FID"], copies["FID"]], [floors["frechet pixels"]] * 2 + [0], rtol=1e-6, atol=1e-6)
     close(floors["frechet pixels"], copies["frechet pixels"], rtol=1e-9)

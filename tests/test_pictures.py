@@ -38,11 +38,20 @@ def test_a_page_of_pictures_has_at_most_a_hundred(tmp_path, classes, shape):
 
 
 def test_held_out_images_come_by_class_as_samples_do():
-    """The first of each class in turn, then the second; as they lie where there are none. Mutation: the first n."""
+    """Classes in turns while they last, all images once; in a random order where there are none.
+
+    Mutations: classes in the order of the set; the first image of each class, which is not the first each time.
+    """
     labels = np.array([2, 0, 0, 1, 2, 0], np.int32)
     held_out = data.Images(np.arange(6, dtype=np.uint8)[:, None, None, None], labels, ("a", "b", "c"), "test", "some")
-    assert images.by_class(held_out, 5).ravel().tolist() == [1, 3, 0, 2, 4]
-    assert images.by_class(data.Images(held_out.x, None, (), "test", "some"), 3).ravel().tolist() == [0, 1, 2]
+    shown = images.by_class(held_out, 6).ravel()
+    assert labels[shown].tolist() == [0, 1, 2, 0, 2, 0] and sorted(shown) == [*range(6)]
+    many = data.Images(
+        np.arange(60, dtype=np.uint8)[:, None, None, None], np.repeat(labels, 10), ("a", "b", "c"), "test", "some"
+    )
+    assert set(images.by_class(many, 3).ravel().tolist()) != {10, 30, 0}
+    plain = images.by_class(data.Images(held_out.x, None, (), "test", "some"), 6).ravel().tolist()
+    assert sorted(plain) == [*range(6)] != plain
 
 
 def test_points_are_coloured_by_the_class_they_were_told_or_their_moon():

@@ -135,6 +135,27 @@ def gaussian_draw(key, n):
     return jax.random.normal(key, (n, 256)).sum(1, keepdims=True) / 16
 
 
+def labelled_draw(key, n, *conds):
+    """Draws around their conditions."""
+    return gaussian_draw(key, n) + 100.0 * sum((cond[:, None] for cond in conds), jnp.zeros((n, 1), int)).astype(float)
+
+
+@pytest.mark.parametrize("conds", [(), (jnp.arange(23) % 5,), (jnp.arange(23) % 5, jnp.arange(23) % 3)])
+def test_a_chunk_changes_no_draw(conds):
+    """23 draws in chunks of every size are those in one, to the rounding of sums; each has its own condition, and the first
+    of more draws are those of fewer.
+
+    Mutations: a key for each chunk; conditions counted anew in each; keys split from one for all n.
+    """
+    key = jax.random.key(4)
+    whole = samplers.in_chunks(labelled_draw, key, 23, *conds, chunk=100)
+    assert (np.round(whole[:, 0] / 100).astype(int) == sum(conds, jnp.zeros(23, int))).all()
+    for chunk in (1, 2, 5, 22, 23):
+        close(samplers.in_chunks(labelled_draw, key, 23, *conds, chunk=chunk), whole, rtol=1e-5, atol=1e-5)
+    few = samplers.in_chunks(labelled_draw, key, 7, *(cond[:7] for cond in conds), chunk=3)
+    close(few, whole[:7], rtol=1e-5, atol=1e-5)
+
+
 def test_chunks_are_fresh_draws_of_the_law():
     """n that chunks do not divide, and the least of both; fails for one key in all chunks or a chunk left out."""
     for n, chunk in ((1001, 100), (7, 100), (300, 1), (1, 1)):
@@ -170,6 +191,7 @@ def test_grids_that_do_not_decrease_are_refused(unchecked, grid):
         lambda: samplers.bridge(mean_denoise(), RECTIFIED, churn=-0.5),
         lambda: samplers.in_chunks(gaussian_draw, jax.random.key(0), 0, chunk=5),
         lambda: samplers.in_chunks(gaussian_draw, jax.random.key(0), 5, chunk=0),
+        lambda: samplers.in_chunks(labelled_draw, jax.random.key(0), 5, jnp.arange(4), chunk=2),
     ],
 )
 def test_impossible_settings_are_refused(make):

@@ -20,7 +20,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 class Config:
     """Export a model that an experiment trained: weights.safetensors, export.json, one sampler for each number of steps and
     SHA256SUMS. Samplers take any batch, on CPU, NVIDIA GPU or TPU; `ddjax sample --exported` runs them. Of a
-    model with classes, sample i of a batch has class i modulo their number, and guidance is the run's (the first of several).
+    model with classes, sample i has class i modulo their number, and guidance is the run's (the first of several).
 
     Example: ddjax export runs/short --out exported
     """
@@ -78,6 +78,7 @@ def write(folder: Path, config: Config, trained: Any) -> None:
         "churn": config.churn,
         "platforms": list(PLATFORMS),
         "jax": jax.__version__,
+        "call": exported.CALL,
         "calling_convention": programs[0].calling_convention_version if programs else newest,
         "run": runs.read_settings(config.run),
         **measured(config.run, trained.recipe.name),
@@ -96,7 +97,10 @@ def measured(run: Path, name: str) -> dict[str, Any]:
 
 
 def lowered(trained: Any, steps: int, churn: float, folder: Path) -> Any:
-    """sampler(weights by name, uint32 data of a key, int32[b]) -> [b, *event], for any b >= 1, as a `jax.export.Exported`."""
+    """sampler(weights by name, uint32 data of a key, int32[b]) -> [b, *event], for any b >= 1, as a `jax.export.Exported`.
+
+    The integers are the numbers i of the samples, each with the key and class of draw i of `samplers.in_chunks`.
+    """
     import jax
     import jax.numpy as jnp
     from jax import export
@@ -107,10 +111,16 @@ def lowered(trained: Any, steps: int, churn: float, folder: Path) -> Any:
     draw = partial(trained.sample, steps=steps, churn=churn)
 
     def sampler(arrays: dict[str, jax.Array], data: jax.Array, index: jax.Array) -> jax.Array:
-        params = weights.restored(arrays, trained.params)
-        return draw(params, jax.random.wrap_key_data(data), index.shape[0])
+        params, key = weights.restored(arrays, trained.params), jax.random.wrap_key_data(data)
+
+        def one(i: jax.Array) -> jax.Array:
+            label = (i[None] % trained.recipe.classes,) if trained.recipe.classes else ()
+            return draw(params, jax.random.fold_in(key, i), 1, *label)[0]
+
+        return jax.vmap(one)(index)
 
     data = jax.random.key_data(jax.random.key(0))
     wanted = [jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree) for tree in (arrays, data)]
     index = jax.ShapeDtypeStruct(export.symbolic_shape("b"), jnp.int32)
-    return export.export(jax.jit(sampler), platforms=PLATFORMS)(*wanted, index)
+    with jax.debug_key_reuse(False):  # where it is on, it takes the keys split in a symbolic batch for one
+        return export.export(jax.jit(sampler), platforms=PLATFORMS)(*wanted, index)

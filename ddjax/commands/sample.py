@@ -1,7 +1,6 @@
 """Draw samples from a saved run, or from what was exported of it."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from ddjax.runs import exported, pictures
 class Config:
     """Draw samples from a model that an experiment trained, into a .npz file: x_0, and how it was drawn.
 
-    Models with classes draw them in turns: sample i of each chunk has class i modulo their number, which the file keeps as
-    labels, with the classes' names. Images are kept as pixels (bytes) too, and shown in a PNG file beside --out. Flows follow
+    Models with classes draw them in turns: sample i has class i modulo their number, which the file keeps as labels, with
+    the classes' names. Images are kept as pixels (bytes) too, and shown in a PNG file beside --out. Flows follow
     their velocity by Euler's method, distributional and regression models the bridge.
 
     Example: ddjax sample runs/short --n 1000 --steps 4 --out samples.npz
@@ -40,7 +39,7 @@ class Config:
     seed: Seed = 0
     """Seed of the draw."""
     chunk: Count = 65_536
-    """Samples drawn at a time: the bound on memory."""
+    """Samples drawn at a time: the bound on memory. It changes no sample beyond rounding."""
 
     def check(self) -> None:
         """Raises: UserError for settings that nothing can be drawn with."""
@@ -78,8 +77,7 @@ def run(config: Config) -> None:
         classes = trained.classes
     drawn = {"x_0": x_0, "steps": config.steps, "churn": churn, "seed": config.seed}
     if classes:
-        turns = np.arange(config.n, dtype=np.int32) % min(config.chunk, config.n) % len(classes)
-        drawn |= {"labels": turns, "classes": np.array(classes)}
+        drawn |= {"labels": np.arange(config.n, dtype=np.int32) % len(classes), "classes": np.array(classes)}
     told = str(config.out)
     if pictures.are_images(x_0):
         drawn["pixels"] = pictures.pixels(x_0)
@@ -103,14 +101,10 @@ def loaded(config: Config) -> Any:
 def live(config: Config, trained: Any) -> tuple[float, Any]:
     """The churn, and samples of a trained model."""
     import jax
+    import jax.numpy as jnp
     import numpy as np
 
-    from ddjax import samplers
-
-    churn = churn_of(trained, config.churn)
-    draw = partial(trained.sample, steps=config.steps, churn=churn)
-
-    def drawn(params: Any, key: Any) -> Any:
-        return samplers.in_chunks(lambda key, n: draw(params, key, n), key, config.n, chunk=config.chunk)
-
-    return churn, np.asarray(jax.jit(drawn)(trained.params, jax.random.key(config.seed)))
+    churn, classes = churn_of(trained, config.churn), trained.recipe.classes
+    labels = jnp.arange(config.n, dtype=jnp.int32) % classes if classes else None
+    key, how = jax.random.key(config.seed), {"steps": config.steps, "churn": churn, "chunk": config.chunk}
+    return churn, np.asarray(trained.draw(key, labels, config.n, **how))

@@ -104,6 +104,9 @@ def _refuse(churn: Scalar | None, why: str) -> None:
 def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:
     """`draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0)`: n samples, `chunk` of them at a time.
 
+    The samples of a chunk share a key, as those of one call of a sampler do: of more than `chunk` samples, another chunk draws
+    others of the same law. `samplers.in_chunks` draws the same ones whatever the chunk is.
+
     Args of draw:
         steps: a number of them, or a grid of times from 1 down to 0. cond: arrays [n, ...], or None.
         churn: noise of the bridge in [0, 1]; None is the sampler's own. guidance: 1 samples the condition as it is.

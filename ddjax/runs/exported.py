@@ -17,6 +17,7 @@ from typing import Any
 from ddjax.cli import UserError, documents
 
 SUMS, ABOUT, WEIGHTS = "SHA256SUMS", "export.json", "weights.safetensors"
+CALL = "weights, key, numbers of the samples"  # the arguments of a sampler
 
 
 def sampler_file(steps: int) -> str:
@@ -85,16 +86,18 @@ def draw(
         raise UserError(f"{folder} was exported for --steps {', '.join(map(str, told['steps']))}, got {steps}")
     if churn not in (None, told["churn"]):
         raise UserError(f"{folder} was exported for --churn {told['churn']:g}, got {churn:g}")
+    if told.get("call") != CALL:
+        raise UserError(
+            f"{folder} was exported by a version whose samples depend on --chunk: export again with this one"
+        )
     import jax
     import numpy as np
 
     sampler, arrays = read(folder, told, steps), jax.device_put(weights(folder))
-    chunk = min(chunk, n)
-    keys = jax.random.key_data(jax.random.split(jax.random.key(seed), -(-n // chunk)))
-    index = np.arange(chunk, dtype=np.int32)
-    program = _compiled(sampler, (arrays, keys[0], index), tuple(told["shape"]), folder / sampler_file(steps))
-    parts = [np.asarray(program(arrays, key, index)) for key in keys]
-    return told["churn"], np.concatenate(parts)[:n]
+    key, chunk = jax.random.key_data(jax.random.key(seed)), min(chunk, n)
+    chunks = np.arange(-(-n // chunk) * chunk, dtype=np.int32).reshape(-1, chunk)
+    program = _compiled(sampler, (arrays, key, chunks[0]), tuple(told["shape"]), folder / sampler_file(steps))
+    return told["churn"], np.concatenate([np.asarray(program(arrays, key, numbers)) for numbers in chunks])[:n]
 
 
 def weights(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddjax import recipes, times
+from ddjax import recipes, samplers, times
 from ddjax.cli import UserError
 from ddjax.networks import weights
 from ddjax.runs import exported, folders, jobs
@@ -29,13 +29,26 @@ class Trained(NamedTuple):
         """Whether samples follow a flow, with no churn to choose."""
         return self.recipe.kind in ("flow", "inflation", "consistency", "mean_flow")
 
-    def sample(self, params: Params, key: Key, n: Any, *, steps: int, churn: float) -> Array:
-        """n samples, which may be a symbol, their classes in turns, at the recipe's guidance."""
-        labels = jnp.arange(n, dtype=jnp.int32) % self.recipe.classes if self.recipe.classes else None
+    def sample(
+        self, params: Params, key: Key, n: int, labels: Array | None = None, *, steps: int, churn: float
+    ) -> Array:
+        """n samples of the classes `labels` [n], in turns unless they are given, at the recipe's guidance."""
+        if labels is None and self.recipe.classes:
+            labels = jnp.arange(n, dtype=jnp.int32) % self.recipe.classes
         sampler = recipes.sampler(self.recipe, kernel="xla")  # which exports to every platform
         guidance = self.recipe.guidance
         noise = None if self.flow else churn
         return sampler(params, key, n, times.grid(steps), labels, churn=noise, guidance=guidance)
+
+    def draw(self, key: Key, labels: Array | None, n: int, *, steps: int, churn: float, chunk: int) -> Array:
+        """n samples of the classes `labels` [n], None for a model without, so many at a time: the same whatever the chunk is."""
+        conds = () if labels is None else (labels,)
+
+        def drawn(params: Params, key: Key) -> Array:
+            one = lambda key, n, *label: self.sample(params, key, n, *label, steps=steps, churn=churn)  # noqa: E731
+            return samplers.in_chunks(one, key, n, *conds, chunk=chunk)
+
+        return jax.jit(drawn)(self.params, key)
 
 
 def load(path: Path, job: str | None) -> Trained:

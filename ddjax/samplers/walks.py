@@ -80,23 +80,35 @@ def decreasing(times: Times) -> Float[Array, " steps_plus_1"]:
 @compiled
 def _walk(step: Step, key: Key, x_1: Array, times: Array, keep: bool) -> tuple[Array, Array | None]:
     def body(x_t: Array, inputs: tuple[Key, Array, Array]) -> tuple[Array, Array | None]:
-        x_s = shaped(step(inputs[0], x_t, inputs[1], inputs[2]), x_t.shape, "a step").astype(x_t.dtype)
+        key, t, s = inputs
+        key = jax.random.clone(key)  # under vmap, `jax_debug_key_reuse` takes the keys of a scan for used ones
+        x_s = shaped(step(key, x_t, t, s), x_t.shape, "a step").astype(x_t.dtype)
         return x_s, x_s if keep else None
 
     return jax.lax.scan(body, x_1, (jax.random.split(key, times.shape[0] - 1), times[:-1], times[1:]))
 
 
-def in_chunks(draw: Callable[[Key, int], Array], key: Key, n: int, *, chunk: int) -> Float[Array, "n *event"]:
-    """n draws as a loop over `draw(key, chunk)` on the device, so that memory is that of one chunk.
+def in_chunks(draw: Callable[..., Array], key: Key, n: int, *conds: Array, chunk: int) -> Float[Array, "n *event"]:
+    """n draws as a loop on the device over chunks of `draw(key, 1)`, vectorised, so that memory is that of one chunk.
 
-    Raises: ValueError for n or chunk below 1.
+    Draw i has the key `fold_in(key, i)`, whatever n and the chunk are, so that these change no draw beyond rounding, which
+    may differ between shapes.
+
+    Args:
+        draw: (key, 1, *rows of conds [1, ...]) -> [1, *event].
+        conds: arrays [n, ...], of which draw i gets row i.
+    Raises: ValueError for n or chunk below 1, or conds of another length than n.
     """
     if n < 1 or chunk < 1:
         raise ValueError(f"n and chunk must be at least 1, got {n=}, {chunk=}")
-    return _chunks(draw, key, n, min(chunk, n))
+    if any(cond.shape[:1] != (n,) for cond in conds):
+        raise ValueError(f"need a row of every condition for each of {n=} draws, got {[cond.shape for cond in conds]}")
+    return _chunks(draw, key, n, min(chunk, n), conds)
 
 
 @compiled
-def _chunks(draw: Callable[[Key, int], Array], key: Key, n: int, chunk: int) -> Array:
-    drawn = jax.lax.map(lambda key: draw(key, chunk), jax.random.split(key, -(-n // chunk)))
-    return drawn.reshape(-1, *drawn.shape[2:])[:n]
+def _chunks(draw: Callable[..., Array], key: Key, n: int, chunk: int, conds: tuple[Array, ...]) -> Array:
+    def one(i: Array) -> Array:
+        return draw(jax.random.fold_in(key, i), 1, *(cond[i % n][None] for cond in conds))[0]
+
+    return jax.lax.map(one, jnp.arange(-(-n // chunk) * chunk), batch_size=chunk)[:n]  # whole chunks: one program

@@ -17,6 +17,7 @@ from ddjax.runs import engine
 from experiments import run as runner
 from experiments.imaging.settings import PRESETS, VARIED, Fed, Nets, Preset
 from experiments.lazy import (
+    data,
     feeds,
     image_checks,
     image_judges,
@@ -105,9 +106,9 @@ def judge(
     """Every model at every number of steps, in pixels and in features."""
     if not feeds.streamed(train, settings):  # the floor is of as many training images: there must be so many
         settings = replace(settings, samples=min(settings.samples, len(train)))
-    seen, test = feeds.judged(train, settings), feeds.evenly(held_out, settings.samples)  # equal numbers: no bias of n
+    seen, test = feeds.judged(train, settings), data.part(held_out, settings.samples)  # equal numbers: no bias of n
     judges = image_spaces.of(seen, test, settings.inception)
-    floors = {name: (value, None) for name, value in image_judges.floors(judges, test, settings.samples).items()}
+    floors = {name: (value, None) for name, value in image_judges.floors(judges, seen, test, settings.samples).items()}
     judged = lambda batch, key, steps: image_judges.judge(batch, judges)  # noqa: E731
     numbers = []
     for recipe, model in trained.pairs():

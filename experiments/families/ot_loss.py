@@ -89,8 +89,8 @@ class Config(Source, Training):
 
 
 def drawn(settings: Config, recipe: Recipe, model: Model, where: Space, params: Params, key: Key, steps: int) -> Batch:
-    """As many images as a set has, classes in turns where there are any."""
-    labels = jnp.arange(where.n, dtype=jnp.int32) % recipe.classes if recipe.classes else None
+    """As many images as a set has, of the classes of the training images that they are compared with."""
+    labels = jnp.asarray(where.labels[data.subsets.in_turns(where.labels)]) if recipe.classes else None
     x_0 = model.draw(params, key, where.n, steps=steps, churn=settings.churn, cond=labels)
     return types.Batch(jnp.clip(x_0, -1, 1), labels)
 
@@ -136,7 +136,14 @@ def run(settings: Config) -> None:
     }  # fmt: skip
     planned = gap_models.planned(settings, shared, train.digest)
     classifier = classifiers.trained(train, test)
-    where = gap_judges.space(classifier.features, train, test, blur=settings.blur, largest=settings.samples)
+    where = gap_judges.space(
+        classifier.features,
+        train,
+        test,
+        blur=settings.blur,
+        largest=settings.samples,
+        random_classes=not settings.conditional,
+    )
     narrow = gap_models.narrow(settings.net, settings.width, train.shape)
     told = train if settings.conditional else replace(train, labels=None, classes=())
     runner.run(

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from ddjax import data
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images, bounds
@@ -66,13 +64,4 @@ def batches(train: Images | Folder, settings: Fed, seed: int) -> Callable[[Key],
 
 def judged(images: Images | Folder, settings: Fed) -> Images:
     """The training images that samples are compared with: all, or as many of a streamed set as can be."""
-    return evenly(images, JUDGED if streamed(images, settings) else len(images))
-
-
-def evenly(images: Images | Folder, most: int) -> Images:
-    """A set, or so many of its images, evenly spaced."""
-    n = min(most, len(images))
-    if n == len(images) and isinstance(images, Images):
-        return images
-    x, labels = images.take(np.arange(n) * len(images) // n)
-    return Images(x, labels, images.classes, images.split, images.name, flip=images.flip)
+    return data.part(images, JUDGED if streamed(images, settings) else len(images))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import metrics
-from ddjax.data import Folder, Images, to_float, to_uint8
+from ddjax.data import Folder, Images, subsets, to_float, to_uint8
 from ddjax.metrics.memorisation import compared
 from ddjax.types import Batch, Key
 
@@ -80,23 +80,21 @@ def judge(drawn: Batch, judges: Judges) -> dict[str, float]:
     return found
 
 
-def floors(judges: Judges, test: Images, samples: int) -> dict[str, float]:
-    """So many training images in the place of the samples; for accuracy, memorisation and FID the held-out images themselves."""
+def floors(judges: Judges, train: Images, test: Images, samples: int) -> dict[str, float]:
+    """So many training images in the place of the samples; for accuracy, memorisation and FID the held-out images themselves.
+
+    Their classes are independent draws, as those of the samples are (`labels_like`).
+    """
+    rows = subsets.with_random_classes(train.labels, len(train), samples)
     found = {}
     for where in judges.spaces:
-        found |= against_test(where, evenly(where.train, samples))
+        found |= against_test(where, where.train[rows])
         found[f"memorisation {where.name}"] = 1.0  # fresh data, by its definition
     if judges.classify is not None:
         found["class accuracy"] = float(np.mean(by_chunks(judges.classify, test.x) == test.labels))
     if judges.fid is not None:
         found["FID"] = metrics.frechet_distance(judges.fid[1], by_chunks(judges.fid[0], test.x))
     return found
-
-
-def evenly(x: np.ndarray, most: int) -> np.ndarray:
-    """Rows of an array, evenly spaced, at most so many."""
-    n = min(most, len(x))
-    return x[np.arange(n) * len(x) // n]
 
 
 def in_chunks(features: Features, x: Array) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddjax import runs, samplers
+from ddjax import data, runs
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images
 from ddjax.runs import pretrained, saved
@@ -36,19 +35,15 @@ def splits(run: Path | None, most: int) -> tuple[Images, Images]:
     train, held_out = feeds.splits(Source(**{field.name: settings[field.name] for field in fields(Source)}))
     if isinstance(train, Folder) or isinstance(held_out, Folder):
         raise UserError(f"these images are too many to keep at hand: {train.describe()}")
-    return train, feeds.evenly(held_out, most)
+    return train, data.part(held_out, most)
 
 
 def _settings(run: Path | None) -> dict[str, Any]:
     return pretrained.about("digits")["run"] if run is None else runs.read_settings(run)
 
 
-def drawn(trained: saved.Trained, steps: int, n: int, *, seed: int) -> Array:
-    """n samples in so many steps, classes in turns, clipped to the range of images."""
-    draw = partial(trained.sample, steps=steps, churn=1.0)
-
-    @jax.jit
-    def chunks(params: Any, key: Any) -> Array:
-        return samplers.in_chunks(lambda key, n: draw(params, key, n), key, n, chunk=judging.CHUNK)
-
-    return jnp.clip(chunks(trained.params, jax.random.key(seed)), -1, 1)
+def drawn(trained: saved.Trained, train: Images, steps: int, n: int, *, seed: int) -> Array:
+    """n samples in so many steps, of the classes of the training images in their proportions, clipped to the range of images."""
+    labels = jnp.asarray(data.subsets.labels_like(train.labels, n)) if trained.recipe.classes else None
+    key = jax.random.key(seed)
+    return jnp.clip(trained.draw(key, labels, n, steps=steps, churn=1.0, chunk=judging.CHUNK), -1, 1)

@@ -1,6 +1,7 @@
 """How far images are from other images in the features of a classifier: by transport, by Gaussians, by a kernel.
 
 Every set has the same number n of images: all three distances are biased in n, so that unequal sizes move a ratio by themselves.
+So do classes: the training images behind the baseline have theirs from the same law as the samples that it is for.
 """
 
 import time
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax import metrics, scoring, transport
-from ddjax.data import Images, to_float
+from ddjax.data import Images, subsets, to_float
 from ddjax.objectives.transports import median_distance
 
 METRICS = ("transport", "frechet", "mmd")
@@ -25,6 +26,7 @@ class Space(NamedTuple):
     """Held-out images and two disjoint parts of the training images, n of each, as features.
 
     unit: median distance between held-out images. blur: that transport is measured at. baseline: that of training images.
+    labels: classes [n] of `train`, which samples of a model with classes are drawn with.
     """
 
     features: Features
@@ -34,6 +36,7 @@ class Space(NamedTuple):
     unit: float
     blur: float
     baseline: float
+    labels: np.ndarray | None
 
     @property
     def n(self) -> int:
@@ -41,21 +44,39 @@ class Space(NamedTuple):
         return len(self.test)
 
 
-def space(features: Features, train: Images, test: Images, *, blur: float, largest: int) -> Space:
+def space(
+    features: Features, train: Images, test: Images, *, blur: float, largest: int, random_classes: bool = False
+) -> Space:
     """Both splits in features, measured at a blur in units of the median distance, in sets of at most `largest` images.
 
+    Held-out images have their classes in the proportions of their set.
+
+    Args:
+        random_classes: whether classes of training images are independent draws, as those of samples of a model without
+            classes are, or in the proportions of their set.
     Raises: ValueError for features that say nothing, being all the same.
     """
     n = min(len(test), len(train) // 2, largest)
-    rows = np.random.default_rng(0).permutation(len(train))
-    told = [
-        of(features, images.x[some]) for images, some in ((test, slice(n)), (train, rows[:n]), (train, rows[n : 2 * n]))
-    ]
-    unit = float(median_distance(told[0]))
-    if not unit > 0 or not float(jnp.max(jnp.std(told[0], 0))) > 0:
+    drawn = _random_classes(train, 2 * n) if random_classes else _shuffled(train)
+    rows, others = drawn[:n], drawn[n : 2 * n]
+    held_out, seen, other = (
+        of(features, images.x[some]) for images, some in ((test, _shuffled(test)[:n]), (train, rows), (train, others))
+    )
+    unit = float(median_distance(held_out))
+    if not unit > 0 or not float(jnp.max(jnp.std(held_out, 0))) > 0:
         raise ValueError(f"the features of {test.name} are all the same, so that nothing can be measured in them")
-    baseline = transport.sinkhorn_blocked(told[1], told[0], blur=blur * unit).divergence
-    return Space(features, *told, unit, blur * unit, float(baseline))
+    baseline = float(transport.sinkhorn_blocked(seen, held_out, blur=blur * unit).divergence)
+    labels = None if train.labels is None else train.labels[rows]
+    return Space(features, held_out, seen, other, unit, blur * unit, baseline, labels)
+
+
+def _shuffled(images: Images) -> np.ndarray:
+    return subsets.order(images.labels, len(images))
+
+
+def _random_classes(images: Images, n: int) -> np.ndarray:
+    seed = int(images.digest[:8], 16)  # always the same for a set, and independent of that for other images
+    return subsets.with_random_classes(images.labels, len(images), n, seed=seed)
 
 
 def of(features: Features, x: np.ndarray, chunk: int = 500) -> Points:
@@ -109,7 +130,7 @@ def curves(where: Space, train: Images, test: Images) -> dict[str, Curve]:
     some = [np.stack([rows[:few] for rows in by_class[:k]], 1).reshape(-1)[:few] for k in kinds]
     seen = [(of(where.features, train.x[rows]), where.test[:few]) for rows in some]
     noise, levels = rng.normal(size=(n, *test.shape)), np.linspace(0, 1, 9)
-    clean = np.asarray(to_float(jnp.asarray(test.x[:n])))
+    clean = np.asarray(to_float(jnp.asarray(test.x[_shuffled(test)[:n]])))  # the images of where.test
     spoilt = [(of(where.features, (clean + s * noise).astype(np.float32)), where.train) for s in levels]
     half = n // 2
     copied = [jnp.concatenate([where.train[: round(s * half)], where.test[round(s * half) : half]]) for s in levels]

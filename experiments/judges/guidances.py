@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import denoisers, metrics, paths, recipes, samplers, times
-from ddjax.data import Images
+from ddjax.data import Images, subsets
 from ddjax.training.progress import progress
 from experiments.imaging import judging
 
@@ -56,9 +56,8 @@ class Row(NamedTuple):
     judged: Judged
 
 
-def drawn(trained: Any, how: How, n: int, *, seed: int = 2026) -> tuple[Array, np.ndarray]:
-    """n samples, clipped to the range of images, and their classes, in turns; the same noise whatever the weight."""
-    labels = np.arange(n, dtype=np.int32) % trained.recipe.classes
+def drawn(trained: Any, how: How, labels: np.ndarray, *, seed: int = 2026) -> Array:
+    """A sample of each of these classes, clipped to the range of images; the same noise whatever the weight."""
     schedule, predictor = recipes.schedule(trained.recipe), recipes.predictor(trained.recipe)
     event, null = trained.recipe.event_shape, trained.recipe.classes
 
@@ -70,13 +69,13 @@ def drawn(trained: Any, how: How, n: int, *, seed: int = 2026) -> tuple[Array, n
         x_1 = paths.prior(schedule, key_prior, (len(cond), *event))
         return jnp.clip(samplers.sample(step, key_steps, x_1, times.grid(how.steps)), -1, 1)
 
-    weight, parts = jnp.asarray(how.weight), range(0, n, judging.CHUNK)
+    weight, parts = jnp.asarray(how.weight), range(0, len(labels), judging.CHUNK)
     keys = jax.random.split(jax.random.key(seed), len(parts))
     x = [
         draw(trained.params, key, jnp.asarray(labels[i : i + judging.CHUNK]), weight)
         for key, i in zip(keys, parts, strict=True)
     ]
-    return jnp.concatenate(x), labels
+    return jnp.concatenate(x)
 
 
 def judged(x: Array, labels: np.ndarray, judges: judging.Judges, held_out: np.ndarray) -> Judged:
@@ -89,13 +88,17 @@ def judged(x: Array, labels: np.ndarray, judges: judging.Judges, held_out: np.nd
     return Judged(accuracy, spread, frechet, metrics.prdc(where.test, features, k=judging.K).recall)
 
 
-def judged_ways(trained: Any, asked: Any, judges: judging.Judges, held_out: Images) -> list[Row]:
-    """Every way to guide that is asked for: weights, numbers of steps `nfe`, interval and number of `samples`."""
+def judged_ways(trained: Any, asked: Any, judges: judging.Judges, train: Images, held_out: Images) -> list[Row]:
+    """Every way to guide that is asked for: weights, numbers of steps `nfe`, interval and number of `samples`.
+
+    The samples have the classes of the training images in their proportions, as the floor has.
+    """
+    labels = subsets.labels_like(train.labels, asked.samples)
     every = ways(asked.weights, asked.nfe, asked.interval)
     found = []
     with progress(len(every), label="guiding", unit="ways") as update:
         for kind, how in every:
-            x, labels = drawn(trained, how, asked.samples)
+            x = drawn(trained, how, labels)
             found.append(Row(kind, how, judged(x, labels, judges, held_out.labels)))  # pyright: ignore[reportArgumentType]
             update(len(found), {"w": how.weight, "steps": float(how.steps)})
     return found

@@ -72,8 +72,9 @@ def picture(rows: Sequence[Row], floor: Judged) -> Figure:
 
 def shown(trained: Any, weights: Sequence[float], steps: Sequence[int]) -> dict[str, np.ndarray]:
     """Samples of the first classes in turns by weight and number of steps, of the same noise."""
+    labels = np.arange(SHOWN, dtype=np.int32) % trained.recipe.classes
     return {
-        f"w = {w:g}, {figures.steps_of(n)}": np.asarray(drawn(trained, How(w, n), SHOWN)[0])
+        f"w = {w:g}, {figures.steps_of(n)}": np.asarray(drawn(trained, How(w, n), labels))
         for n in steps
         for w in weights
     }

@@ -78,17 +78,17 @@ def drawn(
 
 
 def by_class(images: Images, n: int) -> np.ndarray:
-    """n images whose classes come in turns, as those of the samples do; the first n where there are none."""
-    if images.labels is None:
-        return images.x[:n]
-    turns = np.array([np.sum(images.labels[:i] == label) for i, label in enumerate(images.labels)])
-    return images.x[np.lexsort((images.labels, turns))[:n]]
+    """n images in a random order, with their classes in turns, as those of the samples are, where there are classes."""
+    rows = data.subsets.order(images.labels, len(images))
+    if images.labels is not None:
+        rows = rows[data.subsets.in_turns(images.labels[rows])]
+    return images.x[rows[:n]]
 
 
 def posterior(recipe: Recipe, params: Params, test: Images) -> dict[str, np.ndarray]:
     """One held-out image, noisier and noisier, and draws of what it could have been."""
-    x_0, schedule = data.to_float(jnp.asarray(test.x[:1])), recipes.schedule(recipe)
-    cond = jnp.asarray(test.labels[:1]) if recipe.classes else None  # pyright: ignore[reportOptionalSubscript]
+    one, schedule = data.part(test, 1), recipes.schedule(recipe)
+    x_0, cond = data.to_float(jnp.asarray(one.x)), jnp.asarray(one.labels) if recipe.classes else None
     rows = {}
     for t in (0.3, 0.6, 0.9):
         x_t = paths.interpolate(schedule, x_0, jax.random.normal(jax.random.key(11), x_0.shape), t)

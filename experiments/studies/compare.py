@@ -55,7 +55,7 @@ def run(config: Config) -> None:
     features = {}
     for place, (model, steps) in enumerate(zip(models, (config.steps, config.beside_steps), strict=True)):
         for n in steps:
-            x = trained_images.drawn(model, n, config.samples, seed=2027 + place)
+            x = trained_images.drawn(model, train, n, config.samples, seed=2027 + place)
             features[place, n] = [image_judges.in_chunks(where.features, x) for where in judges.spaces]
     found: list[Comparison] = []
     together = len(judges.spaces) * len(config.steps) * len(config.beside_steps)

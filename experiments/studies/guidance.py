@@ -9,7 +9,7 @@ from typing import Annotated
 from ddjax import cli
 from ddjax.cli.settings import FolderToRead, Range, Steps
 from experiments import study
-from experiments.lazy import data, feeds, guidance_judges, guidance_pages, image_spaces, jnp, trained_images
+from experiments.lazy import data, guidance_judges, guidance_pages, image_spaces, jnp, trained_images
 from experiments.study import Study
 
 
@@ -57,8 +57,8 @@ def run(config: Config) -> None:
     train, held_out = trained_images.splits(config.run, config.samples)
     folder = study.folder(config, "guidance")
     judges = image_spaces.of(train, held_out)
-    rows = guidance_judges.judged_ways(trained, config, judges, held_out)
-    seen = feeds.evenly(train, config.samples)
+    rows = guidance_judges.judged_ways(trained, config, judges, train, held_out)
+    seen = data.part(train, config.samples)
     floor = guidance_judges.judged(data.to_float(jnp.asarray(seen.x)), seen.labels, judges, held_out.labels)
     shown = guidance_pages.shown(trained, config.weights, config.nfe)
     study.write(folder, "guidance", config, guidance_pages.findings(rows, floor, shown, trained), began)
