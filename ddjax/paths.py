@@ -33,7 +33,7 @@ def interpolate(
 
 def prior(schedule: Schedule, key: Key, shape: tuple[int, ...]) -> Float[Array, "*batch_event"]:
     """Where sampling starts: x_1 = sigma(1) noise, of the given shape [batch, *event]."""
-    return schedule(1.0).sigma * standard_normal(key, shape)
+    return jnp.broadcast_to(schedule(1.0).sigma, shape) * standard_normal(key, shape)
 
 
 def bridge(

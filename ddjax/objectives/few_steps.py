@@ -49,7 +49,7 @@ def consistency(
         gap: t - q, in (0, 1], or a positive function of t. weight: w(t), for instance 1 / gap.
         huber: c of the distance sqrt(|.|^2 + c^2) - c, in units of the data; 0 for the square.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss.
-    Raises: ValueError for a gap outside (0, 1], or a negative huber.
+    Raises: ValueError for a gap outside (0, 1], or a negative huber; the loss, for a weight that is no scalar.
     """
     if known(gap) and not callable(gap) and not 0 < gap <= 1:
         raise ValueError(f"the gap between two times lies in (0, 1], got {gap=}")
@@ -68,7 +68,7 @@ def consistency(
         squared = _squares(shaped(here, x_0.shape, "a denoiser"), target)
         # written so that 0 has a gradient, and small distances their digits
         distance = squared / (jnp.sqrt(squared + huber**2) + huber) if huber else squared
-        loss = jnp.mean(jax.vmap(weight)(t) * distance)
+        loss = jnp.mean(weights.of_examples(weight, t) * distance)
         return loss, {"loss": loss}
 
     return loss_fn

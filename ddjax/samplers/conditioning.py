@@ -128,8 +128,12 @@ def _plugged_in(
         return jnp.sum(_logs(log_likelihood, mean, y)), mean
 
     gradient, mean = jax.grad(total, has_aux=True)(x_t)
-    alpha, sigma = jax.vmap(schedule)(t)
-    return mean + (_beside(scale * sigma**2 / jnp.maximum(alpha, 1e-3), mean) * gradient).astype(mean.dtype)
+
+    def moved(mean: Array, gradient: Array, t: Array) -> Array:
+        alpha, sigma = schedule(t)
+        return mean + (scale * sigma**2 / jnp.maximum(alpha, 1e-3) * gradient).astype(mean.dtype)
+
+    return jax.vmap(moved)(mean, gradient, t)
 
 
 def weighed(

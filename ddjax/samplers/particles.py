@@ -88,7 +88,8 @@ def _step(
         x_s = mean + std * z
         means = jax.vmap(lambda x_0: paths.bridge(schedule, x_0, x_t, t, s, churn=churn)[0])(x_0)
         width = jnp.where(std > 0, std, 1.0)  # at s = 0 nothing follows that would need a density
-        return x_s.astype(x_t.dtype), -jnp.sum(((x_s[None] - means) / width).reshape(draws, -1) ** 2, 1) / 2
+        log_n = jax.vmap(lambda mean: -jnp.sum(((x_s - mean) / width) ** 2) / 2)(means)
+        return x_s.astype(x_t.dtype), log_n
 
     x_s, log_n = jax.vmap(ahead, (1, 0, 0, 0), (0, 1))(x_0, x_t, kept, z)
     correction = jax.nn.logsumexp(log_n, 0) - jax.nn.logsumexp(log_w + log_n, 0)
