@@ -28,7 +28,20 @@ from ddjax import times as time_laws
 from ddjax.flows import AverageVelocity
 from ddjax.objectives.flows import Prior
 from ddjax.schedules import with_rates
-from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Scalar, Schedule, known, shaped, standard_normal
+from ddjax.types import (
+    Batch,
+    Denoiser,
+    Key,
+    LossFn,
+    Metrics,
+    Params,
+    Scalar,
+    Schedule,
+    known,
+    nan_beside,
+    shaped,
+    standard_normal,
+)
 
 Gap = Scalar | Callable[[Float[Array, ""]], Array]
 
@@ -65,7 +78,7 @@ def consistency(
         along = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))
         here = denoiser(params, key_f, along(x_0, noise, t), t, cond)
         target = denoiser(jax.lax.stop_gradient(params), jax.random.clone(key_f), along(x_0, noise, q), q, cond)
-        squared = _squares(shaped(here, x_0.shape, "a denoiser"), target)
+        squared = nan_beside(_squares(shaped(here, x_0.shape, "a denoiser"), target), x_0)
         # written so that 0 has a gradient, and small distances their digits
         distance = squared / (jnp.sqrt(squared + huber**2) + huber) if huber else squared
         loss = jnp.mean(weights.of_examples(weight, t) * distance)

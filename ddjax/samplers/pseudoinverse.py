@@ -15,7 +15,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from ddjax.types import Denoise, Key, Scalar, Schedule, known
+from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known
 
 
 def pseudoinverse_guided(
@@ -54,7 +54,7 @@ def _guided(
     n, d = x_t.shape[0], matrix.shape[1]
     if x_t[0].size != d or y.shape[0] != n:
         raise ValueError(f"need events of {d} elements, as many as y, got {x_t.shape=} for {y.shape=}")
-    mean, pull = jax.vjp(lambda x_t: denoise(key, x_t, t, *cond), x_t)
+    mean, pull = jax.vjp(lambda x_t: denoise(key, x_t, t, *cond), floating(x_t, "states"))
 
     def back(mean: Array, y: Array, t: Array) -> Array:
         """A^T (A R^2 A^T + noise^2 I)^-1 (y - A D), by the singular values of A R."""

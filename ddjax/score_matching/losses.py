@@ -27,7 +27,7 @@ from ddjax import times as time_laws
 from ddjax.flows.likelihood import Divergence
 from ddjax.score_matching.noised import TimedScore, denoising
 from ddjax.score_matching.plain import Score, explicit, implicit, read, sliced
-from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, shaped, standard_normal
+from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, nan_beside, shaped, standard_normal
 
 # objective(score, key, x [n, *event]) -> [n], as `sliced` is one
 Objective = Callable[[Score, Key, Array], Array]
@@ -162,7 +162,7 @@ def _loss(value: Callable[[TimedScore, Key, Array, Array], Array], score: Veloci
             return value(at, key_value, x_0, t)
 
         keys = (jax.random.split(key, x_0.shape[0]) for key in (key_score, key_value))
-        return _mean(jax.vmap(one)(*keys, jnp.asarray(x_0, float), t, cond), x_0)
+        return _mean(nan_beside(jax.vmap(one)(*keys, jnp.asarray(x_0, float), t, cond), x_0), x_0)
 
     return loss_fn
 
