@@ -25,6 +25,7 @@ from ddjax.types import (
     Params,
     Scalar,
     Schedule,
+    floating,
     known,
     precise,
     shaped,
@@ -291,7 +292,7 @@ def _guided(
         raise ValueError(f"guidance by {weight=} mixes two conditions and needs labels, got {cond=}")
     nulls = jax.tree.map(lambda null, c: jnp.broadcast_to(jnp.asarray(null, c.dtype), c.shape), null, cond)
     key_cond, key_null = (key, jax.random.clone(key)) if shared_xi else jax.random.split(key)
-    conditional = denoiser(params, key_cond, x_t, t, cond)
+    conditional = floating(denoiser(params, key_cond, x_t, t, cond), "draws")
     unconditional = denoiser(params, key_null, x_t, t, nulls)
     w = jnp.where((t >= interval[0]) & (t <= interval[1]), weight, 1.0).reshape(-1, *[1] * (x_t.ndim - 1))
     mixed = (1 - w) * jnp.asarray(unconditional, float) + w * jnp.asarray(conditional, float)

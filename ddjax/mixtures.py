@@ -15,7 +15,12 @@ and for a measurement y = A x + N(0, R) of x ~ p_0:
 
 Working in the eigenbasis keeps (3) and (4) free of cancellation from t = 1e-4 to 1 in float32. Known covariances are
 decomposed in float64 on the host, so that small variances keep their digits; traced ones in the precision at hand, which
-serves condition numbers up to about 1e4. With the exact posterior
+serves condition numbers up to about 1e4. Event-shaped scales [d] turn the eigenbases, and with A = diag(alpha)
+
+    (7)  p(x_t | k)      = N(A mu_k, A S_k A + diag(sigma^2))
+    (8)  p(x_0 | x_t, k) = eq. (6) of the measurement x_t = A x_0 + N(0, diag(sigma^2)),   sigma > 0
+
+by singular values of roots, which keep the digits of small variances. With the exact posterior
 sampler (`oracle`), the bridge sampler returns p_0 for every number of steps and every churn; with the exact posterior
 mean (`mean_oracle`), a perfect classical model, it does not. Maths for ONE point [d]; the oracles are batched.
 """
@@ -173,14 +178,27 @@ class GaussianMixture:
         return Scales(*(scale.astype(self.means.dtype) for scale in schedule(t)))
 
     def diffuse(self, schedule: Schedule, t: Scalar) -> "GaussianMixture":
-        """The law of x_t, eq. (1)."""
+        """The law of x_t, eq. (1), or (7)."""
         alpha, sigma = self._scales(schedule, t)
-        variances = alpha**2 * self.variances + sigma**2
-        return self._spectral(self.weights, alpha * self.means, self.basis, variances)
+        if not alpha.ndim + sigma.ndim:
+            return self._spectral(self.weights, alpha * self.means, self.basis, alpha**2 * self.variances + sigma**2)
+        alpha, sigma = (jnp.broadcast_to(scale, self.means.shape[1:]) for scale in (alpha, sigma))
+
+        def spread(basis: Array, variances: Array) -> tuple[Array, Array]:
+            axes, roots, _ = jnp.linalg.svd(
+                jnp.concatenate([alpha[:, None] * basis * jnp.sqrt(variances)[None], jnp.diag(sigma)], 1),
+                full_matrices=False,
+            )
+            return axes, roots**2
+
+        return self._spectral(self.weights, alpha[None] * self.means, *jax.vmap(spread)(self.basis, self.variances))
 
     def posterior(self, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar) -> "GaussianMixture":
-        """The law of x_0 given x_t, eq. (2) and (3)."""
+        """The law of x_0 given x_t, eq. (2) and (3), or (8)."""
         alpha, sigma = self._scales(schedule, t)
+        if alpha.ndim + sigma.ndim:
+            alpha, sigma = (jnp.broadcast_to(scale, self.means.shape[1:]) for scale in (alpha, sigma))
+            return self.given_linear(jnp.diag(alpha), x_t, jnp.diag(sigma**2))
         marginal = self.diffuse(schedule, t)
         shifts = alpha * self.variances / marginal.variances * marginal._rotated(x_t)
         return self._spectral(

@@ -15,25 +15,26 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax.schedules import snr_loss
-from ddjax.types import Key, Scalar, Schedule, known, standard_normal
+from ddjax.types import Key, Scalar, Schedule, floating, known, standard_normal
 
 
 def interpolate(
     schedule: Schedule, x_0: Float[Array, "*event"], noise: Float[Array, "*event"], t: Scalar
 ) -> Float[Array, "*event"]:
-    """x_t of eq. (1), in the dtype of the noise.
+    """x_t of eq. (1), in the dtype of the noise. Raises: ValueError for a noise of integers.
 
     >>> from ddjax import schedules
     >>> print(interpolate(schedules.Rectified(), jnp.array([4.0]), jnp.array([8.0]), 0.25))
     [5.]
     """
     alpha, sigma = schedule(t)
+    noise = floating(noise, "noises")
     return (alpha * jnp.asarray(x_0, float) + sigma * jnp.asarray(noise, float)).astype(noise.dtype)
 
 
 def prior(schedule: Schedule, key: Key, shape: tuple[int, ...]) -> Float[Array, "*batch_event"]:
     """Where sampling starts: x_1 = sigma(1) noise, of the given shape [batch, *event]."""
-    return schedule(1.0).sigma * standard_normal(key, shape)
+    return jnp.broadcast_to(schedule(1.0).sigma, shape) * standard_normal(key, shape)
 
 
 def bridge(

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.schedules import Scales, spread_rate, with_rates
-from ddjax.types import Key, Network, Params, Scalar, Schedule, shaped
+from ddjax.types import Key, Network, Params, Scalar, Schedule, floating, shaped
 
 Kind = Literal["x0", "noise", "v", "velocity", "score"]
 KINDS = get_args(Kind)
@@ -44,7 +44,7 @@ def convert(
         x0, v and velocity give all kinds, and noise and score give each other. What the source does not determine is infinite
         or NaN: from x0 all else at sigma = 0; from noise and score all else at alpha = 0; and where sigma grows like sqrt(t),
         the velocity at t = 0 of a noise that is not 0.
-    Raises: ValueError for an unknown kind.
+    Raises: ValueError for an unknown kind, or a value of integers.
 
     >>> from ddjax import schedules
     >>> x_t, t = jnp.array([1.0]), 0.5  # x_0 = 2 and noise 0 give x_t = (1 - t) 2
@@ -55,6 +55,7 @@ def convert(
     for kind in (source, target):
         if kind not in KINDS:
             raise ValueError(f"a prediction is one of {sorted(KINDS)}, got {kind!r}")
+    value = floating(value, "predictions")
     if source == target:
         return value
     scales, rates = with_rates(schedule, t)

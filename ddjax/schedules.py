@@ -21,7 +21,13 @@ from ddjax.types import Scalar, Schedule
 
 
 class Scales(NamedTuple):
-    """alpha and sigma of eq. (1): scalars, or event-shaped where each coordinate has its own."""
+    """alpha and sigma of eq. (1), each a scalar, or of the shape of an event where each coordinate has its own.
+
+    One rule for all that takes a schedule: event-shaped scales act coordinate by coordinate. States, predictions and gradients are
+    multiplied element by element; log densities are sums over coordinates, each in units of its own sigma; covariances of x_t are
+    diag(alpha) S diag(alpha) + diag(sigma^2). Equal entries are as good as a scalar. Only the weight of an example in a loss is one
+    number (`weights.of_examples`).
+    """
 
     alpha: Float[Array, "..."]
     sigma: Float[Array, "..."]

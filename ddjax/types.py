@@ -66,8 +66,7 @@ class Batch(NamedTuple):
         parts = batch if isinstance(batch, tuple) else (batch,)
         if len(parts) not in (1, 2) or not isinstance(parts[0], jax.Array | np.ndarray) or parts[0].ndim < 1:
             raise ValueError(f"a batch is an array x_0 [batch, *event] or a pair (x_0, cond), got {_told(batch)}")
-        if not jnp.issubdtype(parts[0].dtype, jnp.floating):
-            raise ValueError(f"data are floating, pixels for instance scaled to [-1, 1], got {parts[0].dtype} numbers")
+        _require_floating(parts[0].dtype, "data")
         return cls(*jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, parts))
 
 
@@ -104,17 +103,39 @@ def precise(array: Shaped[Array | np.ndarray, "*shape"] | Scalar) -> Float[Array
     return array if array.dtype == jnp.float64 else array.astype(jnp.float32)
 
 
+def floating(array: Any, who: str) -> Float[Array, "*shape"]:
+    """The array as one of JAX, whose dtype a result will keep.
+
+    Raises: ValueError for integers, to which the result would be rounded.
+    """
+    array = jnp.asarray(array)
+    _require_floating(array.dtype, who)
+    return array
+
+
+def _require_floating(dtype: Any, who: str) -> None:
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"{who} are floating, pixels for instance scaled to [-1, 1], got {np.dtype(dtype)} numbers")
+
+
 def standard_normal(key: Key, shape: tuple[int, ...], dtype: Any = float) -> Float[Array, "*shape"]:
     """N(0, I) numbers, those of `jax.random.normal` bit for bit, drawn in a row and then folded.
 
     XLA's CPU backend unrolls a draw over several short axes, and takes up to 8 s to compile it (docs/performance.md).
+    Raises: ValueError for a dtype of integers, that of the states that the noise is for.
     """
+    _require_floating(dtype, "states")
     return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
 def nan_unless_finite(array: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The array with NaN where it is infinite, before a bounded function makes a good number of it."""
     return jnp.where(jnp.isfinite(array), array, jnp.nan)
+
+
+def nan_beside(values: Float[Array, " n"], x: Float[Array, "n *event"]) -> Float[Array, " n"]:
+    """The values of n examples x, NaN where the example is not finite, which a bounded function of it would hide."""
+    return jnp.where(jnp.isfinite(x).reshape(x.shape[0], -1).all(1), values, jnp.nan)
 
 
 def shaped(value: Any, shape: tuple[int, ...], who: str) -> Array:

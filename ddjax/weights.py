@@ -25,6 +25,23 @@ def uniform(t: Scalar) -> Float[Array, ""]:
     return jnp.ones_like(precise(t))
 
 
+def of_examples(weight: Weight, t: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """w(t_i) of each example of a batch, whose loss is one number.
+
+    Raises: ValueError for a weight that is no scalar at one time, as the others here are of a schedule with event-shaped scales.
+
+    >>> print(of_examples(uniform, jnp.array([0.2, 0.7])))
+    [1. 1.]
+    """
+    values = jax.vmap(weight)(t)
+    if values.shape != t.shape:
+        raise ValueError(
+            f"the weight of an example is a scalar, got one of shape {values.shape[1:]}: of scales with a number for each "
+            "coordinate pass `weights.uniform`, or a mean over them, `lambda t: jnp.mean(weight(t))`"
+        )
+    return values
+
+
 def snr(schedule: Schedule) -> Weight:
     """w(t) = alpha^2 / sigma^2, under which regression on x_0 is regression on the noise: ||noise - n||^2 = w ||x_0 - D||^2.
 
@@ -35,7 +52,7 @@ def snr(schedule: Schedule) -> Weight:
     9.000
     """
 
-    def snr_weight(t: Scalar) -> Float[Array, ""]:
+    def snr_weight(t: Scalar) -> Float[Array, "..."]:
         return jnp.exp(logsnr(schedule, t))
 
     return snr_weight
@@ -51,7 +68,7 @@ def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:
     0.5
     """
 
-    def sigmoid_weight(t: Scalar) -> Float[Array, ""]:
+    def sigmoid_weight(t: Scalar) -> Float[Array, "..."]:
         return jax.nn.sigmoid(logsnr(schedule, t) - bias)
 
     return sigmoid_weight
@@ -74,7 +91,7 @@ def edm(schedule: Schedule, *, data_std: float = 0.5) -> Weight:
     if not 0 < data_std < np.inf:
         raise ValueError(f"data_std must be positive and finite, got {data_std=}")
 
-    def edm_weight(t: Scalar) -> Float[Array, ""]:
+    def edm_weight(t: Scalar) -> Float[Array, "..."]:
         return jnp.exp(logsnr(schedule, t)) + data_std**-2
 
     return edm_weight

@@ -1,8 +1,9 @@
 """A number that is not finite never makes a good figure: NaN comes out, or a ValueError that names the array.
 
-One table over everything public that measures, scores, pairs or trains; what is added to these rooms needs a row. The first
-number of each array in turn becomes NaN, inf and -inf. Mutations: `squared > 0` as the guard of a power, `nan_to_num` or
-`fmax` anywhere, a bounded kernel that sees infinity, a host metric without its door.
+One table over everything public that measures, scores, pairs or trains, and `rows_of_states` over what walks or draws; what is
+added to these rooms needs a row. The first number of each array in turn becomes NaN, inf and -inf. Mutations: `squared > 0` as the
+guard of a power, `nan_to_num` or `fmax` anywhere, a bounded kernel, score or field that sees infinity, a host metric without its
+door, a solver that has converged beside an infinite state.
 """
 
 import inspect
@@ -14,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import rows_of_states
 
 from ddjax import couplings, metrics, objectives, schedules, score_matching, scoring, transport
 from ddjax.metrics import reference
 
 ROOMS = {
     "metrics": metrics, "metrics.reference": reference, "scoring": scoring, "couplings": couplings,
-    "transport": transport, "objectives": objectives, "score_matching": score_matching,
+    "transport": transport, "objectives": objectives, "score_matching": score_matching, **rows_of_states.ROOMS,
 }  # fmt: skip
 
 GENERATOR = np.random.default_rng(0)
@@ -70,8 +72,8 @@ def converged(solve):
 
 
 def loss_of(make, **settings):
-    """The loss of a denoiser or velocity that returns x_t + params."""
-    apply = lambda params, key, x_t, t, cond: x_t + params  # noqa: E731
+    """The loss of a denoiser or velocity that returns tanh(x_t) + params, bounded as many networks are."""
+    apply = lambda params, key, x_t, t, cond: jnp.tanh(x_t) + params  # noqa: E731
     loss_fn = make(apply, schedules.Rectified(), **settings)
     return jax.jit(lambda params, x_0: loss_fn(params, key(), x_0)[0])
 
@@ -108,6 +110,7 @@ def costing(cost):
     return lambda *arrays: cost(*arrays)[0]
 
 
+SCORES = (jnp.negative, jnp.tanh)
 SAMPLES, DRAWS = {"x": X, "y": Y}, {"samples": IMAGES, "observation": IMAGE}
 REAL, WIDE = {"real": X, "fake": Y}, {"real": WIDE_X, "fake": WIDE_Y}
 TRAINED = {"params": jnp.zeros((1, 2)), "x_0": X}
@@ -257,20 +260,32 @@ ROWS = {
         (loss_of(objectives.flow_matching, coupling=coupling), TRAINED)
         for coupling in (couplings.independent, couplings.sinkhorn)
     ],
-    "score_matching.explicit": [(matched(lambda x: score_matching.explicit(jnp.negative, jnp.sin, x)), {"x": X})],
-    "score_matching.implicit": [(matched(lambda x: score_matching.implicit(jnp.negative, x)), {"x": X})],
+    "score_matching.explicit": [
+        (matched(lambda x, score=score: score_matching.explicit(score, jnp.arctan, x)), {"x": X}) for score in SCORES
+    ],
+    "score_matching.implicit": [
+        (matched(lambda x, score=score: score_matching.implicit(score, x)), {"x": X}) for score in SCORES
+    ],
     "score_matching.sliced": [
-        (matched(lambda x, reduced=reduced: score_matching.sliced(jnp.negative, key(), x, reduced=reduced)), {"x": X})
+        (matched(lambda x, reduced=reduced: score_matching.sliced(jnp.tanh, key(), x, reduced=reduced)), {"x": X})
         for reduced in (False, True)
     ],
     "score_matching.denoising": [
-        (matched(lambda x: score_matching.denoising(lambda x, t: -x, schedules.Cosine(), key(), x, 0.3)), {"x_0": X})
+        (
+            matched(
+                lambda x, score=score: score_matching.denoising(
+                    lambda x, t: score(x), schedules.Cosine(), key(), x, 0.3
+                )
+            ),
+            {"x_0": X},
+        )
+        for score in SCORES
     ],
     "score_matching.data_loss": [
         (
             jax.jit(
                 lambda params, x_0: score_matching.data_loss(
-                    score_matching.sliced, lambda params, x: jnp.sum(params) - x
+                    score_matching.sliced, lambda params, x: jnp.sum(params) - jnp.tanh(x)
                 )(params, key(), x_0)[0]
             ),
             TRAINED,
@@ -291,6 +306,7 @@ ROWS = {
     "objectives.sinkhorn_term": [(loss_of(objectives.sinkhorn_term, blur=1.0), TRAINED)],
     "objectives.balanced": [(beside(), TRAINED)],
     "objectives.condition_dropout": [(dropping(), {"x_0": X, "cond": jnp.ones((12, 2))})],
+    **rows_of_states.STATE_ROWS,
 }
 
 # the square of an infinity is one, and the worst there is: a sum or a loss may say so, and noise that is not paired stays
@@ -302,7 +318,7 @@ INFINITE = (
 # what forbids a pair
 MEANT = {
     "couplings.annealed": [np.inf], "couplings.entropic": [np.inf], "transport.assignment": [np.inf],
-    "couplings.to_permutation": [np.inf, -np.inf],
+    "couplings.to_permutation": [np.inf, -np.inf], "samplers.effective_size": [-np.inf],
 }  # fmt: skip
 NO_NUMBERS = {
     "scoring.Kernel": "made by its factories",
@@ -315,6 +331,7 @@ NO_NUMBERS = {
     "score_matching.linear_likelihood": "of a mixture, which refuses them, at one point",
     "score_matching.mixture_score": "of a mixture, which refuses them, at one point",
     "score_matching.network_score": "what the network makes of them",
+    **rows_of_states.NO_STATES,
 }
 
 
@@ -357,6 +374,9 @@ def test_what_is_not_finite_is_told(case):
             found = figures(function(*damaged.values()))
         except ValueError as error:
             assert argument in str(error), error
+            continue
+        if name in rows_of_states.STATE_ROWS:  # other examples and coordinates go their own ways
+            assert all(not np.isfinite(leaf).all() for leaf in found), (bad, found)
             continue
         wanted = np.isnan if not (np.isinf(bad) and name.startswith(INFINITE)) else lambda leaf: ~np.isfinite(leaf)
         assert all(wanted(leaf).all() for leaf in found), (bad, found)

@@ -181,6 +181,19 @@ def test_prior_gap(x64):
     assert float(both) == pytest.approx(float(sum(parts)))
 
 
+def test_prior_gap_is_exact_for_every_sigma():
+    """In float32 to 1e-6 of the closed form in float64, from 1e-8 through 1 to 50, and infinite at 0 alone.
+
+    Mutations: sigma^2 - 1 as a difference of rounded numbers; log1p everywhere; the series left out."""
+    near = [1 - 10.0**-k for k in range(1, 8)]
+    for sigma in np.float32([*np.logspace(-8, 0, 41), *near, 0.70, 0.71, 1.22, 1.23, 1.01, 50.0, 1e-30]):
+        found = sde.prior_gap(lambda t, sigma=sigma: Scales(jnp.zeros(()), jnp.asarray(sigma)), jnp.ones(4))
+        excess = (np.float64(sigma) - 1) * (np.float64(sigma) + 1)
+        closed = excess - np.log1p(excess) if abs(excess) < 0.9 else excess - 2 * np.log(np.float64(sigma))
+        assert float(found) == pytest.approx(2 * closed, rel=1e-6), sigma
+    assert sde.prior_gap(lambda t: Scales(jnp.zeros(()), jnp.zeros(())), jnp.ones(4)) == np.inf
+
+
 def test_prior_gap_keeps_its_digits():
     """In float32 where sigma is nearly 1: alpha^2 |x_0|^2 / 2 and hardly more. Fails with log sigma^2 of a rounded sigma."""
     schedule = schedules.OrnsteinUhlenbeck(10.0)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ddjax import transport
 from ddjax.couplings import costs, plans
 from ddjax.couplings.costs import Data
-from ddjax.types import Key, known
+from ddjax.types import Key, floating, known
 
 Coupling = Callable[..., Float[Array, "n *event"]]
 Points = Float[Array, "n *event"]
@@ -101,7 +101,9 @@ def blind(coupling: Coupling) -> Coupling:
 
 
 def _taken(x_1: Points, indices: Int[Array, " n"]) -> Points:
-    return jnp.take(x_1, indices, axis=0, mode="fill", fill_value=jnp.nan)  # beyond the end: nothing was paired
+    return jnp.take(
+        floating(x_1, "points"), indices, axis=0, mode="fill", fill_value=jnp.nan
+    )  # beyond the end: nothing was paired
 
 
 def _refuse_unless_finite(**arrays: Any) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ddjax.compiled import compiled
-from ddjax.types import Key, Scalar, known, shaped
+from ddjax.types import Key, Scalar, floating, known, shaped
 
 
 class Solution(NamedTuple):
@@ -47,10 +47,11 @@ def integrate(
     Args:
         field: field(key, x, t), or where there is a `cond`, a pytree of arrays [batch, ...], field(key, x, t, cond), as
             `denoisers.bind(velocity, params)` takes it; called for each example with its own.
-    Returns: a Solution. Where `converged` is False, max_steps ran out or the field was not finite, and x is NaN;
+    Returns: a Solution. Where `converged` is False, max_steps ran out or the state or field was not finite, and x is NaN;
         outside jit this warns too.
-    Raises: ValueError for a tolerance or max_steps that is not positive and finite, or a cond of another batch.
+    Raises: ValueError for a tolerance or max_steps that is not positive and finite, an x of integers, or a cond of another batch.
     """
+    x = floating(x, "states")
     require_solvable(tolerance, max_steps)
     require_batch(cond, x.shape[0])
     solution = _integrate(field, key, x, cond, *(jnp.asarray(v, float) for v in (start, end, tolerance)), max_steps)
@@ -137,10 +138,15 @@ def solve(
             max_steps=max_steps,
             throw=False,
         )
-    # a field that is not finite has no step accepted, and so runs out of them
-    converged = solution.result == diffrax.RESULTS.successful
+    # a field that is not finite has no step accepted, and so runs out of them; a state that is not may stand still
+    converged = (solution.result == diffrax.RESULTS.successful) & finite(solution.ys)
     end_state = jax.tree.map(lambda saved: jnp.where(converged, saved[-1], jnp.nan), solution.ys)
     return end_state, solution.stats["num_steps"], converged
+
+
+def finite(states: Any) -> Bool[Array, ""]:
+    """Whether all numbers of a pytree are finite."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(states)]).all()
 
 
 def warn_unless(converged: Bool[Array, " batch"]) -> None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from ddjax.types import Key, Network, Params, Scalar, Step, shaped
+from ddjax.types import Key, Network, Params, Scalar, Step, floating, shaped
 
 # average(params, key, x_t[batch, *event], t[batch], r[batch], cond) -> [batch, *event]
 AverageVelocity = Callable[[Params, Key, Array, Array, Array, Any], Array]
@@ -39,7 +39,7 @@ def _average(
     r: Float[Array, " batch"],
     cond: Any = None,
 ) -> Float[Array, "batch *event"]:
-    span = (t - r).astype(x_t.dtype)[:, None]
+    span = (t - r).astype(floating(x_t, "states").dtype)[:, None]
     if cond is not None and (cond.ndim != 2 or cond.shape[0] != x_t.shape[0]):
         raise ValueError(f"beside a second time a condition is [batch, c], got {cond.shape=} with {x_t.shape=}")
     both = span if cond is None else jnp.concatenate([span, cond.astype(x_t.dtype)], -1)
@@ -47,11 +47,15 @@ def _average(
 
 
 def jump(average: AverageVelocity, params: Params, cond: Any = None) -> Step:
-    """A step of `samplers.sample` along an average velocity, eq. (2): one call, exact for every length where u is."""
+    """A step of `samplers.sample` along an average velocity, eq. (2): one call, exact for every length where u is.
+
+    Raises: the step, ValueError for an x_t of integers, or an average velocity of another shape.
+    """
     return Partial(_jump, average, params, cond)
 
 
 def _jump(average: AverageVelocity, params: Params, cond: Any, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
+    x_t = floating(x_t, "states")
     t, s = (jnp.full(x_t.shape[:1], time, float) for time in (t, s))
     u = shaped(average(params, key, x_t, t, s, cond), x_t.shape, "an average velocity")
     span = (t - s).reshape(-1, *[1] * (x_t.ndim - 1))

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float
 
 from ddjax.compiled import compiled
 from ddjax.flows.adaptive import require_batch, require_solvable, slope_of, solve, warn_unless
-from ddjax.types import Key, Scalar, Schedule
+from ddjax.types import Key, Scalar, Schedule, floating
 
 _FEW = 4
 Divergence = Callable[[Callable[[Array], Array], Key, Array], tuple[Array, Array]]
@@ -34,7 +34,11 @@ class Likelihood(NamedTuple):
 
 
 def exact_divergence(u: Callable[[Array], Array], key: Key, x: Array) -> tuple[Array, Array]:
-    """u(x) and the trace of its Jacobian, by one forward derivative for each of the d coordinates."""
+    """u(x) and the trace of its Jacobian, by one forward derivative for each of the d coordinates.
+
+    Raises: ValueError for an x of integers.
+    """
+    x = floating(x, "states")
     value, derivative = jax.linearize(u, x)
     directions = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
     columns = along(derivative, directions)
@@ -52,6 +56,7 @@ def hutchinson(probes: int = 1) -> Divergence:
 
 
 def _hutchinson(probes: int, u: Callable[[Array], Array], key: Key, x: Array) -> tuple[Array, Array]:
+    x = floating(x, "states")
     value, derivative = jax.linearize(u, x)
     signs = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
     return value, jnp.sum(signs * along(derivative, signs)) / probes
@@ -85,8 +90,9 @@ def log_density(
         start: the time of x_0; above 0 for the field of an x_0-denoiser, which is not a number at 0, and the density is then
             that of x_start.
     Returns: a Likelihood. Where `converged` is False its numbers are NaN; outside jit this warns too.
-    Raises: ValueError for a tolerance or max_steps that is not positive and finite, or a cond of another batch.
+    Raises: ValueError for a tolerance or max_steps that is not positive and finite, an x_0 of integers, or a cond of another batch.
     """
+    x_0 = floating(x_0, "states")
     require_solvable(tolerance, max_steps)
     require_batch(cond, x_0.shape[0])
     numbers = (jnp.asarray(value, float) for value in (start, tolerance))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
-from ddjax.types import Field, Key, Scalar, Step, shaped
+from ddjax.types import Field, Key, Scalar, Step, floating, shaped
 
 
 class Tableau(NamedTuple):
@@ -26,12 +26,15 @@ class Tableau(NamedTuple):
 
 
 def runge_kutta(field: Field, tableau: Tableau) -> Step:
-    """The step of eq. (1) and (2). Sums are float32 or better; the field sees, and the step returns, the dtype of x_t."""
+    """The step of eq. (1) and (2). Sums are float32 or better; the field sees, and the step returns, the dtype of x_t.
+
+    Raises: the step, ValueError for an x_t of integers, or a field that returns another shape.
+    """
     return Partial(_step, field, tableau)
 
 
 def _step(field: Field, tableau: Tableau, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-    t, s = jnp.asarray(t, float), jnp.asarray(s, float)
+    x_t, t, s = floating(x_t, "states"), jnp.asarray(t, float), jnp.asarray(s, float)
     slopes: list[Array] = []
     keys = jax.random.split(key, len(tableau.nodes))
     for key_stage, node, row in zip(keys, tableau.nodes, tableau.rows, strict=True):

@@ -1,6 +1,7 @@
 """Inflationary flows: an invertible map from data to a Gaussian that keeps, or reduces, their dimensions.
 
-An inflationary flow is a schedule whose scales are vectors in the eigenbasis of the data; nothing downstream changes:
+An inflationary flow is a schedule whose scales are vectors in the eigenbasis of the data, which all that takes a schedule reads
+coordinate by coordinate (`schedules.Scales`):
 
     eigen = inflation.eigenbasis(data)
     schedule = inflation.preserving(eigen.variances)

@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.types import Denoiser, Key, Params, Scalar, Schedule
+from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, floating, nan_unless_finite
 
 Points = Float[Array | np.ndarray, "n d"]
 
@@ -31,7 +31,10 @@ class _Sums(NamedTuple):
 def empirical_log_density(
     data: Points, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar, *, block: int = 1024
 ) -> Float[Array, ""]:
-    """log p_t of eq. (1) at one point, in nats; sigma(t) > 0. Raises: ValueError for no data, another d, or block < 1."""
+    """log p_t of eq. (1) at one point, in nats; sigma(t) > 0, NaN for data that are not finite.
+
+    Raises: ValueError for no data, another d, a point of integers, or block < 1.
+    """
     sums = _summed(data, schedule, x_t, t, block)
     sigma = jnp.broadcast_to(schedule(t).sigma, x_t.shape)
     log_norm = jnp.sum(jnp.log(sigma)) + x_t.size / 2 * np.log(2 * np.pi) + np.log(len(data))
@@ -59,7 +62,7 @@ def _denoised(
         sums = _summed(data, schedule, jnp.asarray(x_t, float), t, block)
         return sums.values / sums.weights
 
-    return jax.vmap(mean)(x_t, t).astype(x_t.dtype)
+    return jax.vmap(mean)(x_t, t).astype(floating(x_t, "states").dtype)
 
 
 def _summed(
@@ -68,6 +71,7 @@ def _summed(
     """Sums over the data of weights, and of weights times (factor x_i - less)."""
     if data.ndim != 2 or data.shape[1:] != x_t.shape or not len(data) or block < 1:
         raise ValueError(f"need data [n, d], a point [d] and a block >= 1, got {data.shape=}, {x_t.shape=}, {block=}")
+    floating(x_t, "points")
     factor, less = (jnp.broadcast_to(jnp.asarray(a, x_t.dtype), x_t.shape) for a in (factor, less))
     return _scanned(jnp.asarray(data, x_t.dtype), schedule, x_t, jnp.asarray(t, float), block, factor, less)
 
@@ -76,7 +80,7 @@ def _summed(
 def _scanned(data: Array, schedule: Schedule, x_t: Array, t: Array, block: int, factor: Array, less: Array) -> _Sums:
     alpha, sigma = schedule(t)
     n, block = len(data), min(block, len(data))
-    blocks = jnp.pad(data, ((0, -n % block), (0, 0))).reshape(-1, block, data.shape[1])
+    blocks = jnp.pad(nan_unless_finite(data), ((0, -n % block), (0, 0))).reshape(-1, block, data.shape[1])
     held = (jnp.arange(blocks.shape[0] * block) < n).reshape(-1, block)
 
     def add(sums: _Sums, inputs: tuple[Array, Array]) -> tuple[_Sums, None]:

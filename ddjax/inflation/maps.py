@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from ddjax import flows, samplers
 from ddjax.samplers import Times
-from ddjax.types import Field, Key, Step
+from ddjax.types import Field, Key, Step, floating
 
 Method = Callable[[Field], Step]
 State = Float[Array, "batch *event"]
@@ -92,7 +92,7 @@ def round_trip(
 def truncated(keep: int, *, fill: Float[Array, " d"] | None = None) -> Callable[[Array], Array]:
     """Latents [batch, d] with their first `keep` coordinates, and `fill` (their mean [d], or 0) in the place of the others.
 
-    Raises: ValueError for a negative keep; when called, for latents of fewer coordinates or another shape.
+    Raises: ValueError for a negative keep; when called, for latents of integers, fewer coordinates or another shape.
     """
     if keep < 0:
         raise ValueError(f"cannot keep fewer than 0 coordinates, got {keep=}")
@@ -102,6 +102,7 @@ def truncated(keep: int, *, fill: Float[Array, " d"] | None = None) -> Callable[
 def _truncated(keep: int, fill: Array | None, latents: Array) -> Array:
     if latents.ndim != 2 or latents.shape[1] < keep or (fill is not None and fill.shape != latents.shape[1:]):
         raise ValueError(f"need latents [batch, d], d >= {keep=}, and a fill [d], got {latents.shape=}")
+    latents = floating(latents, "latents")
     fill = jnp.zeros(latents.shape[1:]) if fill is None else fill
     kept = jnp.arange(latents.shape[1]) < keep
     return jnp.where(kept[None], latents, fill.astype(latents.dtype)[None])

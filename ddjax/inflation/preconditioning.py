@@ -23,7 +23,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.inflation.scales import Variances, positive
-from ddjax.types import Denoiser, Key, Network, Params, Scalar, Schedule, shaped
+from ddjax.types import Denoiser, Key, Network, Params, Scalar, Schedule, floating, shaped
 
 
 class Coefficients(NamedTuple):
@@ -111,6 +111,7 @@ def _denoised(
     t: Array,
     cond: Any = None,
 ) -> Array:
+    floating(x_t, "states")
     skip, out, into = jax.vmap(preconditioning)(jnp.asarray(t, float))
     fit = lambda c: c.reshape(len(c), *[1] * (x_t.ndim - c.ndim), *c.shape[1:])  # noqa: E731
     x = jnp.asarray(x_t, float)

@@ -11,7 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.inflation.eigen import Eigenbasis
-from ddjax.types import Batch, Key, LossFn, Metrics, Network, Params, Scalar, known, standard_normal
+from ddjax.types import Batch, Key, LossFn, Metrics, Network, Params, Scalar, floating, known, standard_normal
 
 
 def in_data_space(network: Network, eigen: Eigenbasis) -> Network:
@@ -26,6 +26,7 @@ def in_data_space(network: Network, eigen: Eigenbasis) -> Network:
 def _turned(
     network: Network, eigen: Eigenbasis, params: Params, y: Array, t: Array, cond: Any = None, xi: Array | None = None
 ) -> Array:
+    floating(y, "states")
     events = [None if a is None else eigen.points(a).astype(a.dtype) for a in (y, xi)]
     return eigen.coordinates(network.apply(params, events[0], t, cond, events[1])).astype(y.dtype)
 

@@ -16,7 +16,7 @@ from ddjax import flows
 from ddjax.inflation.maps import Method, generate, inflate
 from ddjax.inflation.priors import Prior
 from ddjax.samplers import Times
-from ddjax.types import Field, Key, Scalar, known, standard_normal
+from ddjax.types import Field, Key, Scalar, known, nan_unless_finite, standard_normal
 
 Cloud = Float[Array, "n d"]
 
@@ -58,7 +58,9 @@ def credible(
     latents = latents if stir is None else stir(key_stir, latents)
     back = generate(field, key_down, latents, times, method=method)
     shares = jnp.array([(1 - level) / 2, (1 + level) / 2])
-    (low, high), (latent_low, latent_high) = (jnp.quantile(x, shares, axis=0) for x in (back, latents))
+    (low, high), (latent_low, latent_high) = (
+        jnp.quantile(nan_unless_finite(x), shares, axis=0) for x in (back, latents)
+    )
     return Credible(low, high, latent_low, latent_high, back, latents)
 
 

@@ -28,7 +28,20 @@ from ddjax import times as time_laws
 from ddjax.flows import AverageVelocity
 from ddjax.objectives.flows import Prior
 from ddjax.schedules import with_rates
-from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Scalar, Schedule, known, shaped, standard_normal
+from ddjax.types import (
+    Batch,
+    Denoiser,
+    Key,
+    LossFn,
+    Metrics,
+    Params,
+    Scalar,
+    Schedule,
+    known,
+    nan_beside,
+    shaped,
+    standard_normal,
+)
 
 Gap = Scalar | Callable[[Float[Array, ""]], Array]
 
@@ -49,7 +62,7 @@ def consistency(
         gap: t - q, in (0, 1], or a positive function of t. weight: w(t), for instance 1 / gap.
         huber: c of the distance sqrt(|.|^2 + c^2) - c, in units of the data; 0 for the square.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss.
-    Raises: ValueError for a gap outside (0, 1], or a negative huber.
+    Raises: ValueError for a gap outside (0, 1], or a negative huber; the loss, for a weight that is no scalar.
     """
     if known(gap) and not callable(gap) and not 0 < gap <= 1:
         raise ValueError(f"the gap between two times lies in (0, 1], got {gap=}")
@@ -65,10 +78,10 @@ def consistency(
         along = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))
         here = denoiser(params, key_f, along(x_0, noise, t), t, cond)
         target = denoiser(jax.lax.stop_gradient(params), jax.random.clone(key_f), along(x_0, noise, q), q, cond)
-        squared = _squares(shaped(here, x_0.shape, "a denoiser"), target)
+        squared = nan_beside(_squares(shaped(here, x_0.shape, "a denoiser"), target), x_0)
         # written so that 0 has a gradient, and small distances their digits
         distance = squared / (jnp.sqrt(squared + huber**2) + huber) if huber else squared
-        loss = jnp.mean(jax.vmap(weight)(t) * distance)
+        loss = jnp.mean(weights.of_examples(weight, t) * distance)
         return loss, {"loss": loss}
 
     return loss_fn

@@ -42,7 +42,8 @@ def flow_matching(
             that the flow starts from; another than N(0, I) turns one data set into another.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and
         `pair_cost`, the mean over elements of (x_0 - x_1)^2 that the coupling makes small. All in float32 or better.
-    Raises: the loss, ValueError for a batch that is no such thing, or a velocity or coupling that returns another shape.
+    Raises: the loss, ValueError for a batch that is no such thing, a velocity or coupling that returns another shape, or a
+        weight that is no scalar.
     """
 
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
@@ -61,7 +62,7 @@ def flow_matching(
         predicted = shaped(velocity(params, key_velocity, x_t, t, cond), x_t.shape, "a velocity")
         squared = (jnp.asarray(predicted, float) - target) ** 2
         errors = jnp.mean(squared.reshape(x_0.shape[0], -1), 1)
-        loss = jnp.mean(jax.vmap(weight)(t) * errors)
+        loss = jnp.mean(weights.of_examples(weight, t) * errors)
         pair_cost = jnp.mean((jnp.asarray(x_0, float) - jnp.asarray(x_1, float)) ** 2)
         return loss, {"loss": loss, "pair_cost": pair_cost}
 

@@ -49,8 +49,8 @@ def distributional(
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
         unweighted means `confinement` and `interaction` where the rule tells them. All in float32 or better.
     Raises: ValueError for a population too small for the rule; the loss, for a batch that is no such thing, draws of
-        another shape, a rule that returns neither, or, of several
-        references, for conditions or a batch that is not so many groups.
+        another shape, a rule that returns neither, a weight that is no scalar, or, of several references, for conditions or a
+        batch that is not so many groups.
     """
     if references < 1:
         raise ValueError(f"an x_t is scored against at least 1 reference, got {references=}")
@@ -73,7 +73,7 @@ def distributional(
             terms = _over_groups(score, schedule, references, draws, observed, x_t, t)
         told = isinstance(terms, scoring.Terms)
         each = shaped(terms.score if told else terms, x_0.shape[:1], "a rule, for one example each,")
-        loss = jnp.mean(jax.vmap(weight)(t) * jnp.asarray(each, float))
+        loss = jnp.mean(weights.of_examples(weight, t) * jnp.asarray(each, float))
         parts = {"confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()} if told else {}
         return loss, {"loss": loss, **parts}
 
@@ -87,8 +87,8 @@ def _over_groups(
 
     def one(draws: Array, x_t: Array, t: Array, x_0: Array) -> Any:
         alpha, sigma = schedule(t)
-        off = jnp.sum((x_t[None] - alpha * x_0) ** 2, axis=range(1, x_0.ndim))
-        p = jax.nn.softmax(-off / (2 * sigma**2))
+        off = jax.vmap(lambda x_0: jnp.sum(((x_t - alpha * x_0) / sigma) ** 2))(x_0)
+        p = jax.nn.softmax(-off / 2)
         return jax.tree.map(lambda of_all: p @ of_all, jax.vmap(lambda x_0: score(draws, x_0, t))(x_0))
 
     groups = jax.tree.map(lambda a: a.reshape(-1, references, *a.shape[1:]), (draws, x_t, t, x_0))

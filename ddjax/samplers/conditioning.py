@@ -23,7 +23,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.types import Denoise, Key, Scalar, Schedule, known, shaped
+from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known, nan_beside, shaped
 
 LogLikelihood = Callable[..., Float[Array, ""]]
 
@@ -74,6 +74,7 @@ def _conditioned(
         kept = jnp.where(_beside(replaced, kept), picked(key_keep, x_0, log_w).astype(kept.dtype), kept)
         return made + draws, key, kept, new_sums, jnp.logaddexp(squares, jax.nn.logsumexp(2 * log_w, 0))
 
+    floating(x_t, "states")
     nothing = jnp.full(x_t.shape[:1], -jnp.inf)
     state = (jnp.zeros((), int), key, jnp.zeros_like(x_t), nothing, nothing)
     *_, kept, sums, _ = jax.lax.while_loop(unfinished, one_round, state)
@@ -102,7 +103,8 @@ def effective_draws(
 def _effective_draws(
     denoise: Denoise, log_likelihood: LogLikelihood, draws: int, y: Any, key: Key, x_t: Array, t: Array, *cond: Any
 ) -> Array:
-    return effective_size(weighed(denoise, log_likelihood, key, x_t, t, *cond, draws=draws, y=y)[1])
+    log_w = weighed(denoise, log_likelihood, key, x_t, t, *cond, draws=draws, y=y)[1]
+    return nan_beside(effective_size(log_w), x_t)  # not 0, as if no draw were allowed
 
 
 def plugged_in(
@@ -127,9 +129,13 @@ def _plugged_in(
         mean = denoise(key, x_t, t, *cond)
         return jnp.sum(_logs(log_likelihood, mean, y)), mean
 
-    gradient, mean = jax.grad(total, has_aux=True)(x_t)
-    alpha, sigma = jax.vmap(schedule)(t)
-    return mean + (_beside(scale * sigma**2 / jnp.maximum(alpha, 1e-3), mean) * gradient).astype(mean.dtype)
+    gradient, mean = jax.grad(total, has_aux=True)(floating(x_t, "states"))
+
+    def moved(mean: Array, gradient: Array, t: Array) -> Array:
+        alpha, sigma = schedule(t)
+        return mean + (scale * sigma**2 / jnp.maximum(alpha, 1e-3) * gradient).astype(mean.dtype)
+
+    return jax.vmap(moved)(mean, gradient, t)
 
 
 def weighed(

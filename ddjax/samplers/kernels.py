@@ -12,7 +12,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from ddjax import flows, paths
-from ddjax.types import Denoise, Key, Scalar, Schedule, Step, known, shaped, standard_normal
+from ddjax.types import Denoise, Key, Scalar, Schedule, Step, floating, known, shaped, standard_normal
 
 
 def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step:
@@ -58,6 +58,7 @@ def _renoise(denoise: Denoise, schedule: Schedule, key: Key, x_t: Array, t: Scal
 
 
 def _x_0(denoise: Denoise, key: Key, x_t: Array, t: Scalar) -> Array:
+    floating(x_t, "states")
     return shaped(denoise(key, x_t, jnp.full(x_t.shape[:1], t, float)), x_t.shape, "a denoiser")
 
 

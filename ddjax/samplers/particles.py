@@ -25,7 +25,7 @@ from ddjax import paths
 from ddjax.compiled import compiled
 from ddjax.samplers.conditioning import LogLikelihood, effective_size, picked, require_draws, weighed
 from ddjax.samplers.walks import Times, decreasing
-from ddjax.types import Denoise, Key, Scalar, Schedule, known, standard_normal
+from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known, nan_beside, standard_normal
 
 
 class Particles(NamedTuple):
@@ -51,11 +51,13 @@ def particles(
     Args:
         log_likelihood: of one event, `log_likelihood(x_0) -> scalar`, the same for all. x_1: as for `samplers.sample`.
         draws: M of each particle. churn: in (0, 1]; the bridge must have a density.
-    Raises: ValueError for draws < 1, a churn outside (0, 1], a grid that does not decrease, or a log-likelihood that is no scalar.
+    Raises: ValueError for draws < 1, a churn outside (0, 1], an x_1 of integers, a grid that does not decrease, or a log-likelihood
+        that is no scalar. One particle that is not finite makes all NaN.
     """
     require_draws(draws)
     if known(churn) and not 0 < np.asarray(churn) <= 1:
         raise ValueError(f"particles need a bridge with noise, churn in (0, 1], got {churn=}")
+    x_1 = floating(x_1, "states")
     return _walk(
         Partial(_step, denoise, log_likelihood, schedule), key, x_1, decreasing(times), draws, jnp.asarray(churn, float)
     )
@@ -67,7 +69,8 @@ def _walk(step: Partial, key: Key, x_1: Array, times: Array, draws: int, churn: 
         return step(*state, *inputs, draws, churn)
 
     keys = jax.random.split(key, times.shape[0] - 1)
-    (x_0, _), effective = jax.lax.scan(body, (x_1, jnp.zeros(x_1.shape[:1])), (keys, times[:-1], times[1:]))
+    correction = nan_beside(jnp.zeros(x_1.shape[:1]), x_1)  # else an infinite particle would die out unseen
+    (x_0, _), effective = jax.lax.scan(body, (x_1, correction), (keys, times[:-1], times[1:]))
     return Particles(x_0, effective)
 
 
@@ -88,7 +91,8 @@ def _step(
         x_s = mean + std * z
         means = jax.vmap(lambda x_0: paths.bridge(schedule, x_0, x_t, t, s, churn=churn)[0])(x_0)
         width = jnp.where(std > 0, std, 1.0)  # at s = 0 nothing follows that would need a density
-        return x_s.astype(x_t.dtype), -jnp.sum(((x_s[None] - means) / width).reshape(draws, -1) ** 2, 1) / 2
+        log_n = jax.vmap(lambda mean: -jnp.sum(((x_s - mean) / width) ** 2) / 2)(means)
+        return x_s.astype(x_t.dtype), log_n
 
     x_s, log_n = jax.vmap(ahead, (1, 0, 0, 0), (0, 1))(x_0, x_t, kept, z)
     correction = jax.nn.logsumexp(log_n, 0) - jax.nn.logsumexp(log_w + log_n, 0)

@@ -1,12 +1,12 @@
 """Pseudoinverse guidance (PiGDM): a mean denoiser given a linear measurement y = A x_0 + N(0, noise^2 I).
 
-    (1)  p(x_0 | x_t) ~ N(D, r^2 I),   r^2 = v sigma^2 / (alpha^2 v + sigma^2),   D = E[x_0 | x_t]
-    (2)  p(y | x_t)   ~ N(A D, r^2 A A^T + noise^2 I)
-    (3)  D_y = D + scale sigma^2 / alpha J^T A^T (r^2 A A^T + noise^2 I)^-1 (y - A D),   J = dD / dx_t
+    (1)  p(x_0 | x_t) ~ N(D, R^2),   R = diag(r),   r^2 = v sigma^2 / (alpha^2 v + sigma^2),   D = E[x_0 | x_t]
+    (2)  p(y | x_t)   ~ N(A D, A R^2 A^T + noise^2 I)
+    (3)  D_y = D + scale sigma^2 / alpha J^T A^T (A R^2 A^T + noise^2 I)^-1 (y - A D),   J = dD / dx_t
 
-Eq. (3) is Tweedie's formula with the gradient of eq. (2), D held fixed in r. For data N(mu, v I) eq. (1) is exact and
-J = alpha r^2 / sigma^2 I, so that eq. (3) is the exact E[x_0 | x_t, y]; for other data r guesses the posterior's spread by that of
-a Gaussian. `conditioning.plugged_in` is r = 0.
+r is one number, or one for each coordinate where the scales are event-shaped. Eq. (3) is Tweedie's formula with the gradient of
+eq. (2), D held fixed in r. For data N(mu, v I) eq. (1) is exact and J = diag(alpha r^2 / sigma^2), so that eq. (3) is the exact
+E[x_0 | x_t, y]; for other data r guesses the posterior's spread by that of a Gaussian. `conditioning.plugged_in` is r = 0.
 """
 
 import jax
@@ -15,7 +15,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from ddjax.types import Denoise, Key, Scalar, Schedule, known
+from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known
 
 
 def pseudoinverse_guided(
@@ -42,26 +42,37 @@ def pseudoinverse_guided(
     for name, value in {"noise": noise, "variance": variance}.items():
         if known(value) and not 0 < np.asarray(value) < np.inf:
             raise ValueError(f"{name} must be positive and finite, got {value}")
-    factors = np.linalg.svd(np.asarray(matrix, np.float64), full_matrices=False)
-    parts = tuple(jnp.asarray(part, float) for part in (*factors, y, noise, variance, scale))
+    left, singular, _ = np.linalg.svd(np.asarray(matrix, np.float64), full_matrices=False)
+    parts = tuple(jnp.asarray(part, float) for part in (matrix, left, singular, y, noise, variance, scale))
     return Partial(_guided, denoise, schedule, parts)
 
 
 def _guided(
     denoise: Denoise, schedule: Schedule, parts: tuple[Array, ...], key: Key, x_t: Array, t: Array, *cond: Array
 ) -> Array:
-    left, singular, right, y, noise, variance, scale = parts
-    n, d = x_t.shape[0], right.shape[1]
+    matrix, left, singular, y, noise, variance, scale = parts
+    n, d = x_t.shape[0], matrix.shape[1]
     if x_t[0].size != d or y.shape[0] != n:
         raise ValueError(f"need events of {d} elements, as many as y, got {x_t.shape=} for {y.shape=}")
-    mean, pull = jax.vjp(lambda x_t: denoise(key, x_t, t, *cond), x_t)
-    alpha, sigma = (jnp.asarray(scales, float)[:, None] for scales in jax.vmap(schedule)(t))
-    spread = variance * sigma**2 / (alpha**2 * variance + sigma**2)
-    seen = _times(_times(mean.reshape(n, d).astype(y.dtype), right.T), left.T * singular[:, None])
-    whitened = _times(y - seen, left) * singular[None] / (spread * singular[None] ** 2 + noise**2)
-    (gradient,) = pull(_times(whitened, right).reshape(mean.shape).astype(mean.dtype))
-    gain = (scale * sigma**2 / jnp.maximum(alpha, 1e-3)).reshape(n, *[1] * (x_t.ndim - 1))
-    return mean + (gain * gradient.astype(y.dtype)).astype(mean.dtype)
+    mean, pull = jax.vjp(lambda x_t: denoise(key, x_t, t, *cond), floating(x_t, "states"))
+
+    def back(mean: Array, y: Array, t: Array) -> Array:
+        """A^T (A R^2 A^T + noise^2 I)^-1 (y - A D), by the singular values of A R."""
+        alpha, sigma = schedule(t)
+        r = jnp.sqrt(variance / (alpha**2 * variance + sigma**2)) * sigma
+        if r.ndim:
+            axes, values, _ = jnp.linalg.svd(matrix * r.reshape(1, d), full_matrices=False)
+        else:
+            axes, values = left, singular * r
+        missed = _times(y - _times(matrix, mean.reshape(d).astype(y.dtype)), axes)
+        return _times(_times(axes, missed / (values**2 + noise**2)), matrix).reshape(mean.shape).astype(mean.dtype)
+
+    def moved(mean: Array, gradient: Array, t: Array) -> Array:
+        alpha, sigma = schedule(t)
+        return mean + (scale * sigma**2 / jnp.maximum(alpha, 1e-3) * gradient.astype(y.dtype)).astype(mean.dtype)
+
+    (gradient,) = pull(jax.vmap(back)(mean, y, t))
+    return jax.vmap(moved)(mean, gradient, t)
 
 
 def _times(a: Array, b: Array) -> Array:

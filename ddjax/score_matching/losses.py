@@ -4,7 +4,12 @@
     (2)  loss = mean_i w(t_i) objective(score(params, ., t_i), x_t_i)
 
 The objective is `explicit`, `implicit` or `sliced` at x_t, or `denoising`, which all have the same minimiser, grad log p_t, and
-the same gradient in the mean; they differ in what they cost and how much they vary (docs/score_matching.md). A score is
+the same gradient in the mean; they differ in what they cost and how much they vary (docs/score_matching.md). A weight may be
+event-shaped, as `weights.variance` is of scales that are: squared errors are then weighed coordinate by coordinate,
+
+    (3)  w(t) objective(score, x_t) = objective(sqrt(w) score(x_t + sqrt(w) y), y = 0)
+
+which for a scalar w is the plain product. A score is
 `score(params, key, x_t [batch, *event], t [batch], cond)`, such as `network_score` makes; it is called for single examples,
 so its examples must not depend on each other.
 """
@@ -21,11 +26,13 @@ from ddjax import flows, weights
 from ddjax import times as time_laws
 from ddjax.flows.likelihood import Divergence
 from ddjax.score_matching.noised import TimedScore, denoising
-from ddjax.score_matching.plain import Score, explicit, implicit, sliced
-from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, shaped, standard_normal
+from ddjax.score_matching.plain import Score, explicit, implicit, read, sliced
+from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, nan_beside, shaped, standard_normal
 
 # objective(score, key, x [n, *event]) -> [n], as `sliced` is one
 Objective = Callable[[Score, Key, Array], Array]
+# a score of x_t as one of y, eq. (3)
+Seen = Callable[[TimedScore], Score]
 
 
 def data_loss(objective: Objective, score: Callable[[Params, Array], Array]) -> LossFn:
@@ -79,8 +86,8 @@ def explicit_loss(
 ) -> LossFn:
     """Regression on the true score of x_t, truth(x_t, t) for one example; otherwise as `denoising_loss`."""
 
-    def objective(score: Score, key: Key, x: Array, t: Array) -> Array:
-        return explicit(score, lambda x: truth(x, t), x)
+    def objective(seen: Seen, score: TimedScore, key: Key, y: Array) -> Array:
+        return explicit(seen(score), seen(truth), y)
 
     return _loss(_noised(objective, schedule, weight), score, times)
 
@@ -95,8 +102,8 @@ def implicit_loss(
 ) -> LossFn:
     """Implicit score matching of x_t, with the exact trace or `flows.hutchinson(probes)`; otherwise as `denoising_loss`."""
 
-    def objective(score: Score, key: Key, x: Array, t: Array) -> Array:
-        return implicit(score, x, key=key, divergence=divergence)
+    def objective(seen: Seen, score: TimedScore, key: Key, y: Array) -> Array:
+        return implicit(seen(score), y, key=key, divergence=divergence)
 
     return _loss(_noised(objective, schedule, weight), score, times)
 
@@ -113,23 +120,28 @@ def sliced_loss(
     """Sliced score matching of x_t; otherwise as `denoising_loss`. Raises: ValueError for fewer than 1 probe."""
     flows.hutchinson(probes)  # refuses them
 
-    def objective(score: Score, key: Key, x: Array, t: Array) -> Array:
-        return sliced(score, key, x, probes=probes, reduced=reduced)
+    def objective(seen: Seen, score: TimedScore, key: Key, y: Array) -> Array:
+        return sliced(seen(score), key, y, probes=probes, reduced=reduced)
 
     return _loss(_noised(objective, schedule, weight), score, times)
 
 
 def _noised(
-    objective: Callable[[Score, Key, Array, Array], Array], schedule: Schedule, weight: weights.Weight | None
+    objective: Callable[[Seen, TimedScore, Key, Array], Array], schedule: Schedule, weight: weights.Weight | None
 ) -> Callable[[TimedScore, Key, Array, Array], Array]:
-    """w(t) objective at x_t, for one example."""
+    """w(t) objective at x_t, eq. (3), for one example."""
     weight = weights.variance(schedule) if weight is None else weight
 
     def value(score: TimedScore, key: Key, x_0: Array, t: Array) -> Array:
         key_noise, key_probe = jax.random.split(key)
         alpha, sigma = schedule(t)
         x_t = alpha * x_0 + sigma * standard_normal(key_noise, x_0.shape)
-        return weight(t) * objective(lambda x: score(x, t), key_probe, x_t[None], t)[0]
+        root = jnp.sqrt(weight(t))
+
+        def seen(score: TimedScore) -> Score:
+            return lambda y: root * read(score, x_t + root * y, "a score", t)
+
+        return objective(seen, score, key_probe, jnp.zeros_like(x_t)[None])[0]
 
     return value
 
@@ -150,7 +162,7 @@ def _loss(value: Callable[[TimedScore, Key, Array, Array], Array], score: Veloci
             return value(at, key_value, x_0, t)
 
         keys = (jax.random.split(key, x_0.shape[0]) for key in (key_score, key_value))
-        return _mean(jax.vmap(one)(*keys, jnp.asarray(x_0, float), t, cond), x_0)
+        return _mean(nan_beside(jax.vmap(one)(*keys, jnp.asarray(x_0, float), t, cond), x_0), x_0)
 
     return loss_fn
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from ddjax import weights
 from ddjax.score_matching.plain import Points, examples, read
-from ddjax.types import Key, Scalar, Schedule, standard_normal
+from ddjax.types import Key, Scalar, Schedule, nan_beside, standard_normal
 
 TimedScore = Callable[[Array, Scalar], Array]
 
@@ -52,4 +52,5 @@ def denoising(
         error = sigma * read(score, alpha * x_0 + sigma * noise, "a score", t) + noise  # sigma times that of the score
         return jnp.sum(weight(t) / sigma**2 * error**2) / 2
 
-    return jax.vmap(one)(standard_normal(key, x_0.shape), x_0, jnp.broadcast_to(t, x_0.shape[:1]))
+    each = jax.vmap(one)(standard_normal(key, x_0.shape), x_0, jnp.broadcast_to(t, x_0.shape[:1]))
+    return nan_beside(each, x_0)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from ddjax import flows
 from ddjax.flows.likelihood import Divergence, along
-from ddjax.types import Key, shaped
+from ddjax.types import Key, nan_beside, shaped
 
 Score = Callable[[Array], Array]
 Points = Float[Array | np.ndarray, "n *event"]
@@ -37,7 +37,8 @@ def explicit(score: Score, truth: Score, x: Points) -> Float[Array, " n"]:
     def one(x: Array) -> Array:
         return jnp.sum((read(score, x) - read(truth, x, "a true score")) ** 2) / 2
 
-    return jax.vmap(one)(examples(x))
+    x = examples(x)
+    return nan_beside(jax.vmap(one)(x), x)
 
 
 def implicit(
@@ -57,7 +58,8 @@ def implicit(
         value, trace = divergence(lambda x: read(score, x), key, x)
         return trace + jnp.sum(value**2) / 2
 
-    return jax.vmap(one)(jax.random.split(jax.random.key(0) if key is None else key, x.shape[0]), x)
+    keys = jax.random.split(jax.random.key(0) if key is None else key, x.shape[0])
+    return nan_beside(jax.vmap(one)(keys, x), x)
 
 
 def sliced(score: Score, key: Key, x: Points, *, probes: int = 1, reduced: bool = False) -> Float[Array, " n"]:
@@ -78,7 +80,7 @@ def sliced(score: Score, key: Key, x: Points, *, probes: int = 1, reduced: bool 
         slices = jnp.tensordot(v, value, x.ndim)
         return (jnp.sum(v * along(derivative, v)) + jnp.sum(slices**2) / 2) / probes
 
-    return jax.vmap(one)(jax.random.split(key, x.shape[0]), x)
+    return nan_beside(jax.vmap(one)(jax.random.split(key, x.shape[0]), x), x)
 
 
 def examples(x: Points) -> Float[Array, "n *event"]:

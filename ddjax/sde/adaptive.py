@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.flows.adaptive import Solution, require_solvable, warn_unless
+from ddjax.flows.adaptive import Solution, finite, require_solvable, warn_unless
 from ddjax.sde.processes import SDE, diffusion_at, drift_at
-from ddjax.types import Key, Scalar
+from ddjax.types import Key, Scalar, floating
 
 
 def integrate(
@@ -31,8 +31,10 @@ def integrate(
 
     Returns: a `flows.Solution`. Where `converged` is False, max_steps ran out or the process was not finite, and x is NaN;
         outside jit this warns too.
-    Raises: ValueError for a tolerance or max_steps that is not positive and finite, or a drift or diffusion that does not fit.
+    Raises: ValueError for a tolerance or max_steps that is not positive and finite, an x of integers, or a drift or diffusion that
+        does not fit.
     """
+    x = floating(x, "states")
     require_solvable(tolerance, max_steps)
     solution = _integrate(sde, key, x, *(jnp.asarray(value, x.dtype) for value in (start, end, tolerance)), max_steps)
     warn_unless(solution.converged)
@@ -79,5 +81,5 @@ def _one(sde: SDE, key: Key, x: Array, start: Array, end: Array, tolerance: Arra
             max_steps=max_steps,
             throw=False,
         )
-    converged = solution.result == diffrax.RESULTS.successful
+    converged = (solution.result == diffrax.RESULTS.successful) & finite(solution.ys)
     return Solution(jnp.where(converged, solution.ys[-1], jnp.nan), solution.stats["num_steps"], converged)  # pyright: ignore[reportOptionalSubscript]

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ddjax.sde.processes import SDE
 from ddjax.sde.reversal import probability_flow
-from ddjax.types import Scalar
+from ddjax.types import Scalar, floating
 
 
 def fokker_planck_residual(
@@ -25,8 +25,9 @@ def fokker_planck_residual(
 
     Args:
         log_density: log p(x, t) in nats, twice differentiable in x. Rounding needs float64 for residuals below 1e-4.
-    Raises: ValueError for a log density that is not a scalar.
+    Raises: ValueError for an x of integers, or a log density that is not a scalar.
     """
+    x = floating(x, "states")
     t = jnp.asarray(t, x.dtype)
     slope = jax.eval_shape(log_density, x, t)
     if getattr(slope, "shape", None) != ():

@@ -19,7 +19,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.schedules import squared_diffusion, with_rates
-from ddjax.types import Scalar, Schedule, known
+from ddjax.types import Scalar, Schedule, floating, known
 
 Score = Callable[[Array, Array], Array]
 
@@ -80,8 +80,8 @@ def _diffusion(schedule: Schedule, x: Array, t: Scalar) -> Float[Array, "..."]:
 
 
 def drift_at(sde: SDE, x: Array, t: Scalar) -> Array:
-    """f(x, t). Raises: ValueError for a drift of another shape than x."""
-    drift = jnp.asarray(sde.drift(x, t))
+    """f(x, t). Raises: ValueError for an x of integers, or a drift of another shape than x."""
+    drift = jnp.asarray(sde.drift(floating(x, "states"), t))
     if drift.shape != x.shape:
         raise ValueError(f"a drift has the shape of its state, {x.shape}, got {drift.shape=}")
     return drift
