@@ -188,6 +188,22 @@ def test_an_export_of_a_newer_jax_is_told(copy, newer):
         drawn(copy)
 
 
+def test_an_export_draws_by_the_kind_of_key_that_it_was_made_with(copy):
+    """Whatever this process has for its own. Mutation: `jax.random.key(seed)`."""
+    _, wanted = exported.draw(copy, 5, steps=3)
+    with jax.default_prng_impl("rbg"):
+        _, found = exported.draw(copy, 5, steps=3)
+    np.testing.assert_array_equal(found, wanted)
+    about = json.loads((copy / exported.ABOUT).read_text())
+    assert about["key"] == "threefry2x32"
+    for key, words in (
+        ("dice", "random keys of 'dice', which this JAX does not have"),
+        (1, "says no kind of random key"),
+    ):
+        (copy / exported.ABOUT).write_text(json.dumps(about | {"key": key}))
+        told(copy, words, copy.name)
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [

@@ -119,7 +119,7 @@ def written(path: Path, settings: dict[str, Any]) -> str:
 
 def _longest(settings: dict[str, Any]) -> str:
     """The name of the setting that takes the most room."""
-    return max(settings, key=lambda name: len(yaml.safe_dump(settings[name])))
+    return max(settings, key=lambda name: len(repr(settings[name])))
 
 
 def _require_size(path: Path, size: int, largest: int) -> None:

@@ -123,21 +123,22 @@ FolderToRead = Annotated[Path, Rule(_no_folder)]
 
 def check(settings: Any) -> None:
     """Raises: UserError for settings that no run can have, or that this machine cannot hold."""
-    if reason := refusal(settings, flag=lambda name: "--" + name.replace("_", "-")):
+    values = {name: getattr(settings, name) for name in kinds(type(settings))}
+    if reason := refusal(type(settings), values, flag=lambda name: "--" + name.replace("_", "-")):
         raise UserError(reason)
     getattr(settings, "check", lambda: None)()
     if getattr(settings, "distributed", "off") == "off":  # the memory of other machines is not known
         _require_memory(settings, getattr(settings, "floats", dict)())
 
 
-def refusal(settings: Any, *, flag: Callable[[str], str] = str) -> str | None:
-    """Why the types of settings, or the rules beside them, do not allow one of their values; None where they do.
+def refusal(make: type, values: dict[str, Any], *, flag: Callable[[str], str] = str) -> str | None:
+    """Why the types of a class of settings, or the rules beside them, do not allow one of the values; None where they do.
 
     Args:
-        flag: how a setting is called, by its name.
+        values: by their names, of which the class may have more. flag: how a setting is called, by its name.
     """
-    values = ((name, kind, getattr(settings, name)) for name, kind in kinds(type(settings)).items())
-    return next((reason for name, kind, value in values for reason in _refusals(flag(name), kind, value)), None)
+    known = [(name, kind) for name, kind in kinds(make).items() if name in values]
+    return next((reason for name, kind in known for reason in _refusals(flag(name), kind, values[name])), None)
 
 
 def kinds(make: type) -> dict[str, Any]:

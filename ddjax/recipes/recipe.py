@@ -188,10 +188,10 @@ def read(values: dict[str, Any]) -> Recipe:
     known = {field.name: field for field in fields(Recipe)}
     if unknown := [name for name in values if name not in known]:
         raise ValueError(f"a recipe has no entry {str(unknown[0])[:60]!r}: this version does not know it")
+    entries = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    if reason := refusal(Recipe, entries):
+        raise ValueError(f"the recipe {str(entries.get('name'))[:60]!r}: {reason}")
     try:
-        recipe = Recipe(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        return Recipe(**entries)
     except TypeError as error:
         raise ValueError(f"not a recipe: {error}") from None
-    if reason := refusal(recipe):
-        raise ValueError(f"the recipe {str(recipe.name)[:60]!r}: {reason}")
-    return recipe

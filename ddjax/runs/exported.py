@@ -55,6 +55,8 @@ def about(folder: Path) -> dict[str, Any]:
         allowed = (int, float) if kind is float else (kind,)
         if not isinstance(values, list) or not all(type(value) in allowed for value in values):
             raise UserError(f"{folder / ABOUT} says no {name} that an export has: export again")
+    if not isinstance(told.setdefault("key", "threefry2x32"), str):  # what exports that do not say were made with
+        raise UserError(f"{folder / ABOUT} says no kind of random key: export again")
     names = told.setdefault("classes", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{folder / ABOUT} says no names of classes: export again")
@@ -90,7 +92,13 @@ def draw(
 
     sampler, arrays = read(folder, told, steps), jax.device_put(weights(folder))
     chunk = min(chunk, n)
-    keys = jax.random.key_data(jax.random.split(jax.random.key(seed), -(-n // chunk)))
+    try:
+        key = jax.random.key(seed, impl=told["key"])
+    except ValueError:
+        raise UserError(
+            f"{folder} was exported with random keys of {told['key'][:40]!r}, which this JAX does not have"
+        ) from None
+    keys = jax.random.key_data(jax.random.split(key, -(-n // chunk)))
     index = np.arange(chunk, dtype=np.int32)
     program = _compiled(sampler, (arrays, keys[0], index), tuple(told["shape"]), folder / sampler_file(steps))
     parts = [np.asarray(program(arrays, key, index)) for key in keys]

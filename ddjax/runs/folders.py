@@ -1,6 +1,7 @@
 """The folder of a run: config.yaml, metrics.jsonl, checkpoints/, figures, summary.json, report.html."""
 
 import dataclasses
+import filecmp
 import hashlib
 import json
 import os
@@ -94,8 +95,8 @@ def open_run(experiment: str, config: Engine, default: Path, *, facts: dict[str,
         | {name: _plain(value) for name, value in dataclasses.asdict(config).items() if name not in _NOT_SETTINGS}
         | (facts or {})
     )
-    documents.written(path / "config.yaml", settings)
-    require_rules(path, settings)
+    content = documents.written(path / "config.yaml", settings)
+    require_rules(path / "config.yaml", settings)
     if not first_process():
         return Run(path, _taken_up(path, settings, config), config)
     try:
@@ -105,9 +106,11 @@ def open_run(experiment: str, config: Engine, default: Path, *, facts: dict[str,
     held = _locked(path)
     try:
         settings = _taken_up(path, settings, config)
+        for there in (file for file in _config_files(path) if file.exists()):
+            content = there.read_text()
         for file in _config_files(path):
             file.parent.mkdir(exist_ok=True)
-            write_atomically(file, documents.written(file, settings))
+            write_atomically(file, content)
     except OSError as error:
         held.close()
         raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
@@ -137,14 +140,17 @@ def _stored(path: Path) -> dict[str, Any] | None:
 
     Raises: ValueError for a file that is damaged; UserError for two that differ, or checkpoints whose settings are gone.
     """
-    found = {file: documents.yaml_settings(file) for file in _config_files(path) if os.path.lexists(file)}
-    copy, *others = found.values() or (None,)
-    if others not in ([], [copy]):
-        raise UserError(f"{' and '.join(map(str, found))} differ: put the right one in the place of the other")
+    files = [file for file in _config_files(path) if os.path.lexists(file)]
+    copy = documents.yaml_settings(files[0]) if files else None
+    same = [file.is_file() and filecmp.cmp(files[0], file, shallow=False) for file in files[1:]]
+    if same == [False] and documents.yaml_settings(files[1]) != copy:
+        raise UserError(f"{' and '.join(map(str, files))} differ: put the right one in the place of the other")
     if copy is None and list(path.glob("checkpoints/*/*")):
         raise UserError(f"{path} holds checkpoints, but the config.yaml that says of what is gone: take another --out")
     if copy is not None:
-        require_rules(next(iter(found)), copy)
+        require_rules(files[0], copy)
+        if "experiment" not in copy:
+            raise UserError(f"{files[0]} names no experiment: {path} is not the folder of a run")
     return copy
 
 
@@ -207,18 +213,17 @@ class _Known:
     """What commands take from the settings of any run, by the rules under which they were written."""
 
     experiment: str
-    seeds: Seeds = 1
-    together: bool = False
-    classes: Annotated[tuple[Annotated[str, MAY_BE_EMPTY], ...], MAY_BE_EMPTY, MAY_REPEAT] = ()
+    seeds: Seeds
+    together: bool
+    classes: Annotated[tuple[Annotated[str, MAY_BE_EMPTY], ...], MAY_BE_EMPTY, MAY_REPEAT]
 
 
 def require_rules(path: Path, settings: Any) -> None:
     """Raises: UserError for settings of a run that no run can have."""
-    if not isinstance(settings, dict) or not isinstance(settings.get("experiment"), str):
-        raise UserError(f"{path} names no experiment: it is not the settings of a run")
-    names = [field.name for field in dataclasses.fields(_Known) if field.name in settings]
-    values = {name: tuple(value) if isinstance(value := settings[name], list) else value for name in names}
-    if reason := refusal(_Known(**values)):
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} is not the settings of a run: a mapping is wanted, got {type(settings).__name__}")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    if reason := refusal(_Known, values):
         raise UserError(f"{path} is not the settings of a run: {reason}")
 
 
