@@ -116,7 +116,8 @@ def test_weights_and_settings_alone_draw_as_the_run_does(archive, tmp_path):
         ({"run": {}}, "keeps no recipes"),
         ({"run": {"models": [{"name": "a", "speed": 3}], "seeds": 1}}, "cannot build .*no entry 'speed'"),
         ({"run": {"models": [], "seeds": 1}, "model": "a"}, "this run has the models"),
-        ({"run": 3}, "cannot build"),
+        ({"run": 3}, "not the settings of a run: a mapping is wanted"),
+        ({"run": {"models": [], "seeds": 999_999_999}}, r"not the settings of a run: seeds must lie in \[1, 1000\]"),
         (None, "cannot build .*another network"),
     ],
 )
