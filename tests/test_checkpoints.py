@@ -88,10 +88,10 @@ def test_donating_the_state_after_save_changes_nothing(tmp_path):
 
 
 def test_one_run_at_a_time(saved):
-    """The second is told who has the folder; a lock file left behind by a dead process holds nobody up."""
+    """The second is refused; a lock file left behind by a dead process holds nobody up."""
     (saved / ".lock").write_text("999999")
     with checkpoints.manager(saved):
-        with pytest.raises(OSError, match=rf"in use by another run \(process {os.getpid()}\)"):
+        with pytest.raises(OSError, match=f"^{saved} is open in this process already"):
             checkpoints.manager(saved)
         assert int(checkpoints.restore_newest(saved, state_at(0)).step) == 2
     assert int(restored(saved).step) == 2
@@ -246,10 +246,98 @@ def test_the_state_must_be_of_the_step_that_holds_it(saved):
     """A manifest written anew for step 1 in the folder 5. Mutation: only the manifest is asked."""
     shutil.copytree(saved / "1", saved / "5")
     manifest.write(saved / "5")
+    with pytest.warns(UserWarning, match="5 holds the state of step 1; using step 2"):
+        assert leaves(checkpoints.restore_newest(saved, state_at(0))) == leaves(state_at(2, seed=2))
+    for step in (1, 2):
+        shutil.rmtree(saved / str(step))
     with pytest.raises(ValueError, match="5 holds the state of step 1"):
         restored(saved)
     with pytest.raises(ValueError, match="5 holds the state of step 1"):
         checkpoints.restore_newest(saved, state_at(0))
+
+
+def of_another_shape(folder):
+    """Step 3 of a wider network."""
+    with checkpoints.manager(folder) as manager:
+        checkpoints.save(manager, state_at(3, width=16))
+
+
+def of_another_key(folder):
+    """Step 3 with keys of as many numbers, which mean others."""
+    with checkpoints.manager(folder) as manager:
+        checkpoints.save(manager, state_at(3)._replace(key=jax.random.key(0, impl="rbg")))
+
+
+def of_other_content(name, content):
+    """Step 3 with a file that says something else, and a manifest that lists it so."""
+
+    def spoil(folder):
+        shutil.copytree(folder / "2", folder / "3")
+        (folder / "3" / name).write_text(content)
+        manifest.write(folder / "3")
+
+    return spoil
+
+
+UNFIT = {
+    "shape": (of_another_shape, "holds another model or optimizer"),
+    "key": (of_another_key, "has random keys of rbg, and this run's are of threefry2x32: give it jax.random.key"),
+    "tree": (of_other_content("default/_METADATA", "[]"), "cannot be read"),
+    "keys of the tree": (of_other_content("default/_METADATA", "{}"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("unfit", UNFIT)
+def test_a_newest_step_that_does_not_fit_does_not_hide_the_one_before(saved, unfit):
+    """Step 2 with a warning, whether read only or to go on, and the number 3 is free again; alone, step 3 is refused with
+    the same words. Mutations: the newest intact step or none; a state of other keys whose numbers fit; Orbax's own errors.
+    """
+    spoil, words = UNFIT[unfit]
+    spoil(saved)
+    with pytest.warns(UserWarning, match=f"3 {words}.*; using step 2$"):
+        assert leaves(checkpoints.restore_newest(saved, state_at(0))) == leaves(state_at(2, seed=2))
+    with checkpoints.manager(saved) as manager:
+        with pytest.warns(UserWarning, match=f"3 {words}.*; using step 2$"):
+            assert leaves(checkpoints.restore(manager, state_at(0))) == leaves(state_at(2, seed=2))
+        assert manager.latest_step() == 2 and (saved / "3.damaged").is_dir()
+    for step in manifest.steps(saved):
+        shutil.rmtree(saved / str(step))
+    (saved / "3.damaged").rename(saved / "3")
+    with pytest.raises(ValueError, match=rf"^checkpoint {saved}/3 {words}[^\n]*$"):
+        restored(saved)
+
+
+@pytest.mark.parametrize("file", ["metrics/metrics", "_CHECKPOINT_METADATA"])
+def test_damage_in_what_orbax_reads_as_it_opens_hides_nothing(tmp_path, file):
+    """The files beside the state, of the newest step. Mutation: leave it to Orbax."""
+    with checkpoints.manager(tmp_path, best="loss") as manager:
+        for step in (1, 2):
+            checkpoints.save(manager, state_at(step, seed=step), {"loss": 1 / step})
+    (tmp_path / "2" / file).write_text("[")
+    with pytest.warns(UserWarning, match="2 is damaged; using step 1"):
+        assert int(checkpoints.restore_newest(tmp_path, state_at(0)).step) == 1
+    assert int(checkpoints.restore_best(tmp_path, state_at(0), metric="loss").step) == 1
+    with (
+        pytest.warns(UserWarning, match="2 is damaged; using step 1"),
+        checkpoints.manager(tmp_path, best="loss") as manager,
+    ):
+        assert int(checkpoints.restore(manager, state_at(0)).step) == 1
+
+
+@pytest.mark.parametrize(("saved_as", "asked"), [("rbg", "unsafe_rbg"), ("unsafe_rbg", "rbg"), ("threefry2x32", "rbg")])
+def test_a_checkpoint_of_other_random_keys_says_so(tmp_path, saved_as, asked):
+    """And comes back with its own. Mutation: keys told apart by how many numbers they have."""
+    key = jax.random.key(5, impl=saved_as)
+    with checkpoints.manager(tmp_path) as manager:
+        checkpoints.save(manager, state_at(1)._replace(key=key))
+        asking = state_at(0)._replace(key=jax.random.key(0, impl=asked))
+        with pytest.raises(
+            ValueError, match=rf"1 has random keys of {saved_as}, and this run's are of {asked}: give it"
+        ):
+            checkpoints.restore(manager, asking)
+        same = checkpoints.restore(manager, asking._replace(key=jax.random.key(0, impl=saved_as)))
+    assert jax.random.key_impl(same.key) == jax.random.key_impl(key)
+    assert (jax.random.key_data(same.key) == jax.random.key_data(key)).all()
 
 
 def test_a_step_of_another_job_is_noticed(tmp_path):

@@ -118,7 +118,8 @@ def test_weights_and_settings_alone_draw_as_the_run_does(archive, tmp_path):
         ({"run": {}}, "keeps no recipes"),
         ({"run": {"models": [{"name": "a", "speed": 3}], "seeds": 1}}, "cannot build .*no entry 'speed'"),
         ({"run": {"models": [], "seeds": 1}, "model": "a"}, "this run has the models"),
-        ({"run": 3}, "cannot build"),
+        ({"run": 3}, "not the settings of a run: a mapping is wanted"),
+        ({"run": {"models": [], "seeds": 999_999_999}}, r"not the settings of a run: seeds must lie in \[1, 1000\]"),
         (None, "cannot build .*another network"),
     ],
 )
@@ -188,6 +189,22 @@ def test_an_export_of_a_newer_jax_is_told(copy, newer):
     exported.seal(copy)
     with pytest.raises(cli.UserError, match=f"exported by JAX 99.1.0, this is JAX {jax.__version__}"):
         drawn(copy)
+
+
+def test_an_export_draws_by_the_kind_of_key_that_it_was_made_with(copy):
+    """Whatever this process has for its own. Mutation: `jax.random.key(seed)`."""
+    _, wanted = exported.draw(copy, 5, steps=3)
+    with jax.default_prng_impl("rbg"):
+        _, found = exported.draw(copy, 5, steps=3)
+    np.testing.assert_array_equal(found, wanted)
+    about = json.loads((copy / exported.ABOUT).read_text())
+    assert about["key"] == "threefry2x32"
+    for key, words in (
+        ("dice", "random keys of 'dice', which this JAX does not have"),
+        (1, "says no kind of random key"),
+    ):
+        (copy / exported.ABOUT).write_text(json.dumps(about | {"key": key}))
+        told(copy, words, copy.name)
 
 
 @pytest.mark.parametrize(

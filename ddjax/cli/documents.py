@@ -11,16 +11,20 @@ from typing import Any
 
 import yaml
 
-_LARGEST = {"yaml": 2**18, "json": 2**22}  # bytes; PyYAML takes some 6 s for that much
-_LONGEST = 2**10  # characters of one value
+_LARGEST = 2**22  # bytes of JSON
+_LONGEST = 2**10  # characters of a number, and of any value that a user writes
 _DEEPEST = 4  # mappings and lists inside one another
+_TEXT = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
 _PLAIN = ("null", "bool", "int", "float")
 
 
 class _Values(yaml.SafeLoader):
     """Plain values alone, refused before anything is made of them."""
 
-    depth = 0
+    depth = nodes = 0
+    largest = 2**20  # bytes
+    longest = 2**16  # characters of text: the eigenbasis of small images has some 22,000
+    most = 2**15  # values: an image set has up to some 22,000 classes
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """One value, once it is seen to be harmless."""
@@ -29,13 +33,19 @@ class _Values(yaml.SafeLoader):
             raise ValueError("anchors, aliases and tags are not read")
         if self.depth > _DEEPEST:
             raise ValueError(f"values lie more than {_DEEPEST} deep")
+        if self.nodes > self.most:
+            raise ValueError(f"more than {self.most:,} values")
         if isinstance(event, yaml.ScalarEvent):
-            event.value.encode()  # half a surrogate pair could never be printed
-            if len(event.value) > _LONGEST:
-                raise ValueError(f"a value has more than {_LONGEST} characters")
+            if any("\ud800" <= character <= "\udfff" for character in event.value):  # which could never be printed
+                raise ValueError("a value is no text: it holds bytes that are not UTF-8, or half a surrogate pair")
+            if len(event.value) > self.longest:
+                raise ValueError(f"a value has more than {self.longest:,} characters")
+        self.nodes += 1
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if isinstance(node, yaml.ScalarNode) and node.tag != _TEXT and len(node.value) > _LONGEST:
+            raise ValueError(f"a number has more than {_LONGEST:,} characters")
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -51,6 +61,8 @@ class _Values(yaml.SafeLoader):
 
 class _Words(_Values):
     """Every value as it was written, but for an empty one."""
+
+    largest, longest = 2**18, _LONGEST
 
 
 def _resolvers(tags: tuple[str, ...]) -> dict[str, list[Any]]:
@@ -69,8 +81,7 @@ def text(path: Path, largest: int) -> str:
             raise ValueError(f"{path}: {'not a file' if path.exists() else 'not there'}")
         with path.open("rb") as file:
             content = file.read(largest + 1)
-        if len(content) > largest:
-            raise ValueError(f"{path}: larger than {largest:,} bytes")
+        _require_size(path, len(content), largest)
         return content.decode()
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
@@ -85,9 +96,40 @@ def yaml_settings(path: Path, *, as_written: bool = False) -> dict[str, Any]:
         as_written: every value but an empty one as the words that stand there, so that `off` is not False.
     Raises: ValueError in one line, beginning with the path, for anything else.
     """
-    content = text(path, _LARGEST["yaml"])
+    loader = _Words if as_written else _Values
+    return _parsed(path, text(path, loader.largest), loader)
+
+
+def written(path: Path, settings: dict[str, Any]) -> str:
+    """Settings as the text of a YAML file, from which `yaml_settings` reads the same again.
+
+    Raises: ValueError in one line, beginning with the path, for settings that it would not read again.
+    """
+    content = yaml.safe_dump(settings, sort_keys=False)
     try:
-        values = yaml.load(content, _Words if as_written else _Values)
+        _require_size(path, len(content.encode()), _Values.largest)
+        again = _parsed(path, content, _Values)
+    except ValueError as error:
+        raise ValueError(f"{error}: {_longest(settings)!r} could not be read again") from None
+    if again != settings:
+        changed = next(name for name in settings if again.get(name) != settings[name])
+        raise ValueError(f"{path}: {changed!r} would be read as another value")
+    return content
+
+
+def _longest(settings: dict[str, Any]) -> str:
+    """The name of the setting that takes the most room."""
+    return max(settings, key=lambda name: len(repr(settings[name])))
+
+
+def _require_size(path: Path, size: int, largest: int) -> None:
+    if size > largest:
+        raise ValueError(f"{path}: larger than {largest:,} bytes")
+
+
+def _parsed(path: Path, content: str, loader: type[_Values]) -> dict[str, Any]:
+    try:
+        values = yaml.load(content, loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {_told(error)}") from None
     return _mapping(path, values)
@@ -95,7 +137,7 @@ def yaml_settings(path: Path, *, as_written: bool = False) -> dict[str, Any]:
 
 def json_settings(path: Path) -> dict[str, Any]:
     """The mapping in a JSON file. Raises: ValueError in one line, beginning with the path, for anything else."""
-    content = text(path, _LARGEST["json"])
+    content = text(path, _LARGEST)
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:

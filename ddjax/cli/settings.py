@@ -20,7 +20,10 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 Settings = TypeVar("Settings")
 LARGEST = 2**31 - 1
-MAY_BE_EMPTY = "may be empty"  # beside the type of a tuple
+MAY_BE_EMPTY, MAY_REPEAT = (
+    "may be empty",
+    "may repeat",
+)  # beside the type of a tuple; the first beside that of text, too
 
 
 class UserError(Exception):
@@ -120,12 +123,22 @@ FolderToRead = Annotated[Path, Rule(_no_folder)]
 
 def check(settings: Any) -> None:
     """Raises: UserError for settings that no run can have, or that this machine cannot hold."""
-    for name, kind in kinds(type(settings)).items():
-        if refusal := next(_refusals("--" + name.replace("_", "-"), kind, getattr(settings, name)), None):
-            raise UserError(refusal)
+    values = {name: getattr(settings, name) for name in kinds(type(settings))}
+    if reason := refusal(type(settings), values, flag=lambda name: "--" + name.replace("_", "-")):
+        raise UserError(reason)
     getattr(settings, "check", lambda: None)()
     if getattr(settings, "distributed", "off") == "off":  # the memory of other machines is not known
         _require_memory(settings, getattr(settings, "floats", dict)())
+
+
+def refusal(make: type, values: dict[str, Any], *, flag: Callable[[str], str] = str) -> str | None:
+    """Why the types of a class of settings, or the rules beside them, do not allow one of the values; None where they do.
+
+    Args:
+        values: by their names, of which the class may have more. flag: how a setting is called, by its name.
+    """
+    known = [(name, kind) for name, kind in kinds(make).items() if name in values]
+    return next((reason for name, kind in known for reason in _refusals(flag(name), kind, values[name])), None)
 
 
 def kinds(make: type) -> dict[str, Any]:
@@ -159,18 +172,37 @@ def _refusals(flag: str, kind: Any, value: Any) -> Iterator[str]:
         for part in value:
             yield from _refusals(flag, get_args(kind)[0], part)
         words = [f"{part:g}" if isinstance(part, float) else str(part) for part in value]  # as they become names
-        if twice := [word for i, word in enumerate(words) if word in words[:i]]:
+        if MAY_REPEAT not in beside and (twice := [word for i, word in enumerate(words) if word in words[:i]]):
             yield f"{flag} holds {twice[0]} twice"
-    elif get_origin(kind) in (Union, types.UnionType) and value is not None:
-        yield from _refusals(flag, next(part for part in get_args(kind) if part is not type(None)), value)
+    elif get_origin(kind) in (Union, types.UnionType):
+        if value is not None:
+            yield from _refusals(flag, next(part for part in get_args(kind) if part is not type(None)), value)
+    elif not _is(kind, value):
+        yield f"{flag} must be {_words(kind)}, got {_shown(repr(value))}"
     elif isinstance(value, int) and abs(value) > LARGEST:
         yield f"{flag} must be at most {LARGEST:,} in size, got {_shown(value)}"
     elif isinstance(value, float) and not abs(_single(value)) < float("inf"):
         yield f"{flag} must be finite in single precision, got {value:g}"
-    elif isinstance(value, str) and not value.strip():
+    elif isinstance(value, str) and not value.strip() and MAY_BE_EMPTY not in beside:
         yield f"{flag} must not be empty"
-    elif value is not None:
+    else:
         yield from filter(None, (rule.refusal(flag, value) for rule in beside if hasattr(rule, "refusal")))
+
+
+def _is(kind: Any, value: Any) -> bool:
+    """Whether a value that no command line made, but a file, is of its type."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if isinstance(value, bool) and kind is not bool:
+        return False
+    return isinstance(value, (int, float) if kind is float else get_origin(kind) or kind)
+
+
+def _words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", tuple: "a list"}
+    return names.get(get_origin(kind) or kind, "another value")
 
 
 def _single(value: float) -> float:

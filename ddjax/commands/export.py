@@ -77,6 +77,7 @@ def write(folder: Path, config: Config, trained: Any) -> None:
         "steps": list(config.steps),
         "churn": config.churn,
         "platforms": list(PLATFORMS),
+        "key": str(jax.random.key_impl(jax.random.key(0))),
         "jax": jax.__version__,
         "call": exported.CALL,
         "calling_convention": programs[0].calling_convention_version if programs else newest,

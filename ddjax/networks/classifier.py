@@ -1,5 +1,6 @@
 """A small image classifier, whose 128 penultimate features measure distances between sets of images."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -58,12 +59,21 @@ def classifier(event_shape: tuple[int, int, int], classes: int) -> Classifier:
 def load(folder: str | Path) -> tuple[Classifier, Params, dict]:
     """A trained classifier, its parameters and its settings, from the folder that `runs.classifiers` wrote.
 
-    Raises: FileNotFoundError; ValueError for settings or weights that do not fit.
+    Raises: FileNotFoundError; ValueError for settings or weights that do not fit, or are not those that were written.
     """
-    settings = _settings(Path(folder) / "classifier.json")
+    settings, path = _settings(Path(folder) / "classifier.json"), Path(folder) / "classifier.safetensors"
+    bounds.require_file(path)
+    if settings.get("sha256") != checksum(path):
+        raise ValueError(f"{path} holds other weights than classifier.json says, or older ones, of no checksum")
     net = classifier(tuple(settings["event_shape"]), settings["classes"])
     like = jax.eval_shape(net.init, jax.random.key(0))
-    return net, weights.restored(weights.read(Path(folder) / "classifier.safetensors"), like), settings
+    return net, weights.restored(weights.read(path), like), settings
+
+
+def checksum(path: Path) -> str:
+    """The sha256 of a file, which stands beside it in the settings."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _settings(path: Path) -> dict:

@@ -1,6 +1,7 @@
 """The classifier in whose features images are measured and transported: trained once for each training set, then read back."""
 
 import json
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -44,13 +45,23 @@ def folder_of(train: Images) -> Path:
 
 
 def trained(train: Images, test: Images, folder: Path | None = None, **budget: int) -> Trained:
-    """The classifier of `train`, from its folder where it is already there, else trained and saved."""
+    """The classifier of `train`, from its folder where it is already there, else trained and saved.
+
+    One whose files are damaged is trained again, with a warning.
+    """
     folder = folder or folder_of(train)
     wanted = {"data": train.name, "digest": train.digest, "event_shape": list(train.x.shape[1:])}
     wanted |= {"classes": len(train.classes), "steps": 2000, "batch": 128, "seed": 0} | budget
-    if not _holds(folder, wanted):
+
+    def made() -> tuple[networks.Classifier, Params, dict]:
         save(folder, fit(train, **{name: wanted[name] for name in ("steps", "batch", "seed")}), wanted)
-    net, params, _ = networks.load(folder)
+        return networks.load(folder)
+
+    try:
+        net, params, _ = networks.load(folder) if _holds(folder, wanted) else made()
+    except (ValueError, FileNotFoundError) as error:
+        warnings.warn(f"{folder} is damaged ({error}) and is made again", stacklevel=2)
+        net, params, _ = made()
     features = partial(net.features, params)
     classes = lambda x: jnp.argmax(net.logits(params, x), -1)  # noqa: E731
     guesses = [classes(to_float(jnp.asarray(test.x[i : i + CHUNK]))) for i in range(0, len(test.x), CHUNK)]
@@ -89,10 +100,12 @@ def _shifted(x: Array, labels: Array, key: Key, n: int) -> Batch:
 
 
 def save(folder: Path, params: Params, settings: dict[str, Any]) -> None:
-    """Weights, then settings, each all or nothing."""
+    """Weights, then settings with their checksum, each all or nothing."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights.save(folder / "classifier.safetensors", params)
-    write_atomically(folder / "classifier.json", json.dumps(settings | {"provenance": provenance()}, indent=2) + "\n")
+    path = folder / "classifier.safetensors"
+    weights.save(path, params)
+    settings = settings | {"sha256": networks.checksum(path), "provenance": provenance()}
+    write_atomically(folder / "classifier.json", json.dumps(settings, indent=2) + "\n")
 
 
 def _holds(folder: Path, wanted: dict[str, Any]) -> bool:

@@ -56,6 +56,8 @@ def about(folder: Path) -> dict[str, Any]:
         allowed = (int, float) if kind is float else (kind,)
         if not isinstance(values, list) or not all(type(value) in allowed for value in values):
             raise UserError(f"{folder / ABOUT} says no {name} that an export has: export again")
+    if not isinstance(told.setdefault("key", "threefry2x32"), str):  # what exports that do not say were made with
+        raise UserError(f"{folder / ABOUT} says no kind of random key: export again")
     names = told.setdefault("classes", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{folder / ABOUT} says no names of classes: export again")
@@ -94,7 +96,13 @@ def draw(
     import numpy as np
 
     sampler, arrays = read(folder, told, steps), jax.device_put(weights(folder))
-    key, chunk = jax.random.key_data(jax.random.key(seed)), min(chunk, n)
+    try:
+        key = jax.random.key_data(jax.random.key(seed, impl=told["key"]))
+    except ValueError:
+        raise UserError(
+            f"{folder} was exported with random keys of {told['key'][:40]!r}, which this JAX does not have"
+        ) from None
+    chunk = min(chunk, n)
     chunks = np.arange(-(-n // chunk) * chunk, dtype=np.int32).reshape(-1, chunk)
     program = _compiled(sampler, (arrays, key, chunks[0]), tuple(told["shape"]), folder / sampler_file(steps))
     return told["churn"], np.concatenate([np.asarray(program(arrays, key, numbers)) for numbers in chunks])[:n]

@@ -1,6 +1,7 @@
 """The folder of a run: config.yaml, metrics.jsonl, checkpoints/, figures, summary.json, report.html."""
 
 import dataclasses
+import filecmp
 import hashlib
 import json
 import os
@@ -8,12 +9,10 @@ import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TextIO
 
-import yaml
-
-from ddjax.cli import UserError
-from ddjax.cli.documents import yaml_settings
+from ddjax.cli import UserError, documents
+from ddjax.cli.settings import MAY_BE_EMPTY, MAY_REPEAT, Seeds, refusal
 from ddjax.runs.engine import Engine, keep_compiled
 from ddjax.runs.files import naming, read_metrics, write_atomically
 
@@ -87,44 +86,48 @@ def open_run(experiment: str, config: Engine, default: Path, *, facts: dict[str,
 
     Args:
         facts: what the run found beside its settings and must find again, kept with them.
-    Raises: UserError for a folder that holds another run, or cannot be written.
+    Raises: ValueError for settings that could not be read again, before anything is written; UserError for a folder that
+        holds another run, or cannot be written.
     """
     path = folder(config, default)
     settings = (
         {"experiment": experiment}
-        | {
-            name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-            for name, value in dataclasses.asdict(config).items()
-            if name not in _NOT_SETTINGS
-        }
+        | {name: _plain(value) for name, value in dataclasses.asdict(config).items() if name not in _NOT_SETTINGS}
         | (facts or {})
     )
-    run = Run(path, settings, config)
+    content = documents.written(path / "config.yaml", settings)
+    require_rules(path / "config.yaml", settings)
     if not first_process():
-        return run
+        return Run(path, _taken_up(path, settings, config), config)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
-    _hold(run)
-    stored = _stored(path)
-    if stored is not None:
-        _require_same(path, stored, settings, config.resume)
+    held = _locked(path)
     try:
+        settings = _taken_up(path, settings, config)
+        for there in (file for file in _config_files(path) if file.exists()):
+            content = there.read_text()
         for file in _config_files(path):
             file.parent.mkdir(exist_ok=True)
-            write_atomically(file, yaml.safe_dump(settings, sort_keys=False))
+            write_atomically(file, content)
     except OSError as error:
+        held.close()
         raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
+    except BaseException:
+        held.close()
+        raise
+    run = Run(path, settings, config)
+    weakref.finalize(run, held.close)
     keep_compiled(path.parent / ".jax_cache")
     return run
 
 
-def _hold(run: Run) -> None:
-    """Lock the whole folder for as long as the run is open, or its process lives."""
+def _locked(path: Path) -> TextIO:
+    """The lock of a whole folder, for as long as the run is open, or its process lives."""
     from ddjax.training import lock
 
-    weakref.finalize(run, lock.acquire(run.path).close)
+    return lock.acquire(path)
 
 
 def _config_files(path: Path) -> tuple[Path, Path]:
@@ -137,24 +140,91 @@ def _stored(path: Path) -> dict[str, Any] | None:
 
     Raises: ValueError for a file that is damaged; UserError for two that differ, or checkpoints whose settings are gone.
     """
-    found = {file: yaml_settings(file) for file in _config_files(path) if os.path.lexists(file)}
-    copy, *others = found.values() or (None,)
-    if others not in ([], [copy]):
-        raise UserError(f"{' and '.join(map(str, found))} differ: put the right one in the place of the other")
+    files = [file for file in _config_files(path) if os.path.lexists(file)]
+    copy = documents.yaml_settings(files[0]) if files else None
+    same = [file.is_file() and filecmp.cmp(files[0], file, shallow=False) for file in files[1:]]
+    if same == [False] and documents.yaml_settings(files[1]) != copy:
+        raise UserError(f"{' and '.join(map(str, files))} differ: put the right one in the place of the other")
     if copy is None and list(path.glob("checkpoints/*/*")):
         raise UserError(f"{path} holds checkpoints, but the config.yaml that says of what is gone: take another --out")
-    if copy is not None and not isinstance(copy.get("experiment"), str):
-        raise UserError(f"{next(iter(found))} names no experiment: {path} is not the folder of a run")
+    if copy is not None:
+        require_rules(files[0], copy)
+        if "experiment" not in copy:
+            raise UserError(f"{files[0]} names no experiment: {path} is not the folder of a run")
     return copy
 
 
-def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any], resume: bool | str) -> None:
-    if resume in (False, "off"):
+def _taken_up(path: Path, settings: dict[str, Any], config: Engine) -> dict[str, Any]:
+    """The settings of the run that is in a folder, as they were written, else the new ones.
+
+    Raises: UserError for a run that is not to be taken up, or that has other settings.
+    """
+    stored = _stored(path)
+    if stored is None or (config.resume in (False, "off") and not first_process()):
+        return settings
+    if config.resume in (False, "off"):
         raise UserError(f"{path} already holds a run: pass --resume to go on with it, or another --out")
-    keys = [key for key in new | old if old.get(key) != new.get(key)]
-    differing = [f"{key} ({old.get(key)} there, {new.get(key)} now)" for key in keys]
+    _require_same(path, stored, settings, config)
+    return stored  # an older version's perhaps: its checkpoints belong to what it wrote
+
+
+def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any], config: Engine) -> None:
+    """Raises: UserError for a run of other settings; what an older version did not know is at its default there."""
+    try:
+        there, here = (_with_defaults(settings, config) for settings in (old, new))
+    except ValueError as error:
+        raise UserError(f"cannot resume {path}: {error}") from None
+    differing = [
+        f"{key} ({_short(there[key]) if key in there else 'not set'} there, {_short(here[key])} now)"
+        if key in here
+        else f"{key} ({_short(there[key])} there, and this version has no such setting)"
+        for key in here | there
+        if key not in here or key not in there or here[key] != there[key]
+    ]
     if differing:
         raise UserError(f"cannot resume {path} with other settings: {', '.join(differing)}")
+
+
+def _with_defaults(settings: dict[str, Any], config: Engine) -> dict[str, Any]:
+    """Settings, and today's defaults of those that are not there; entries of the models each by itself."""
+    from ddjax import recipes  # which imports jax
+
+    models = [recipes.stored(recipes.read(values)) for values in settings.get("models", [])]
+    defaults = {
+        field.name: _plain(field.default)
+        for field in dataclasses.fields(config)
+        if field.name not in _NOT_SETTINGS and field.default is not dataclasses.MISSING
+    }
+    entries = {f"{name} of model {i}": value for i, model in enumerate(models, 1) for name, value in model.items()}
+    return defaults | {name: value for name, value in settings.items() if name != "models"} | entries
+
+
+def _plain(value: Any) -> Any:
+    """A setting as a file holds it."""
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+
+
+def _short(value: Any) -> str:
+    return text if len(text := str(value)) <= 60 else f"{text[:57]}..."
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """What commands take from the settings of any run, by the rules under which they were written."""
+
+    experiment: str
+    seeds: Seeds
+    together: bool
+    classes: Annotated[tuple[Annotated[str, MAY_BE_EMPTY], ...], MAY_BE_EMPTY, MAY_REPEAT]
+
+
+def require_rules(path: Path, settings: Any) -> None:
+    """Raises: UserError for settings of a run that no run can have."""
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} is not the settings of a run: a mapping is wanted, got {type(settings).__name__}")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    if reason := refusal(_Known, values):
+        raise UserError(f"{path} is not the settings of a run: {reason}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

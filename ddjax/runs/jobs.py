@@ -122,6 +122,8 @@ def _trained(
         stream = batch if isinstance(batch, Resumable) else None
         state = checkpoints.restore(manager, state, stream) or (start(state) if start else state)
         first = int(state.step)
+        if first >= budget.steps:  # trained before, and taken up to be evaluated
+            return state
         with events.beside(folder.events(job), first) as also:
             told = also(folder.logger(rows[0], first, "watched.jsonl"), "watched/") if watch else None
             speed = also(folder.logger(job, first, "speed.jsonl"), "speed/")
@@ -144,6 +146,7 @@ def _trained(
                 visit=visit if watch else None,
                 label=job if first_process() else None,
                 scanned=training.may_scan(network),
+                donate=True,
             )
 
 

@@ -12,7 +12,7 @@ from ddjax.cli import UserError
 from ddjax.networks import weights
 from ddjax.runs import exported, folders, jobs
 from ddjax.runs.engine import Engine
-from ddjax.training import TrainState, checkpoints, together
+from ddjax.training import TrainState, checkpoints, memory, together
 from ddjax.types import Key, Params
 
 
@@ -60,7 +60,7 @@ def load(path: Path, job: str | None) -> Trained:
     settings = folders.read_settings(path)
     job, kept = _kept(path, settings, job)
     params = _params(folders.Run(path, settings, Engine()), kept)
-    return Trained(job, kept.recipe, params, _classes(settings, kept.recipe))
+    return Trained(job, kept.recipe, params, _classes(path, settings, kept.recipe))
 
 
 def of_export(path: Path) -> Trained:
@@ -71,12 +71,13 @@ def of_export(path: Path) -> Trained:
     exported.verify(path)
     told = exported.about(path)
     try:
+        folders.require_rules(path / exported.ABOUT, told["run"])
         job, (recipe, *_) = _kept(path, told["run"], told["model"])
         model = recipes.build(recipe)
         params = weights.restored(exported.weights(path), jax.eval_shape(model.network.init, jax.random.key(0)))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"cannot build the model of {path}: {error}") from None
-    return Trained(job, recipe, params, _classes(told["run"], recipe))
+    return Trained(job, recipe, params, _classes(path, told["run"], recipe))
 
 
 class Kept(NamedTuple):
@@ -94,14 +95,17 @@ def _kept(path: Path, settings: dict[str, Any], job: str | None) -> tuple[str, K
         raise UserError(
             f"{path} keeps no recipes of its models: it was written by another version, which can sample it"
         )
-    found = [recipes.read(values) for values in settings["models"]]
+    try:
+        found = [recipes.read(values) for values in settings["models"]]
+    except ValueError as error:
+        raise UserError(f"cannot build the models of {path}: {error}") from None
     every = [(each, recipe, i) for recipe in found for i, each in enumerate(recipes.averages(recipe))]
     by_job = {
         recipes.job(each.name, seed): Kept(each, recipe, seed, i)
         for each, recipe, i in every
-        for seed in range(settings["seeds"])
+        for seed in range(settings.get("seeds", 1))
     }
-    job = job or next(iter(by_job))
+    job = job or next(iter(by_job), "")
     if job not in by_job:
         raise UserError(f"this run has the models {', '.join(by_job)}; got {job!r}")
     if by_job[job].recipe.cond_size:
@@ -111,13 +115,22 @@ def _kept(path: Path, settings: dict[str, Any], job: str | None) -> tuple[str, K
     return job, by_job[job]
 
 
-def _classes(settings: dict[str, Any], recipe: recipes.Recipe) -> tuple[str, ...]:
-    return tuple(settings.get("classes") or map(str, range(recipe.classes)))
+def _classes(path: Path, settings: dict[str, Any], recipe: recipes.Recipe) -> tuple[str, ...]:
+    """The names of a model's classes, none for a model without. Raises: UserError for names of other classes."""
+    names = tuple(settings.get("classes") or map(str, range(recipe.classes)))
+    if recipe.classes and len(names) != recipe.classes:
+        raise UserError(f"{path} names {len(names)} classes, and {recipe.name!r} has {recipe.classes}")
+    return names if recipe.classes else ()
 
 
 def _params(run: folders.Run, kept: Kept) -> Params:
     """The averaged parameters of a model; of a run whose seeds were trained together, those of its seed."""
     model, name, others = recipes.build(kept.trained), kept.trained.name, len(kept.trained.other_decays)
+    needed, there = 4 * (4 + others) * recipes.parameters(model), memory.has()  # with averages, and moments of AdamW
+    if there is not None and needed > there:
+        raise UserError(
+            f"{name!r} of {run.path} needs at least {needed / 1e9:,.0f} GB of memory, and there are {there / 1e9:,.0f}"
+        )
     like = jobs.initial_state(model.network, model.optimizer, 0, others=others)
     if not run.settings.get("together"):
         return state(run, recipes.job(name, kept.seed), like).averages[kept.which]
@@ -132,5 +145,8 @@ def state(run: folders.Run, job: str, like: TrainState) -> TrainState:
 
 
 def settings_of(found: list[recipes.Recipe]) -> dict[str, Any]:
-    """What a run keeps of its recipes."""
-    return {"models": [recipes.stored(recipe) for recipe in found]}
+    """What a run keeps of its recipes. Raises: ValueError for one that could not be read again."""
+    models = [recipes.stored(recipe) for recipe in found]
+    for values in models:
+        recipes.read(values)
+    return {"models": models}

@@ -1,6 +1,7 @@
 """The training loop: many steps per dispatch where that is faster, checkpoints, a stop on NaN and on signals."""
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -37,18 +38,19 @@ def fit(
     visit: Visit | None = None,
     label: str | None = "training",
     scanned: bool = True,
+    donate: bool = False,
 ) -> TrainState:
-    """Train from `state.step` to `steps`: one `lax.scan` of `chunk` steps per dispatch, the state donated.
+    """Train from `state.step` to `steps`, in all: one `lax.scan` of `chunk` steps per dispatch, the state donated.
 
     Batches are drawn on the device from a key folded from (state.key, step), so a resumed run equals an uninterrupted one
     bit for bit; or they come from a stream, whose place is saved with the state, and steps are dispatched one by one, the
     next batch on its way while the device works. Metrics are read one chunk late: the device never waits for the host.
 
     Args:
-        state: consumed (its buffers are donated). batch: key -> batch, pure; a
-            `jax.tree_util.Partial`, such as `data.batches` returns, brings its arrays as arguments. Or a stream, such as
-            `data.Stream`, at the place of `state`, to which `checkpoints.restore` has brought it. Or, without checkpoints,
-            any iterator.
+        state: copied once and left as it is, unless `donate` says otherwise.
+        batch: key -> batch, pure; a `jax.tree_util.Partial`, such as `data.batches` returns, brings its arrays as
+            arguments. Or a stream, such as `data.Stream`, at the place of `state`, to which `checkpoints.restore` has
+            brought it. Or, without checkpoints, any iterator.
         checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
         log: called on the host with (step, chunk means of the metrics); those of seeds that are trained together are lists.
@@ -56,10 +58,13 @@ def fit(
             next step takes.
         label: of the progress display, None for silence.
         scanned: False dispatches each step by itself, for networks that `may_scan` refuses.
-    Returns: the state at `steps`.
+        donate: True takes the buffers of `state` instead of a copy, which saves the memory of one state for as long as
+            training lasts; nobody may use them afterwards.
+    Returns: the state at `steps`; `state` itself, with a warning, where it is there already.
     Raises: ValueError for a chunk, a save_every or a source of batches that does not fit; FloatingPointError at the first
         loss or gradient norm that is not finite, and before a state that is not would be saved or returned, the last good
-        checkpoint untouched; Interrupted after SIGINT (Ctrl-C), SIGTERM or SIGUSR1, the state saved, in the last steps too;
+        checkpoint untouched; Interrupted after SIGINT (Ctrl-C), SIGTERM or SIGUSR1, the state saved, in the last steps too,
+        and on the exception as its `state`;
         OSError when a checkpoint cannot be written; MemoryError before a step that needs more memory than there is.
     """
     if chunk < 1 or save_every < 1 or save_every % chunk:
@@ -69,6 +74,13 @@ def fit(
     batches = checked(batch, state.keys()[0], kept=checkpoints is not None)
     good = (lambda: "none") if checkpoints is None else checkpoints.last_good
     step = int(state.step)
+    if step >= steps:
+        warnings.warn(
+            f"nothing was trained: the state is at step {step}, and {steps=} counts from the beginning", stacklevel=2
+        )
+        return state
+    if not donate:
+        state = state.copy()
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
     with noted(told=label is not None) as stopped, display as update:
         run, pending = _runner(train_step, batches, stopped, scanned), None
@@ -104,7 +116,7 @@ def fit(
                 if checkpoints is not None:
                     checkpoints.wait()
                 if stop := agreed(stopped):  # one that came while saving, too
-                    raise Interrupted(step, stop, checkpoints is not None)
+                    raise Interrupted(step, stop, checkpoints is not None, state)
     return state
 
 

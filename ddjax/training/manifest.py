@@ -10,12 +10,16 @@ INCOMPLETE = "is damaged or incomplete"
 _NAME = "manifest.json"
 
 
-def write(folder: Path, job: str | None = None) -> None:
-    """Write the manifest of a finished checkpoint, whose folder is named after its step, in one move."""
+def write(folder: Path, job: str | None = None, key: str | None = None) -> None:
+    """Write the manifest of a finished checkpoint, whose folder is named after its step, in one move.
+
+    Args:
+        key: the implementation of the state's random keys, whose numbers alone do not say it.
+    """
     draft = folder / (_NAME + ".draft")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_NAME))
     digests = {str(path.relative_to(folder)): _sha256(path) for path in files}
-    draft.write_text(_sealed({"step": int(folder.name), "job": job, "files": digests}))
+    draft.write_text(_sealed({"step": int(folder.name), "job": job, "key": key, "files": digests}))
     draft.rename(folder / _NAME)
 
 
@@ -44,6 +48,11 @@ def fault(folder: Path, job: str | None = None) -> str | None:
     if job is not None and owner is not None and owner != job:
         return f"belongs to {owner}, not to {job}"
     return None
+
+
+def key(folder: Path) -> str | None:
+    """The implementation of random keys in an intact checkpoint; None where its manifest names none."""
+    return json.loads((folder / _NAME).read_text()).get("key")
 
 
 def intact(folder: Path, job: str | None = None) -> bool:

@@ -6,17 +6,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Interrupted(Exception):
-    """A signal arrived: the state of `step` is complete, and `saved` where checkpoints are kept."""
+    """A signal arrived: `state` is that of `step`, complete, and `saved` where checkpoints are kept."""
 
-    def __init__(self, step: int, signum: int, saved: bool):
+    def __init__(self, step: int, signum: int, saved: bool, state: Any = None):
         told = f"saved at step {step}" if saved else "nothing is saved, as no checkpoints are kept"
         super().__init__(f"stopped by {signal.Signals(signum).name} at step {step}: {told}")
-        self.step, self.signum, self.saved = step, signum, saved
+        self.step, self.signum, self.saved, self.state = step, signum, saved, state
+        if not saved:  # shown below the traceback of a notebook, not in the one line of a command
+            self.add_note("What was trained is the `state` of this exception; in a notebook: sys.last_value.state")
 
 
 @contextmanager

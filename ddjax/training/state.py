@@ -32,10 +32,13 @@ class TrainState(NamedTuple):
     def create(
         cls, params: Params, optimizer: optax.GradientTransformation, key: Key, *, others: int = 0
     ) -> "TrainState":
-        """Step 0, with `ema` and so many other averages equal to the parameters."""
-        # in buffers of their own: donation must not meet the same one twice
-        ema, *rest = (jax.tree.map(jnp.copy, params) for _ in range(1 + others))
-        return cls(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params), key, tuple(rest))
+        """Step 0, with `ema` and so many other averages equal to the parameters; `params` and `key` stay the caller's."""
+        state = cls(jnp.zeros((), jnp.int32), params, params, optimizer.init(params), key, (params,) * others)
+        return state.copy()
+
+    def copy(self) -> "TrainState":
+        """The same numbers in buffers of their own, no two of them one, so that they may be donated."""
+        return jax.tree.map(jnp.copy, self)
 
     @property
     def averages(self) -> tuple[Params, ...]:

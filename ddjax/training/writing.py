@@ -46,14 +46,15 @@ class Checkpoints:
             raise self._failure(step, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         kept = None if self.best is None else metrics  # a file less where nobody asks
         save = partial(self.orbax.save, step, args=ocp.args.StandardSave(stored), metrics=kept, force=True)
+        key = str(jax.random.key_impl(state.key))
         if isinstance(stored, dict) and jax.process_count() == 1:  # vectors are a copy: Orbax's own part can wait, too
-            self._begin(step, place, save)
+            self._begin(step, place, key, save)
             return
         try:
             save()
         except Exception as error:
             raise self._failure(step, error) from None
-        self._begin(step, place)
+        self._begin(step, place, key)
 
     def wait(self) -> None:
         """Return when the last save is complete. Raises: OSError if it failed, a full disk above all."""
@@ -90,7 +91,7 @@ class Checkpoints:
             ):
                 self.orbax.close()
 
-    def _begin(self, step: int, place: str | None, save: Callable[[], Any] | None = None) -> None:
+    def _begin(self, step: int, place: str | None, key: str, save: Callable[[], Any] | None = None) -> None:
         def write() -> None:
             if sys.platform == "linux":  # the last in line for a core, where a thread has a priority of its own
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
@@ -101,7 +102,7 @@ class Checkpoints:
                 if jax.process_index() == 0:
                     if place is not None:
                         (self.folder / str(step) / PLACE).write_text(place)
-                    manifest.write(self.folder / str(step), self.job)
+                    manifest.write(self.folder / str(step), self.job, key)
             except Exception as error:
                 self._error = self._failure(step, error)
 

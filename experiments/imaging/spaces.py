@@ -1,5 +1,6 @@
 """The spaces in which images are compared: their pixels, and the features of a classifier of the same data."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def too_few(judges: judging.Judges, samples: int) -> list[str]:
 
 
 def fid(train: Images, weights: Path) -> tuple[judging.Features, metrics.Statistics]:
-    """Inception's features, and their statistics over the training set, kept under its hash.
+    """Inception's features, and their statistics over the training set, kept under the hashes of both.
 
     Raises: ValueError or OSError for a file that is not that of the FID network.
     """
@@ -48,5 +49,7 @@ def fid(train: Images, weights: Path) -> tuple[judging.Features, metrics.Statist
 
     params = inception.load(weights)
     features = lambda x: np.asarray(inception.features(params, (x + 1) / 2))  # noqa: E731
-    name = f"{train.digest[:32]}-train-inception-299-bilinear"
+    with weights.open("rb") as file:
+        network = hashlib.file_digest(file, "sha256").hexdigest()
+    name = f"{train.digest[:32]}-train-inception-{network[:32]}-299-bilinear"
     return features, metrics.cached_statistics(STATISTICS, name, lambda: judging.by_chunks(features, train.x))

@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from ddjax import data, runs
 from ddjax.cli import UserError
+from ddjax.cli.settings import check
 from ddjax.data import Folder, Images
 from ddjax.runs import pretrained, saved
 from experiments.imaging import feeds, judging
@@ -32,7 +33,10 @@ def load(run: Path | None, model: str | None) -> saved.Trained:
 def splits(run: Path | None, most: int) -> tuple[Images, Images]:
     """The training images of a run, and at most so many held-out ones. Raises: UserError for a set that stays on disk."""
     settings = _settings(run)
-    train, held_out = feeds.splits(Source(**{field.name: settings[field.name] for field in fields(Source)}))
+    known = {field.name: settings[field.name] for field in fields(Source) if field.name in settings}
+    source = Source(**known)  # what an older run does not know, at its default
+    check(source)
+    train, held_out = feeds.splits(source)
     if isinstance(train, Folder) or isinstance(held_out, Folder):
         raise UserError(f"these images are too many to keep at hand: {train.describe()}")
     return train, data.part(held_out, most)
