@@ -14,8 +14,9 @@ import yaml
 
 from ddjax.cli import UserError
 from ddjax.cli.documents import yaml_settings
+from ddjax.files import naming, write_atomically
 from ddjax.runs.engine import Engine, keep_compiled
-from ddjax.runs.files import naming, read_metrics, write_atomically
+from ddjax.runs.rows import read_metrics
 
 # where and how to run, not what
 _NOT_SETTINGS = {"config", "full", *(field.name for field in dataclasses.fields(Engine))}

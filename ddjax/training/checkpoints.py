@@ -6,6 +6,7 @@ stray folder; where steps are there but none is intact, it refuses. Saved on any
 on any other: the shardings are those of the state that asks.
 """
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def _told(folder: Path, job: str | None) -> str:
 
 def _unused(path: Path) -> Path:
     candidates = [path, *(path.with_name(f"{path.name}{i}") for i in range(1, 1000))]
-    return next(candidate for candidate in candidates if not candidate.exists())
+    return next(candidate for candidate in candidates if not os.path.lexists(candidate))
 
 
 def _bring(stream: Resumable | None, step: Path) -> None:

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import TextIO
 
+from ddjax.files import require_plain
+
 
 def acquire(folder: Path) -> TextIO:
     """Create and lock `folder` until the returned file is closed.
@@ -13,6 +15,7 @@ def acquire(folder: Path) -> TextIO:
 
     Raises: OSError, in one sentence, for a folder that another process has locked or that cannot be written.
     """
+    require_plain(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a+")

@@ -59,7 +59,7 @@ def fit(
     Returns: the state at `steps`.
     Raises: ValueError for a chunk, a save_every or a source of batches that does not fit; FloatingPointError at the first
         loss or gradient norm that is not finite, and before a state that is not would be saved or returned, the last good
-        checkpoint untouched; Interrupted after SIGINT (Ctrl-C), SIGTERM or SIGUSR1, the state saved, in the last steps too;
+        checkpoint untouched; Interrupted after one of `signals.STOPS`, Ctrl-C above all, the state saved, in the last steps too;
         OSError when a checkpoint cannot be written; MemoryError before a step that needs more memory than there is.
     """
     if chunk < 1 or save_every < 1 or save_every % chunk:

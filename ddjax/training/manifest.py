@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ddjax.files import write_atomically
+
 INCOMPLETE = "is damaged or incomplete"
 
 _NAME = "manifest.json"
@@ -12,11 +14,9 @@ _NAME = "manifest.json"
 
 def write(folder: Path, job: str | None = None) -> None:
     """Write the manifest of a finished checkpoint, whose folder is named after its step, in one move."""
-    draft = folder / (_NAME + ".draft")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_NAME))
     digests = {str(path.relative_to(folder)): _sha256(path) for path in files}
-    draft.write_text(_sealed({"step": int(folder.name), "job": job, "files": digests}))
-    draft.rename(folder / _NAME)
+    write_atomically(folder / _NAME, _sealed({"step": int(folder.name), "job": job, "files": digests}))
 
 
 def fault(folder: Path, job: str | None = None) -> str | None:
