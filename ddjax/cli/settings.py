@@ -81,7 +81,7 @@ def _unwritable(flag: str, path: Path) -> str | None:
 
 
 def _no_folder_to_write(flag: str, path: Path) -> str | None:
-    if path.exists() and not path.is_dir():
+    if os.path.lexists(path) and not path.is_dir():
         return f"cannot write to {flag} {path}: it is not a folder"
     return _unwritable(flag, path)
 

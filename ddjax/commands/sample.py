@@ -85,17 +85,20 @@ def run(config: Config) -> None:
         turns = np.arange(config.n, dtype=np.int32) % min(config.chunk, config.n) % len(classes)
         drawn |= {"labels": turns, "classes": np.array(classes)}
     told = str(config.out)
-    if pictures.are_images(x_0.shape[1:]):
+    images = pictures.are_images(x_0.shape[1:])
+    if images:
         drawn["pixels"] = pictures.pixels(x_0)
-        pictures.write(config.out.with_suffix(".png"), drawn["pixels"], len(classes))
         told += f" and {config.out.with_suffix('.png')}"
     with replacing(config.out) as file:
         np.savez(file, **drawn)
+        if images:  # both or neither
+            pictures.write(config.out.with_suffix(".png"), drawn["pixels"], len(classes))
     print(f"{config.n} samples in {config.steps} steps: {told} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
 
 
 def require_places(out: Path, shape: Sequence[int]) -> None:
-    """Raises: OSError, before anything is drawn, where the picture of such samples would not replace a plain file."""
+    """Raises: OSError, before anything is drawn, where samples, or a picture of such ones, would not replace a plain file."""
+    require_plain(out)
     if pictures.are_images(shape):
         require_plain(out.with_suffix(".png"))
 

@@ -48,8 +48,8 @@ def animation(file: Path, paths: dict[str, np.ndarray], times: np.ndarray) -> No
     figure.suptitle("t = 1.00", fontsize=9)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # found once, not for every frame
-    frames = FuncAnimation(figure, draw, frames=len(times) + 12)
     with tempfile.TemporaryDirectory() as scratch, replacing(file) as out:  # the writer takes the name of a file alone
+        frames = FuncAnimation(figure, draw, frames=len(times) + 12)
         frames.save(f"{scratch}/flow.gif", writer=PillowWriter(fps=12), dpi=70)
         out.write(Path(scratch, "flow.gif").read_bytes())
 
