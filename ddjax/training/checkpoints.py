@@ -63,6 +63,8 @@ def save(
 ) -> None:
     """Begin to write the state of its step, then its manifest, in the background; `checkpoints.wait()` waits for it.
 
+    A process that ends without having waited completes it first, or says on stderr that it is lost.
+
     A step already there is left as it is.
 
     Args:
