@@ -44,6 +44,7 @@ def alone(function: Callable[[], Any]) -> Any:
 
 
 def _answer(function: Callable[[], Any], pipe: Connection, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both: the parent tells it
+    for signum in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal reach both: the parent tells it
+        signal.signal(signum, signal.SIG_IGN)
     end_with(parent)
     pipe.send(function())

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ddjax import runs
+from ddjax.files import require_plain
 from ddjax.runs import engine
-from experiments.lazy import jobs, judging, recipes, report, saved, verdicts
+from experiments.lazy import figures, jobs, judging, recipes, report, saved, verdicts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ddjax.types import Params
     from experiments.training import Training
 
+SUMMARY, REPORT = "summary.json", "report.html"
 Settings = TypeVar("Settings", bound="Training")
 
 
@@ -102,6 +104,7 @@ def run(experiment: Experiment[Settings], settings: Settings) -> None:
     models = [recipes.build(recipe, chunk=experiment.chunk) for recipe in experiment.recipes]
     kept = saved.settings_of(experiment.recipes) | experiment.facts
     folder = runs.open_run(experiment.name, settings, Path("runs") / experiment.name / experiment.preset, facts=kept)
+    require_places(folder.path)
     for note in experiment.notes:
         print(note, flush=True)
     pairs = list(zip(experiment.recipes, models, strict=True))
@@ -162,6 +165,12 @@ def _budget(settings: Training, recipe: Recipe) -> Budget:
     return jobs.Budget(recipe.steps, settings.save_every, accumulate=settings.accumulate, **decays)
 
 
+def require_places(path: Path) -> None:
+    """Raises: OSError, before anything is computed, where a result would not replace a plain file."""
+    for name in (SUMMARY, REPORT):
+        require_plain(path / name)
+
+
 def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings, seconds: dict[str, float]) -> None:
     """summary.json, figures and report.html; then the tables on the terminal."""
     told = {name: [n for n in found.numbers if n.metric == name] for name in found.titles}
@@ -182,17 +191,15 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
     if clash := sorted(summary.keys() & found.summary.keys()):
         raise ValueError(f"every run has {clash[0]!r} in its summary: a family names its own otherwise")
     summary |= found.summary
-    runs.write_atomically(path / "summary.json", json.dumps(summary, indent=2) + "\n")
+    runs.write_atomically(path / SUMMARY, json.dumps(summary, indent=2) + "\n")
     for file, (figure, _) in found.figures.items():
         if figure is not None:
-            figure.savefig(path / file, dpi=110)
+            figures.save(figure, path / file)
     tables = [report.of_numbers(numbers, found.titles[name]) for name, numbers in told.items()]
     captions = {name: caption for name, (_, caption) in found.figures.items()}
     small = f"In brackets: {found.interval}." if found.interval else ""
     sentences = report.Told(verdict, found.warnings, notes, small)
-    runs.write_atomically(
-        path / "report.html", report.page(path, summary, [*tables, *found.tables], captions, sentences)
-    )
+    runs.write_atomically(path / REPORT, report.page(path, summary, [*tables, *found.tables], captions, sentences))
     for name, numbers in told.items():
         print(f"\n{found.titles[name]}\n\n{judging.table(numbers, name)}")
     for table in found.tables:

@@ -34,6 +34,7 @@ def folder(config: Study, name: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to --out {path}: {error.strerror}") from None
+    runner.require_places(path)
     engine.keep_compiled(path.parent / ".jax_cache")
     return path
 

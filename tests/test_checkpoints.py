@@ -4,6 +4,8 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -140,6 +142,21 @@ def test_a_full_disk_keeps_the_last_good_step_and_says_what_to_do(small_disk, ca
         assert leaves(checkpoints.restore(manager, state_at(0, width=48))) == leaves(state_at(1, width=48, seed=1))
         checkpoints.save(manager, state_at(2, width=48, seed=2))
     assert int(checkpoints.restore_newest(small_disk / "run", state_at(0, width=48)).step) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a priority of its own")
+def test_a_save_has_the_priority_of_the_process(tmp_path, monkeypatch):
+    """A nice thread would keep whoever waits, or a grace period, waiting on a busy machine. Mutation: nice 19."""
+    nice, write = [], manifest.write
+
+    def watched(*arguments):
+        nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        write(*arguments)
+
+    monkeypatch.setattr(manifest, "write", watched)
+    with checkpoints.manager(tmp_path / "run") as manager:
+        checkpoints.save(manager, state_at(1))
+    assert nice == [os.getpriority(os.PRIO_PROCESS, 0)]
 
 
 @pytest.mark.parametrize("call", ["wait", "close", "latest_step"])

@@ -78,7 +78,7 @@ def bad_values(kind):
 
 def bad_words(kind, tmp_path):
     """Words after a flag that cannot stand there."""
-    scalar, file = settings.scalar(kind), tmp_path / "file"
+    scalar, file, link, pipe = settings.scalar(kind), *(tmp_path / name for name in ("file", "link", "pipe"))
     yield from ([""], ["  "], ["\udcff"])
     if scalar in (int, float) or get_origin(scalar) is Literal:
         yield ["no-such-word"]
@@ -87,7 +87,7 @@ def bad_words(kind, tmp_path):
     for alias, words in {
         FileToRead: (tmp_path / "missing", tmp_path),
         FolderToRead: (tmp_path / "missing", file),
-        FileToWrite: (tmp_path, tmp_path / "no" / "file", file / "below"),
+        FileToWrite: (tmp_path, tmp_path / "no" / "file", file / "below", link, pipe),
         FolderToWrite: (file, file / "below"),
     }.items():
         if alias.__metadata__[0] in beside(kind):
@@ -154,6 +154,8 @@ def test_a_bad_line_costs_one_line_and_nothing_is_left(name, tmp_path, monkeypat
     Mutations: tyro's own errors let through; `_require_each_once` without any one of its ifs; a path without its rule.
     """
     (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     before = sorted(tmp_path.rglob("*"))

@@ -84,8 +84,13 @@ def test_cached_statistics_are_computed_once_and_survive_damage(tmp_path):
         file.write_bytes(damaged)
         assert np.isfinite(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points).cov).all()
     file.unlink()
-    os.mkfifo(file)  # nobody writes to it: the statistics take its place
-    assert len(metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points)) == 2 and file.is_file()
+    os.mkfifo(
+        file
+    )  # to read it would wait for ever, and only a plain file is replaced: refused before anything is computed
+    calls.clear()
+    with pytest.raises(OSError, match="it is a pipe"):
+        metrics.cached_statistics(tmp_path / "new", "digits-abc.train", points)
+    assert not calls and file.is_fifo()
     with pytest.raises(ValueError, match="names have letters"):
         metrics.cached_statistics(tmp_path, "../x", points)
 

@@ -24,8 +24,8 @@ def test_pictures_are_the_samples_in_rows_and_bytes():
 
 def test_images_are_known_by_their_channels():
     """Grey or colour, height and width. Mutations: any number of channels; vectors."""
-    shapes = [(2, 5, 6, 1), (2, 5, 6, 3), (2, 5, 6, 4), (2, 5, 6), (2, 3), (2, 1, 5, 6, 3)]
-    assert [pictures.are_images(np.zeros(shape)) for shape in shapes] == [True, True, False, False, False, False]
+    shapes = [(5, 6, 1), (5, 6, 3), (5, 6, 4), (5, 6), (3,), (1, 5, 6, 3)]
+    assert [pictures.are_images(shape) for shape in shapes] == [True, True, False, False, False, False]
 
 
 @pytest.mark.parametrize(("classes", "shape"), [(0, (10, 10)), (1, (10, 10)), (16, (7, 16)), (17, (10, 10))])

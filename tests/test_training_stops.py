@@ -115,7 +115,7 @@ def test_an_optimizer_may_begin_with_an_infinite_number():
     assert int(training.fit(state_of(optimizer), train_step, noise_batch, steps=3, label=None).step) == 3
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda signum: signum.name)
+@pytest.mark.parametrize("signum", signals.STOPS, ids=lambda signum: signum.name)
 @pytest.mark.parametrize("at", [30, 100, "visit"])
 def test_signals_save_and_raise(tmp_path, signum, at):
     """In the middle the chunk is finished; in the last chunk, or while the last state is visited, the run does not end as a
@@ -123,7 +123,7 @@ def test_signals_save_and_raise(tmp_path, signum, at):
     """
     optimizer = optax.sgd(0.1)
     train_step = training.make_train_step(quadratic, optimizer)
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+    before = [signal.getsignal(number) for number in signals.STOPS]
 
     def log(step, _):
         if step == at:
@@ -152,7 +152,7 @@ def test_signals_save_and_raise(tmp_path, signum, at):
         assert stop.value.signum == signum and stop.value.saved
         assert 30 <= stop.value.step <= 50 if at == 30 else stop.value.step == 100
         assert int(checkpoints.restore(manager, state_of(optimizer)).step) == stop.value.step
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
+    assert [signal.getsignal(number) for number in signals.STOPS] == before
 
 
 def test_a_signal_that_comes_too_late_is_passed_on(monkeypatch):

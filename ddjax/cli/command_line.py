@@ -25,7 +25,14 @@ from ddjax.cli.settings import UserError
 Config = TypeVar("Config")
 Presets = dict[str, dict[str, Any]]
 
-TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after SIGUSR1 it is 128 + 10
+TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after another signal it is 128 and its number
+_STOPS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGHUP,
+    signal.SIGXCPU,
+)  # as `training.signals` has them
 _HEARD = 1.0  # seconds within which a signal that asks to stop should have ended the run or reached a training
 LOST = 4  # exit code when another process of the run is gone
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
@@ -60,7 +67,7 @@ def main(
 
     Exit codes: 2 after a user's mistake, a full disk or a full device (one line on stderr), 3 when training diverged, 4 when
     another process of the run was lost; 130 when Ctrl-C stopped it and its state was saved, 143 when SIGTERM did, 138 when
-    SIGUSR1 did. A second Ctrl-C ends the process at once.
+    SIGUSR1 did, 129 when SIGHUP did, 152 when SIGXCPU did. A second Ctrl-C ends the process at once.
     """
     resumes = any(field.name == "resume" for field in dataclasses.fields(make))
     try:
@@ -79,6 +86,8 @@ def main(
             _fail(f"memory is too small: {told}; {less}", 2)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _fail(f"cannot write {error.filename or 'a file'}: the disk is full: make room, then start again", 2)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            _fail(f"{error.filename}: {error.strerror}", 2)
         if isinstance(error, UserError | ValueError | OSError):
             _fail(error, 2)
         if isinstance(error, FloatingPointError):
@@ -103,7 +112,8 @@ def _stoppable() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, _HEARD)
             raise Stopped(signum)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    before = {number: signal.signal(number, stop) for number in _STOPS if not (nohup and number == signal.SIGHUP)}
     alarm, unraisable = signal.getsignal(signal.SIGALRM), sys.unraisablehook
     sys.unraisablehook = lambda lost: isinstance(lost.exc_value, Stopped) or unraisable(lost)
     try:
@@ -113,8 +123,11 @@ def _stoppable() -> Iterator[None]:
         if signal.getsignal(signal.SIGALRM) is not alarm:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, alarm)
+        stopped = hasattr(
+            sys.exception(), "signum"
+        )  # the process is at its end, where Python would answer by a traceback
         for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
+            signal.signal(number, signal.SIG_DFL if stopped else handler or signal.SIG_DFL)
 
 
 def _one_of_several() -> bool:
@@ -123,7 +136,8 @@ def _one_of_several() -> bool:
 
 
 def _fail(error: Any, code: int) -> None:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # of a terminal that is closed
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
     if _one_of_several():
         os._exit(code)  # an orderly exit would wait for the others
     raise SystemExit(code)

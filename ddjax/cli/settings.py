@@ -84,14 +84,15 @@ def _unwritable(flag: str, path: Path) -> str | None:
 
 
 def _no_folder_to_write(flag: str, path: Path) -> str | None:
-    if path.exists() and not path.is_dir():
+    if os.path.lexists(path) and not path.is_dir():
         return f"cannot write to {flag} {path}: it is not a folder"
     return _unwritable(flag, path)
 
 
 def _no_file_to_write(flag: str, path: Path) -> str | None:
-    if path.is_dir():
-        return f"cannot write to {flag} {path}: it is a folder"
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        kind = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a pipe or a device"
+        return f"cannot write to {flag} {path}: it is {kind}, and only a plain file is ever replaced"
     if not path.absolute().parent.is_dir():
         return f"cannot write to {flag} {path}: its folder does not exist"
     return _unwritable(flag, path)

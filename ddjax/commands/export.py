@@ -1,7 +1,7 @@
 """Export a trained model: weights as safetensors, settings as JSON, and samplers that run without flax or the run."""
 
 import json
-import shutil
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from ddjax import cli, runs
 from ddjax.cli import documents
 from ddjax.cli.settings import MAY_BE_EMPTY, FolderToRead, FolderToWrite, Fraction, Steps
 from ddjax.commands import sample
+from ddjax.files import new_folder
 from ddjax.runs import exported
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -45,14 +46,11 @@ def run(config: Config) -> None:
     trained = saved.load(config.run, config.model)
     config = replace(config, churn=sample.churn_of(trained, config.churn))
     out = config.out or config.run / "export" / trained.job
-    if out.exists():
+    if os.path.lexists(out):
         raise cli.UserError(f"{out} already exists: take another --out, or remove it")
-    draft = out.with_name(out.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write(draft, config, trained)
-    exported.seal(draft)
-    draft.rename(out)
+    with new_folder(out) as draft:
+        write(draft, config, trained)
+        exported.seal(draft)
     size = sum(path.stat().st_size for path in out.iterdir())
     in_steps = f" in {', '.join(map(str, config.steps))} steps for {', '.join(PLATFORMS)}" if config.steps else ""
     print(f"{trained.job}{in_steps}: {out} ({size:,} bytes)")

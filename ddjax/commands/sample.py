@@ -1,11 +1,13 @@
 """Draw samples from a saved run, or from what was exported of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ddjax import cli
 from ddjax.cli.settings import Count, FileToWrite, FolderToRead, Fraction, Seed, Steps
+from ddjax.files import replacing, require_plain
 from ddjax.runs import exported, pictures
 
 
@@ -67,26 +69,36 @@ def run(config: Config) -> None:
     import numpy as np
 
     if config.exported is not None and exported.has_samplers(config.exported):
+        require_places(config.out, exported.about(config.exported)["shape"])
         churn, x_0 = exported.draw(
             config.exported, config.n, steps=config.steps, seed=config.seed, churn=config.churn, chunk=config.chunk
         )
         classes = exported.classes(config.exported)
     else:
         trained = loaded(config)
+        require_places(config.out, trained.recipe.event_shape)
         churn, x_0 = live(config, trained)
         classes = trained.classes
     drawn = {"x_0": x_0, "steps": config.steps, "churn": churn, "seed": config.seed}
     if classes:
         drawn |= {"labels": np.arange(config.n, dtype=np.int32) % len(classes), "classes": np.array(classes)}
     told = str(config.out)
-    if pictures.are_images(x_0):
+    images = pictures.are_images(x_0.shape[1:])
+    if images:
         drawn["pixels"] = pictures.pixels(x_0)
-        pictures.write(config.out.with_suffix(".png"), drawn["pixels"], len(classes))
         told += f" and {config.out.with_suffix('.png')}"
-    drafted = config.out.with_name(config.out.name + ".draft.npz")
-    np.savez(drafted, **drawn)
-    drafted.replace(config.out)
+    with replacing(config.out) as file:
+        np.savez(file, **drawn)
+        if images:  # both or neither
+            pictures.write(config.out.with_suffix(".png"), drawn["pixels"], len(classes))
     print(f"{config.n} samples in {config.steps} steps: {told} (mean {x_0.mean():.3g}, std {x_0.std():.3g})")
+
+
+def require_places(out: Path, shape: Sequence[int]) -> None:
+    """Raises: OSError, before anything is drawn, where samples, or a picture of such ones, would not replace a plain file."""
+    require_plain(out)
+    if pictures.are_images(shape):
+        require_plain(out.with_suffix(".png"))
 
 
 def loaded(config: Config) -> Any:

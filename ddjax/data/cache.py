@@ -1,7 +1,6 @@
 """Sets that take long to make are kept as .npz files, written atomically and checked by their content when read."""
 
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from ddjax.data import npz
 from ddjax.data.images import Images
+from ddjax.files import replacing
 
 
 def folder() -> Path:
@@ -39,9 +39,8 @@ def kept(file: str, make: Callable[[], Images]) -> Images:
 def _write(path: Path, images: Images) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {name: getattr(images, name) for name in ("classes", "split", "name", "flip", "attribution", "digest")}
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".draft", delete=False) as draft:
-        np.savez(draft, x=images.x, labels=images.labels, **facts)
-    os.replace(draft.name, path)  # closed, so complete: readers see all of it or nothing
+    with replacing(path) as file:
+        np.savez(file, x=images.x, labels=images.labels, **facts)
 
 
 def _read(path: Path) -> Images:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ddjax.cli import UserError
 from ddjax.downloads import connections
+from ddjax.files import require_plain
 
 _CHUNK = 2**18
 _ATTEMPTS = 100  # connections for one file, each of which brings it further
@@ -39,12 +40,14 @@ def download(remote: Remote, base_url: str, folder: Path, update: Callable[[int]
         expected.
     """
     path, part = folder / remote.name, folder / (remote.name + ".part")
-    for place in (path, part):
-        if place.is_dir() or place.is_fifo():
-            raise UserError(f"cannot write {place}: it is a folder or a pipe")
     if path.is_file() and _is(path, remote):
         update(remote.size)
         return path
+    for place in (path, part):
+        try:
+            require_plain(place)
+        except OSError as error:
+            raise UserError(f"cannot write {place}: {error.strerror}") from None
     pace = connections.Pace(_PATIENCE + remote.size / _EXPECTED, 2**20 + 10 * remote.size)
     best, attempts = -1, 0
     while (present := part.stat().st_size if part.exists() else 0) != remote.size:

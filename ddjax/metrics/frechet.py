@@ -12,7 +12,6 @@ figure depends on n, on the feature network and on how images are resized: state
 References: Heusel et al., arXiv 1706.08500.
 """
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax.data import npz
+from ddjax.files import replacing, require_plain
 from ddjax.metrics.points import Points, on_host
 
 
@@ -95,18 +95,19 @@ def cached_statistics(
     Args:
         name: of everything that they depend on, for instance digest of the data, split, feature network and resize.
         points: computes the points where the file is not there or cannot be read.
-    Raises: ValueError for a name with other characters than letters, digits, '.', '_' and '-'.
+    Raises: ValueError for a name with other characters than letters, digits, '.', '_' and '-'; OSError for a file that cannot
+        be written, before points are computed where it is something else than a plain file.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"names have letters, digits, '.', '_' and '-' alone, got {name!r}")
     file = Path(folder) / f"{name}.npz"
     stored = _read(file)
     if stored is None:
+        require_plain(file)
         stored = Statistics.of(points())
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}.draft.npz")
-        np.savez(draft, **stored._asdict())
-        os.replace(draft, file)
+        with replacing(file) as out:
+            np.savez(out, **stored._asdict())
     return stored
 
 

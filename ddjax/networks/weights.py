@@ -7,7 +7,6 @@ a network's modules are named alike (`networks.reference`, `networks.inception`)
 """
 
 import json
-import os
 import struct
 import zipfile
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ import safetensors
 import safetensors.numpy
 
 from ddjax.data import bounds, npz
+from ddjax.files import replacing
 from ddjax.networks.torch_files import read_torch
 from ddjax.types import Params, known
 
@@ -87,10 +87,9 @@ def _require_numbers(name: str, array: np.ndarray) -> None:
 
 def save(path: str | Path, params: Params) -> None:
     """Write parameters as safetensors, all or nothing."""
-    path = Path(path)
-    draft = path.with_name(path.name + ".draft")
-    safetensors.numpy.save_file({name: np.asarray(leaf) for name, leaf in _named(params)}, draft)
-    os.replace(draft, path)
+    arrays = {name: np.asarray(leaf) for name, leaf in _named(params)}
+    with replacing(Path(path)) as file:
+        file.write(safetensors.numpy.save(arrays))
 
 
 def restored(arrays: Arrays, like: Params) -> Params:

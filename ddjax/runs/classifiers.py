@@ -17,9 +17,9 @@ from jaxtyping import Array
 from ddjax import training
 from ddjax.cli import documents
 from ddjax.data import Images, to_float
+from ddjax.files import require_plain, write_atomically
 from ddjax.networks import classifier as networks
 from ddjax.networks import weights
-from ddjax.runs.files import write_atomically
 from ddjax.runs.provenance import provenance
 from ddjax.types import Batch, Key, Params
 
@@ -54,6 +54,8 @@ def trained(train: Images, test: Images, folder: Path | None = None, **budget: i
     wanted |= {"classes": len(train.classes), "steps": 2000, "batch": 128, "seed": 0} | budget
 
     def made() -> tuple[networks.Classifier, Params, dict]:
+        for name in ("classifier.safetensors", "classifier.json"):
+            require_plain(folder / name)
         save(folder, fit(train, **{name: wanted[name] for name in ("steps", "batch", "seed")}), wanted)
         return networks.load(folder)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ddjax.cli import UserError
-from ddjax.runs.files import naming
+from ddjax.files import naming
 
 Log = Callable[[int, dict[str, float]], None]
 _FLUSH_EVERY = 10.0  # seconds: each flush waits for the disk

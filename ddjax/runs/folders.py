@@ -13,8 +13,9 @@ from typing import Annotated, Any, TextIO
 
 from ddjax.cli import UserError, documents
 from ddjax.cli.settings import MAY_BE_EMPTY, MAY_REPEAT, Seeds, refusal
+from ddjax.files import naming, write_atomically
 from ddjax.runs.engine import Engine, keep_compiled
-from ddjax.runs.files import naming, read_metrics, write_atomically
+from ddjax.runs.rows import read_metrics
 
 # where and how to run, not what
 _NOT_SETTINGS = {"config", "full", *(field.name for field in dataclasses.fields(Engine))}

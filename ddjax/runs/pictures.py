@@ -1,17 +1,19 @@
 """Samples as pictures, with numpy and Pillow alone: bytes, and a grid of them in one PNG file."""
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from ddjax.files import replacing
 
 _SHOWN, _COLUMNS = 100, 10  # samples in a grid, and in its rows
 _SIDE = 64  # pixels that a sample's shorter side is magnified to, by whole factors
 
 
-def are_images(x_0: np.ndarray) -> bool:
-    """Whether samples are images [n, h, w, 1 or 3]."""
-    return x_0.ndim == 4 and x_0.shape[3] in (1, 3)
+def are_images(shape: Sequence[int]) -> bool:
+    """Whether samples of a shape are images [h, w, 1 or 3]."""
+    return len(shape) == 3 and shape[2] in (1, 3)
 
 
 def pixels(x_0: np.ndarray) -> np.ndarray:
@@ -35,6 +37,5 @@ def write(path: Path, images: np.ndarray, classes: int) -> None:
     from PIL import Image
 
     shown = grid(images, classes if 2 <= classes <= 16 else _COLUMNS)
-    draft = path.with_name(path.name + ".draft")
-    Image.fromarray(shown.squeeze(-1) if shown.shape[-1] == 1 else shown).save(draft, format="PNG")
-    os.replace(draft, path)
+    with replacing(path) as file:
+        Image.fromarray(shown.squeeze(-1) if shown.shape[-1] == 1 else shown).save(file, format="PNG")

@@ -7,6 +7,7 @@ on any other: the shardings are those of the state that asks.
 """
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def save(
     stream: Resumable | None = None,
 ) -> None:
     """Begin to write the state of its step, then its manifest, in the background; `checkpoints.wait()` waits for it.
+
+    A process that ends without having waited completes it first, or says on stderr that it is lost.
 
     A step already there is left as it is.
 
@@ -190,7 +193,7 @@ def _told(folder: Path, job: str | None) -> str:
 
 def _unused(path: Path) -> Path:
     candidates = [path, *(path.with_name(f"{path.name}{i}") for i in range(1, 1000))]
-    return next(candidate for candidate in candidates if not candidate.exists())
+    return next(candidate for candidate in candidates if not os.path.lexists(candidate))
 
 
 def _bring(stream: Resumable | None, step: Path) -> None:

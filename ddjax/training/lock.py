@@ -7,6 +7,8 @@ import weakref
 from pathlib import Path
 from typing import TextIO
 
+from ddjax.files import require_plain
+
 _LOCKED: weakref.WeakSet[TextIO] = weakref.WeakSet()  # by this process
 
 
@@ -19,6 +21,7 @@ def acquire(folder: Path) -> TextIO:
     Raises: OSError, in one sentence, for a folder that this or another process has locked, that cannot be written, or
         that lies on a file system without locks.
     """
+    require_plain(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a+")

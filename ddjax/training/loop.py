@@ -63,7 +63,7 @@ def fit(
     Returns: the state at `steps`; `state` itself, with a warning, where it is there already.
     Raises: ValueError for a chunk, a save_every or a source of batches that does not fit; FloatingPointError at the first
         loss or gradient norm that is not finite, and before a state that is not would be saved or returned, the last good
-        checkpoint untouched; Interrupted after SIGINT (Ctrl-C), SIGTERM or SIGUSR1, the state saved, in the last steps too,
+        checkpoint untouched; Interrupted after one of `signals.STOPS`, Ctrl-C above all, the state saved, in the last steps too,
         and on the exception as its `state`;
         OSError when a checkpoint cannot be written; MemoryError before a step that needs more memory than there is.
     """

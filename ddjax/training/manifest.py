@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ddjax.files import write_atomically
+
 INCOMPLETE = "is damaged or incomplete"
 
 _NAME = "manifest.json"
@@ -16,11 +18,9 @@ def write(folder: Path, job: str | None = None, key: str | None = None) -> None:
     Args:
         key: the implementation of the state's random keys, whose numbers alone do not say it.
     """
-    draft = folder / (_NAME + ".draft")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_NAME))
     digests = {str(path.relative_to(folder)): _sha256(path) for path in files}
-    draft.write_text(_sealed({"step": int(folder.name), "job": job, "key": key, "files": digests}))
-    draft.rename(folder / _NAME)
+    write_atomically(folder / _NAME, _sealed({"step": int(folder.name), "job": job, "key": key, "files": digests}))
 
 
 def fault(folder: Path, job: str | None = None) -> str | None:

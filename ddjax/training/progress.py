@@ -1,9 +1,11 @@
 """A live view of training and judging: a bar on a terminal, plain lines elsewhere."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,6 +19,24 @@ _NARROW = ("loss", "steps")  # what others show
 _TICK = 1e-3  # seconds that have passed at least, whatever a coarse clock says
 
 
+class _Screen:
+    """A stream that may lose its reader: a terminal that is closed must not end the training before it has saved."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 @contextmanager
 def progress(total: int, *, start: int = 0, label: str = "training", unit: str = "steps") -> Iterator[Update]:
     """Yield `update(step, metrics)`, to be called from the host as steps complete; it writes to stderr.
@@ -24,7 +44,7 @@ def progress(total: int, *, start: int = 0, label: str = "training", unit: str =
     Args:
         unit: what is counted, for the rate: "steps" a second.
     """
-    console = Console(stderr=True)
+    console = Console(file=_Screen(sys.stderr))
     display = _bar if console.is_terminal else _lines
     with display(console, total, start, label, unit) as update:
         yield update

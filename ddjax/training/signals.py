@@ -1,4 +1,8 @@
-"""Signals that ask a run to stop, noted until the loop has saved: Ctrl-C (SIGINT), SIGTERM, SIGUSR1 (SLURM's warning)."""
+"""Signals that ask a run to stop, noted until the loop has saved.
+
+Ctrl-C (SIGINT), SIGTERM, SIGUSR1 (SLURM's warning), SIGHUP (the terminal was closed, the connection lost), SIGXCPU (the limit of
+processor time is reached).
+"""
 
 import ctypes
 import os
@@ -8,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGXCPU)
 
 
 class Interrupted(Exception):
@@ -44,7 +48,8 @@ def noted(*, told: bool) -> Iterator[list[int]]:
             if told:
                 os.write(2, b"\nstopping after the steps under way; Ctrl-C again ends at once\n")
 
-    previous = {signum: signal.signal(signum, note) for signum in STOPS}
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # a run that shall outlive its terminal
+    previous = {signum: signal.signal(signum, note) for signum in STOPS if not (nohup and signum == signal.SIGHUP)}
     _once(signal.SIGINT)
     try:
         yield received

@@ -15,12 +15,14 @@ import jax
 import orbax.checkpoint as ocp
 from jaxtyping import Array
 
+from ddjax.files import write_atomically
 from ddjax.training import manifest
 from ddjax.training.packing import pack
 from ddjax.training.state import TrainState, bare
 
 PLACE = "stream.json"  # in the folder of a step: the place of the stream that the next batch comes from
 _ROOM = 2**17  # bytes that the small files of a step take at most, in blocks of a file system
+_UNFINISHED: set["Checkpoints"] = set()  # whose last save is under way, or has failed and nobody has heard of it
 
 
 class Checkpoints:
@@ -61,6 +63,7 @@ class Checkpoints:
         if self._writer is not None:
             self._writer.join()
             self._writer = None
+        _UNFINISHED.discard(self)
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -93,19 +96,19 @@ class Checkpoints:
 
     def _begin(self, step: int, place: str | None, key: str, save: Callable[[], Any] | None = None) -> None:
         def write() -> None:
-            if sys.platform == "linux":  # the last in line for a core, where a thread has a priority of its own
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
             try:
                 if save is not None:
                     save()
                 self.orbax.wait_until_finished()
                 if jax.process_index() == 0:
                     if place is not None:
-                        (self.folder / str(step) / PLACE).write_text(place)
+                        write_atomically(self.folder / str(step) / PLACE, place)
                     manifest.write(self.folder / str(step), self.job, key)
+                _UNFINISHED.discard(self)
             except Exception as error:
                 self._error = self._failure(step, error)
 
+        _UNFINISHED.add(self)
         self._writer = threading.Thread(target=write)
         self._writer.start()
 
@@ -114,6 +117,21 @@ class Checkpoints:
         full = any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
         reason = "the disk is full: make room, then resume" if full else " ".join(str(error).split())[:300]
         return OSError(f"cannot save step {step} in {self.folder}: {reason}; last good checkpoint: {self._last_good()}")
+
+
+def _finish() -> None:
+    """At the end of the process complete the saves that nobody waited for, or say on stderr that they are lost."""
+    for checkpoints in list(_UNFINISHED):
+        try:
+            checkpoints.wait()
+        except (OSError, KeyboardInterrupt) as error:
+            lost = str(error) or f"the last save in {checkpoints.folder} was cut short by Ctrl-C and is lost"
+            sys.stderr.write(f"error: {lost}\n")
+
+
+# `atexit` would be too late: Python then refuses new work for the executors that Orbax writes with. Hooks of `threading` run
+# before, the newest first, so this one before that of concurrent.futures
+threading._register_atexit(_finish)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _stored(state: TrainState) -> dict[str, Array] | TrainState:

@@ -74,9 +74,10 @@ def of_suite(suite: str, part: dict[str, Any], name: str) -> list[str]:
 def save_figures(folder: Path, machine: dict[str, Any]) -> None:
     """Those for which there are results."""
     from experiments.benchmark import plots
+    from experiments.pages import figures
 
     suites, name = machine["suites"], machine["machine"]
     if "quality" in suites:
-        plots.quality(suites["quality"]).savefig(folder / f"benchmark_quality_{name}.png", dpi=110)
+        figures.save(plots.quality(suites["quality"]), folder / f"benchmark_quality_{name}.png")
     if "scaling" in suites:
-        plots.scaling(suites).savefig(folder / f"benchmark_scaling_{name}.png", dpi=110)
+        figures.save(plots.scaling(suites), folder / f"benchmark_scaling_{name}.png")

@@ -1,6 +1,7 @@
 """Figures of a run, as matplotlib Figures to be saved or shown; none touches global state."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,19 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from ddjax.files import replacing
 from ddjax.judging import Number, Spread
 from experiments.pages import readings
 
 # Okabe-Ito: distinct for colour-blind readers
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "-.", ":")  # of the first models that have all colours, of the next
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the name ends with. Raises: OSError, as `files.replacing` does."""
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:], dpi=110)
 
 
 def steps_of(n: int) -> str:

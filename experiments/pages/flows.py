@@ -1,5 +1,6 @@
 """Figures of samples on their way from noise to data, coloured by where they end."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ddjax.files import replacing
 from experiments.pages.figures import COLORS
 
 _VIEW: dict[str, Any] = {"xlim": (-3.2, 3.7), "ylim": (-3.2, 3.5), "xticks": [], "yticks": []}
@@ -46,8 +48,10 @@ def animation(file: Path, paths: dict[str, np.ndarray], times: np.ndarray) -> No
     figure.suptitle("t = 1.00", fontsize=9)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # found once, not for every frame
-    frames = FuncAnimation(figure, draw, frames=len(times) + 12)
-    frames.save(file, writer=PillowWriter(fps=12), dpi=70)
+    with tempfile.TemporaryDirectory() as scratch, replacing(file) as out:  # the writer takes the name of a file alone
+        frames = FuncAnimation(figure, draw, frames=len(times) + 12)
+        frames.save(f"{scratch}/flow.gif", writer=PillowWriter(fps=12), dpi=70)
+        out.write(Path(scratch, "flow.gif").read_bytes())
 
 
 def nearer_moon(points: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def told(classifier: classifiers.Trained, where: Space) -> str:
 def while_training(folder: runs.Run, recipe: recipes.Recipe, x_0: Array) -> None:
     """Samples at the last checkpoint, in a picture that is replaced as training goes on."""
     picture = figures.grid({recipe.name: np.asarray(x_0[:SHOWN])})
-    picture.savefig(folder.path / f"while-training-{slug(recipe)}.png", dpi=110)
+    figures.save(picture, folder.path / f"while-training-{slug(recipe)}.png")
 
 
 def findings(

@@ -43,7 +43,7 @@ def while_training(churn: float, recipe: Recipe, model: Model, folder: runs.Run)
 
     def watching(params: Params) -> dict[str, float]:
         rows = {figures.steps_of(n): row(recipe, model, params, n, churn) for n in (1, 4)}
-        figures.grid(rows, model.name).savefig(folder.path / f"while-training-{slug(recipe)}.png", dpi=110)
+        figures.save(figures.grid(rows, model.name), folder.path / f"while-training-{slug(recipe)}.png")
         return {}
 
     return watching

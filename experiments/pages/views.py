@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ddjax.compiled import compiled
+from ddjax.files import replacing
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Schedule
 from experiments.judges.views import FLOW, FORWARD, Views
@@ -156,7 +157,8 @@ def animation(
     moving.append(([clock], lambda k: clock.set_text(f"t = {times[k]:.2f}")))
     frames = filmed(figure, moving, len(times))
     spans = [FRAME] * (len(frames) - 1) + [HOLD]
-    frames[0].save(file, save_all=True, append_images=frames[1:], duration=spans, loop=0)
+    with replacing(file) as out:
+        frames[0].save(out, format="GIF", save_all=True, append_images=frames[1:], duration=spans, loop=0)
 
 
 def filmed(figure: Figure, moving: list[Any], n: int) -> list[Image.Image]:

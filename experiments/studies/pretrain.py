@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,15 +71,15 @@ def put(run: Path, name: str, model: str | None = None) -> None:
     if not (run / "summary.json").is_file():
         raise cli.UserError(f"{run} has no summary.json: a model comes with its numbers")
     out = pretrained.FOLDER / name
-    fresh = out.with_name(f"{name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    export.run(export.Config(run, fresh, steps=(), model=model))
-    size = sum(path.stat().st_size for path in fresh.iterdir())
-    if size > LARGEST:
-        shutil.rmtree(fresh)
-        raise cli.UserError(f"the model of {run} has {size:,} bytes, of {LARGEST:,} at most: train a smaller net")
-    shutil.rmtree(out, ignore_errors=True)
-    fresh.rename(out)
+    with tempfile.TemporaryDirectory(dir=pretrained.FOLDER) as scratch:
+        fresh = Path(scratch, name)
+        export.run(export.Config(run, fresh, steps=(), model=model))
+        size = sum(path.stat().st_size for path in fresh.iterdir())
+        if size > LARGEST:
+            raise cli.UserError(f"the model of {run} has {size:,} bytes, of {LARGEST:,} at most: train a smaller net")
+        if out.exists():
+            out.rename(Path(scratch, "before"))
+        fresh.rename(out)
 
 
 def page() -> str:

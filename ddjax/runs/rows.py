@@ -1,10 +1,7 @@
-"""Files of a run: rows of JSON, read past damage, and writes that are all or nothing."""
+"""The rows of a run: JSON lines, read past damage."""
 
-import contextlib
 import json
-import os
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +28,3 @@ def _row(line: bytes) -> dict[str, Any] | None:
         return None
     numbers = all(type(value) in (int, float) for key, value in row.items() if key != "job")
     return row if numbers else None
-
-
-@contextlib.contextmanager
-def naming(file: Path) -> Iterator[None]:
-    """Errors of writing a file name it: those of a full disk do not by themselves."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(file)) from None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one move, so that a reader or a kill sees the old or the new, never half."""
-    draft = path.with_name(path.name + ".draft")
-    with naming(path):
-        try:
-            draft.write_text(text)
-            os.replace(draft, path)
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
