@@ -127,7 +127,12 @@ def test_splits_share_one_list_of_classes_one_size_and_one_kind(tmp_path, train,
         for k, name in enumerate(classes):
             paint(tmp_path / split / name / "0.png", 100 * k, mode="L")
     paint(tmp_path / test / "bee" / "1.png", (1, 2, 3))
-    a, b = (data.load(tmp_path, split) for split in ("train", "test"))
+    with pytest.warns(UserWarning) as told:
+        a, b = (data.load(tmp_path, split) for split in ("train", "test"))
+    assert {str(one.message).partition(": ")[2] for one in told} == {
+        "classes without a training image: 'cow'",
+        "classes without a test image: 'ant'",
+    }
     assert a.classes == b.classes == ("ant", "bee", "cow")
     assert a.labels.tolist() == [0, 1] and b.labels.tolist() == [1, 1, 2]
     assert a.shape == b.shape == (4, 6, 3) and a.name == tmp_path.name
@@ -193,8 +198,9 @@ def test_a_class_of_one_image_is_trained_on(tmp_path):
         paint(tmp_path / f"{i:02}" / "0.png", (i, 0, 0))
     for i in range(10):
         paint(tmp_path / "many" / f"{i}.png")
-    assert np.bincount(data.load(tmp_path).labels, minlength=10).min() == 1
-    assert len(data.load(tmp_path, "test")) == 1
+    with pytest.warns(UserWarning, match="classes without a test image: '00', '01', '02', '03', '04' and 4 more"):
+        assert np.bincount(data.load(tmp_path).labels, minlength=10).min() == 1
+        assert len(data.load(tmp_path, "test")) == 1
     paint(tmp_path / "one" / "set" / "0.png")
     with pytest.raises(ValueError, match="has 1 images, too few to keep one in 10"):
         data.load(tmp_path / "one" / "set", "test")

@@ -55,7 +55,7 @@ def run(config: Config) -> None:
     draft.rename(out)
     size = sum(path.stat().st_size for path in out.iterdir())
     in_steps = f" in {', '.join(map(str, config.steps))} steps for {', '.join(PLATFORMS)}" if config.steps else ""
-    print(f"{trained.job}{in_steps}: {out} ({size:,} bytes)")
+    print(cli.shown(f"{trained.job}{in_steps}: {out} ({size:,} bytes)"))
 
 
 def write(folder: Path, config: Config, trained: Any) -> None:

@@ -50,6 +50,11 @@ class Config:
             raise cli.UserError("--model belongs to --run: an export holds one model")
         if self.out.suffix == ".png":
             raise cli.UserError(f"--out {self.out} is a .npz file; the picture of images is written beside it")
+        if self.out.suffix.lower() not in ("", ".npz") and (self.out.is_file() or not self.out.exists()):
+            npz = self.out.with_suffix(".npz")
+            raise cli.UserError(
+                f"--out {self.out} is a .npz file: take {npz}, and for text numpy.savetxt of numpy.load('{npz.name}')['x_0']"
+            )
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: samples of two numbers, the smallest that are drawn."""
@@ -80,11 +85,11 @@ def run(config: Config) -> None:
     if classes:
         turns = np.arange(config.n, dtype=np.int32) % min(config.chunk, config.n) % len(classes)
         drawn |= {"labels": turns, "classes": np.array(classes)}
-    told = str(config.out)
+    told = cli.shown(config.out)
     if pictures.are_images(x_0):
         drawn["pixels"] = pictures.pixels(x_0)
         pictures.write(config.out.with_suffix(".png"), drawn["pixels"], len(classes))
-        told += f" and {config.out.with_suffix('.png')}"
+        told += f" and {cli.shown(config.out.with_suffix('.png'))}"
     drafted = config.out.with_name(config.out.name + ".draft.npz")
     np.savez(drafted, **drawn)
     drafted.replace(config.out)

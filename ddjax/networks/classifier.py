@@ -60,10 +60,11 @@ def load(folder: str | Path) -> tuple[Classifier, Params, dict]:
 
     Raises: FileNotFoundError; ValueError for settings or weights that do not fit.
     """
-    settings = _settings(Path(folder) / "classifier.json")
+    folder = Path(folder).expanduser()
+    settings = _settings(folder / "classifier.json")
     net = classifier(tuple(settings["event_shape"]), settings["classes"])
     like = jax.eval_shape(net.init, jax.random.key(0))
-    return net, weights.restored(weights.read(Path(folder) / "classifier.safetensors"), like), settings
+    return net, weights.restored(weights.read(folder / "classifier.safetensors"), like), settings
 
 
 def _settings(path: Path) -> dict:

@@ -45,7 +45,7 @@ def folder_of(train: Images) -> Path:
 
 def trained(train: Images, test: Images, folder: Path | None = None, **budget: int) -> Trained:
     """The classifier of `train`, from its folder where it is already there, else trained and saved."""
-    folder = folder or folder_of(train)
+    folder = (folder or folder_of(train)).expanduser()
     wanted = {"data": train.name, "digest": train.digest, "event_shape": list(train.x.shape[1:])}
     wanted |= {"classes": len(train.classes), "steps": 2000, "batch": 128, "seed": 0} | budget
     if not _holds(folder, wanted):
@@ -90,6 +90,7 @@ def _shifted(x: Array, labels: Array, key: Key, n: int) -> Batch:
 
 def save(folder: Path, params: Params, settings: dict[str, Any]) -> None:
     """Weights, then settings, each all or nothing."""
+    folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     weights.save(folder / "classifier.safetensors", params)
     write_atomically(folder / "classifier.json", json.dumps(settings | {"provenance": provenance()}, indent=2) + "\n")

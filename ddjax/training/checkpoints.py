@@ -34,7 +34,7 @@ def manager(folder: str | Path, *, keep: int = 2, best: str | None = None, job: 
     """
     if keep < 2:
         raise ValueError(f"at least 2 checkpoints are kept, got {keep=}")
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     held = lock.acquire(folder) if jax.process_index() == 0 else None
     policies = [LatestN(keep)]
     if best is not None:
@@ -104,7 +104,7 @@ def restore_newest(folder: str | Path, like: TrainState, *, job: str | None = No
 
     Raises: FileNotFoundError where no intact step exists; ValueError for a checkpoint of another model or optimizer.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     faults = {step: manifest.fault(folder / str(step), job) for step in manifest.steps(folder)}
     good = next((step for step, fault in faults.items() if fault is None), None)
     if good is None:
@@ -118,7 +118,7 @@ def restore_newest(folder: str | Path, like: TrainState, *, job: str | None = No
 
 def restore_best(folder: str | Path, like: TrainState, *, metric: str, job: str | None = None) -> TrainState:
     """The intact state whose `metric` was smallest when it was saved (`manager(best=metric)`), read only as above."""
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     with _open(folder, create=False, read_only=True) as orbax:
         intact = [step for step in manifest.steps(folder) if manifest.intact(folder / str(step), job)]
         values = {step: (orbax.metrics(step) or {}).get(metric) for step in intact}

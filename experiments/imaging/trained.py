@@ -33,7 +33,8 @@ def load(run: Path | None, model: str | None) -> saved.Trained:
 def splits(run: Path | None, most: int) -> tuple[Images, Images]:
     """The training images of a run, and at most so many held-out ones. Raises: UserError for a set that stays on disk."""
     settings = _settings(run)
-    train, held_out = feeds.splits(Source(**{field.name: settings[field.name] for field in fields(Source)}))
+    names = [field.name for field in fields(Source) if field.name in settings]  # an older run has fewer
+    train, held_out = feeds.splits(Source(**{name: settings[name] for name in names}))
     if isinstance(train, Folder) or isinstance(held_out, Folder):
         raise UserError(f"these images are too many to keep at hand: {train.describe()}")
     return train, feeds.evenly(held_out, most)
