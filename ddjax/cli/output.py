@@ -4,6 +4,7 @@ A file name, a class or the error text of a library may hold what moves a cursor
 """
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -36,7 +37,7 @@ def printed() -> Iterator[None]:
     """Let stdout and stderr take whatever is printed while the block runs, warnings in one line each.
 
     What stdout cannot encode, and control characters but for ends of lines and tabs, are written as escapes. A reader that
-    has left, as `head` does, ends no run: what is printed after it is dropped.
+    has left, as `head` does, or a terminal that is closed ends no run: what is printed after it is dropped.
     """
     before = sys.stdout, sys.stderr, warnings.formatwarning
     sys.stdout = sys.stdout and _Stream(sys.stdout, escapes=True)
@@ -79,7 +80,7 @@ class _Stream:
         except OSError as error:
             with open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), self._stream.fileno())
-            if not isinstance(error, BrokenPipeError):
+            if error.errno not in (errno.EPIPE, errno.EIO):
                 raise
 
 

@@ -82,7 +82,7 @@ def write(folder: Path, config: Config, trained: Any) -> None:
         "run": runs.read_settings(config.run),
         **measured(config.run, trained.recipe.name),
     }
-    (folder / exported.ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    (folder / exported.ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def measured(run: Path, name: str) -> dict[str, Any]:

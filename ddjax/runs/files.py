@@ -47,7 +47,7 @@ def write_atomically(path: Path, text: str) -> None:
     draft = path.with_name(path.name + ".draft")
     with naming(path):
         try:
-            draft.write_text(text)
+            draft.write_text(text, encoding="utf-8")
             os.replace(draft, path)
         finally:
             with contextlib.suppress(OSError):

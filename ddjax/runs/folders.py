@@ -56,7 +56,7 @@ class Run:
         write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows))
 
         def log(step: int, metrics: dict[str, float]) -> None:
-            with naming(file), file.open("a") as lines:
+            with naming(file), file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps({"job": job, "step": step, **metrics}) + "\n")
 
         return log

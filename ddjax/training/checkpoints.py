@@ -165,7 +165,7 @@ def _unused(path: Path) -> Path:
 
 def _bring(stream: Resumable | None, step: Path) -> None:
     """Bring a stream to the place kept in the folder of a step."""
-    place = (step / PLACE).read_text() if (step / PLACE).is_file() else None
+    place = (step / PLACE).read_text(encoding="utf-8") if (step / PLACE).is_file() else None
     if (stream is None) != (place is None):
         there, here = ("a stream", "draws") if stream is None else ("draws", "a stream")
         raise ValueError(f"checkpoint {step} took its batches from {there}, this run takes them from {here}")

@@ -15,7 +15,7 @@ def write(folder: Path, job: str | None = None) -> None:
     draft = folder / (_NAME + ".draft")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_NAME))
     digests = {str(path.relative_to(folder)): _sha256(path) for path in files}
-    draft.write_text(_sealed({"step": int(folder.name), "job": job, "files": digests}))
+    draft.write_text(_sealed({"step": int(folder.name), "job": job, "files": digests}), encoding="utf-8")
     draft.rename(folder / _NAME)
 
 
@@ -30,7 +30,7 @@ def fault(folder: Path, job: str | None = None) -> str | None:
     if not (folder / _NAME).is_file():
         return INCOMPLETE
     try:
-        told = (folder / _NAME).read_text()
+        told = (folder / _NAME).read_text(encoding="utf-8")
         listed = json.loads(told)
         del listed["manifest"]
         step, owner, files = listed["step"], listed["job"], listed["files"]

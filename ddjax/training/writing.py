@@ -100,7 +100,7 @@ class Checkpoints:
                 self.orbax.wait_until_finished()
                 if jax.process_index() == 0:
                     if place is not None:
-                        (self.folder / str(step) / PLACE).write_text(place)
+                        (self.folder / str(step) / PLACE).write_text(place, encoding="utf-8")
                     manifest.write(self.folder / str(step), self.job)
             except Exception as error:
                 self._error = self._failure(step, error)
