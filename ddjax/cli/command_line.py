@@ -114,9 +114,11 @@ def _stoppable() -> Iterator[None]:
 
 
 def _no_device() -> str | None:
-    """Why JAX has no device to compute on; None where it has one, or was not needed."""
+    """Why JAX has no device of a kind that was asked for; None where it has all, or was not needed."""
+    jax, asked = sys.modules.get("jax"), os.environ.get("JAX_PLATFORMS") or None
     try:
-        sys.modules["jax"].devices() if "jax" in sys.modules else None
+        for platform in asked.split(",") if asked else (None,):
+            jax and jax.devices(platform)
     except Exception as error:
         return str(error) or "it knows of none by this name"
     return None

@@ -26,6 +26,7 @@ Presumed = Callable[[Config], dict[str, Any]]
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
 # what tyro and Python say of a word that is no number
 _NO_NUMBER = re.compile(r"Error parsing --([\w-]+): .*?[:m] \[?('[^\]]*')")
+_RULE = re.compile("[─-]+")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -135,7 +136,8 @@ def _constructed(make: type[Config], words: Sequence[str]) -> Config:
             return tyro.cli(make, args=words)
     except SystemExit:
         lines = [line.strip("│ ") for line in _COLOUR.sub("", framed.getvalue()).splitlines()[1:]]
-        told = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines))
+        inside = itertools.dropwhile(_RULE.fullmatch, lines)  # a frame has another look where stdout is not UTF-8
+        told = " ".join(itertools.takewhile(lambda line: not _RULE.fullmatch(line), inside))
         if told.startswith("Missing from"):
             raise UserError(_needed(make, words)) from None
         if bad := _NO_NUMBER.match(told):

@@ -103,7 +103,7 @@ def require_labels(labels: np.ndarray, n: int, k: int, name: str) -> None:
         raise ValueError(f"{name}: labels must lie in 0..{k - 1}, got {labels.min()}..{labels.max()}")
 
 
-def _pieces(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
+def _pieces(x: np.ndarray | Scaled, rows: int = 4096) -> Iterator[np.ndarray]:
     return (x[i : i + rows] for i in range(0, len(x), rows))
 
 

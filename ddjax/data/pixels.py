@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from ddjax.data import bounds
 
 _TOGETHER = 2**24  # numbers converted together: the bound on memory
-_LOOKED_AT = 2**28  # bytes that are looked at of an array that is too large to be read whole
+_LOOKED_AT = 2**26  # bytes that are looked at of an array that is too large to be read whole
 
 
 class Scaled:
@@ -97,9 +97,9 @@ def to_bytes(
 
 
 def some_rows(x: np.ndarray | Scaled) -> np.ndarray:
-    """Rows to know a large array by: up to 1,024 of them, always the same, drawn without replacement."""
+    """Rows to know a large array by: up to 256 of them, always the same, drawn without replacement."""
     row = max(x.nbytes // len(x), 1)
-    n = min(len(x), 1024, max(_LOOKED_AT // row, 1))
+    n = min(len(x), 256, max(_LOOKED_AT // row, 1))
     return np.sort(np.random.default_rng(0).choice(len(x), n, replace=False, shuffle=False))
 
 
