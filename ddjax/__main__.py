@@ -21,6 +21,7 @@ RUN is the folder that a training command wrote, with its config.yaml.
 COMMANDS = ("sample", "export", "info", "fetch")
 
 
+@cli.printed()
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command, as `python -m ddjax` does too; exit code 2 after a user's mistake."""
     name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]

@@ -4,6 +4,8 @@ import difflib
 import re
 import sys
 
+from ddjax import cli
+
 EXPERIMENTS = """\
 Experiments of ddjax (time on 2 CPU cores; each has --help):
 
@@ -50,4 +52,5 @@ if __name__ == "__main__":
         near = difflib.get_close_matches(sys.argv[1], set(re.findall(r"experiments\.(\w+)", EXPERIMENTS)), 1, 0.0)
         print(f"error: this lists the experiments; did you mean python -m experiments.{near[0]}?", file=sys.stderr)
         raise SystemExit(2)
-    print(EXPERIMENTS, end="")
+    with cli.printed():
+        print(EXPERIMENTS, end="")

@@ -11,7 +11,7 @@ _STARTS, _PARSES = '\nif __name__ == "__main__"', "\n    cli.main("  # a worker 
 
 def named() -> list[str]:
     """The names of all commands, as `python -m` takes them."""
-    files = [file for file in sorted(ROOT.rglob("*.py")) if _PARSES in file.read_text()]
+    files = [file for file in sorted(ROOT.rglob("*.py")) if _PARSES in file.read_text(encoding="utf-8")]
     parts = [file.relative_to(ROOT).with_suffix("").parts for file in files]
     return [".".join(["experiments", *(p for p in of if p not in (*_ROOMS, "__main__"))]) for of in parts]
 
@@ -28,7 +28,7 @@ def require(words: list[str]) -> None:
         return
     file = Path(found.origin)
     file = file.with_name("__main__.py") if file.name == "__init__.py" else file
-    if not (file.exists() and _STARTS in file.read_text()):
+    if not (file.exists() and _STARTS in file.read_text(encoding="utf-8")):
         told = ", ".join(one.removeprefix("experiments.") for one in named())
         print(f"error: {name} is no command; commands of experiments are {told}", file=sys.stderr)
         raise SystemExit(2)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from ddjax import runs
+from ddjax import cli, runs
 from ddjax.files import require_plain
 from ddjax.runs import engine
 from experiments.lazy import figures, jobs, judging, recipes, report, saved, verdicts
@@ -106,7 +106,7 @@ def run(experiment: Experiment[Settings], settings: Settings) -> None:
     folder = runs.open_run(experiment.name, settings, Path("runs") / experiment.name / experiment.preset, facts=kept)
     require_places(folder.path)
     for note in experiment.notes:
-        print(note, flush=True)
+        print(cli.message(note), flush=True)
     pairs = list(zip(experiment.recipes, models, strict=True))
     trained_by = _together if settings.together else _one_by_one
     params = {}  # of each model, and of each average of it, by seed
@@ -207,4 +207,4 @@ def write(path: Path, experiment: str, settings: dict[str, Any], found: Findings
             f"\n{table.title}\n\n{judging.markdown(table.heads, [[cell.told for cell in line] for line in table.lines])}"
         )
     print("", *filter(None, [verdict]), *(f"beware: {line}" for line in found.warnings), *notes, sep="\n")
-    print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {path}")
+    print(f"\n{seconds['total']:.0f} s, peak memory {summary['peak_memory_gb']} GB, results in {cli.shown(path)}")

@@ -40,9 +40,9 @@ def run(config: Config) -> None:
     train, test = feeds.splits(config)
     if len(train.classes) < 2:
         raise cli.UserError(f"--data {config.data} has {len(train.classes)} classes, a classifier needs at least 2")
-    print(f"{train.describe()}\n{test.describe()}")
+    print(cli.message(train.describe()), cli.message(test.describe()), sep="\n")
     found = classifiers.trained(train, test, config.out, steps=config.steps, batch=config.batch, seed=config.seed)
-    print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {found.folder}")  # pyright: ignore[reportAttributeAccessIssue]
+    print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {cli.shown(found.folder)}")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 if __name__ == "__main__":

@@ -64,6 +64,25 @@ def test_an_unknown_command_names_the_nearest(word, near, capsys):
     assert told in [f"error: unknown command {word!r}; did you mean ddjax {name}?" for name in near.split("|")]
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["info"], "--run is needed: Folder of the run, with its config.yaml"),
+        (["export"], "--run is needed: Folder of the run, with its config.yaml"),
+        (["fetch"], "NAME is needed: The set: mnist or fashion_mnist or cifar10"),
+        (["sample"], "give one of --run, --exported and --pretrained"),
+        (["info", "--"], "-- has no meaning here: every setting has a flag of its own"),
+        (
+            ["sample", "--pretrained", "moons", "--out", "x.csv"],
+            "--out x.csv is a .npz file: take x.npz, and for text numpy.sav",
+        ),
+    ],
+)
+def test_what_lacks_or_means_nothing_is_told_in_own_words(words, says, capsys):
+    """Mutations: the words of the library that reads flags; samples written as a .csv that is none."""
+    assert called(capsys, *words, code=2).startswith(f"error: {says}")
+
+
 def test_help_and_version_are_told(capsys):
     for words in ([], ["--help"], ["-h"], ["help"]):
         assert "ddjax info RUN" in called(capsys, *words)

@@ -1,7 +1,9 @@
 """Arrays on disk: .npz and .npy files, and no pickle, bomb or lie among them."""
 
 import io
+import math
 import os
+import time
 import zipfile
 
 import numpy as np
@@ -117,7 +119,8 @@ def test_a_file_keeps_its_own_splits_and_one_list_of_classes(tmp_path, case):
     """Class 1 is missing in the test and 2 in training: the numbers are those of the union. Mutation: classes by split."""
     a, b, c, d = OWN[case]
     np.savez(tmp_path / "a.npz", **{a: X[:20], b: np.array([3, 1])[Y[:20] % 2], c: X[20:], d: np.full(10, 3)})
-    train, test = (data.load(tmp_path / "a.npz", split) for split in ("train", "test"))
+    with pytest.warns(UserWarning, match="a.npz: classes without a test image: '1'"):
+        train, test = (data.load(tmp_path / "a.npz", split) for split in ("train", "test"))
     assert train.classes == test.classes == ("1", "3")
     np.testing.assert_array_equal(train.x, X[:20])
     np.testing.assert_array_equal(test.x, X[20:])
@@ -154,7 +157,7 @@ def test_splits_of_different_types_mean_the_same_range(tmp_path):
 NAN = RAMP.copy()
 NAN[3, 2, 1] = np.nan
 REFUSED = {
-    "no images": ({"labels": Y}, r"no images to train on.*got .'labels'."),
+    "no images": ({"labels": Y}, r"no images to train on.*got 'labels'"),
     "two images": ({"x": X, "images": X}, "'x' and 'images' are both train images"),
     "two labels": ({"x": X, "y": Y, "labels": Y}, "'y' and 'labels' are both train labels"),
     "labels of one split": ({"x_train": X, "y_train": Y, "x_test": X}, "labels for 'x_train' and for 'x_test'"),
@@ -228,3 +231,103 @@ def test_a_lone_npy_file_is_divided_as_it_says(tmp_path):
         assert train.classes == ("0", "1", "2") and "one in 10 is held out" in test.describe()
     with pytest.raises(ValueError, match=r"more than the 99 .*train/x.npy and test/x.npy"):
         data.load(tmp_path / "x.npy", largest=99)
+
+
+LAZY = {
+    "floats": (RAMP.astype(np.float32), np.round(RAMP * 255)),
+    "floats -1..1, channels first": (RAMP[:, None] * 2 - 1, np.round(RAMP * 255)),
+    "uint16": (GREY.astype(np.uint16) * 257, GREY),
+    "booleans": (GREY > 99, (GREY > 99) * 255),
+    "wide integers": (GREY.astype(np.int64), GREY),
+}
+
+
+def halves(folder, x, names=("train", "test")):
+    for split, part in zip(names, (x[::2], x[1::2]), strict=True):
+        (folder / split).mkdir(parents=True)
+        np.save(folder / split / "x.npy", part)
+    return folder
+
+
+@pytest.mark.parametrize("case", LAZY)
+def test_numbers_beyond_memory_become_bytes_where_they_are_read(tmp_path, case):
+    """The same bytes as at once, of rows, of a slice and of a stream; nothing of the set is in memory.
+
+    Mutations: scaled by the range of the rows that are read; channels not turned; the whole read.
+    """
+    x, wanted = LAZY[case]
+    halves(tmp_path, x)
+    lazy, whole = (data.load(tmp_path, "test", largest=largest) for largest in (50, 2**30))
+    np.testing.assert_array_equal(whole.x[..., 0], wanted[1::2])
+    assert not isinstance(lazy.x, np.ndarray) and isinstance(whole.x, np.ndarray) and lazy.nbytes == whole.nbytes == 300
+    rows = np.array([7, 3, 3, 14])
+    np.testing.assert_array_equal(lazy.take(rows)[0], whole.take(rows)[0])
+    np.testing.assert_array_equal(lazy.x[2:5], whole.x[2:5])
+    np.testing.assert_array_equal(np.asarray(lazy.x), whole.x)
+    assert lazy.digest == whole.digest and lazy.shape == whole.shape == (4, 5, 1)
+    batches = (next(data.Stream(images, 4, seed=1, threads=1)).x_0 for images in (lazy, whole))
+    np.testing.assert_array_equal(*batches)
+
+
+@pytest.mark.parametrize("bad", [1.5, -0.1, np.nan])
+def test_a_number_out_of_range_is_told_when_it_is_read(tmp_path, bad, monkeypatch):
+    """Of a set that is not read whole, of whose images it is none that were looked at. Mutation: clipped, or wrapped around."""
+    x = RAMP.copy()
+    x[28, 0, 0] = bad  # image 14 of its split
+    halves(tmp_path, x)
+    monkeypatch.setattr(data.arrays.pixels, "some_rows", lambda x: np.arange(14))
+    train = data.load(tmp_path, largest=50)
+    train.take(np.arange(14))
+    with pytest.raises(ValueError, match=rf"pixels lie in 0..1, and one of an image is {bad:g}"):
+        train.take(np.array([3, 14]))
+
+
+@pytest.mark.parametrize("dtype", ["|u1", "<f4"])
+def test_a_set_larger_than_any_memory_is_read_in_parts(tmp_path, dtype):
+    """100 GB on disk, nearly all of it a hole: described in seconds, and a batch is read. Mutations: range or digest of all."""
+    for split, n in (("train", 2**23), ("test", 2**8)):
+        (tmp_path / split).mkdir()
+        with open(tmp_path / split / "x.npy", "wb") as file:
+            header = {"descr": dtype, "fortran_order": False, "shape": (n, 64, 64, 3 if dtype == "|u1" else 1)}
+            np.lib.format.write_array_header_1_0(file, header)
+            size = math.prod(header["shape"]) * np.dtype(dtype).itemsize
+            file.truncate(file.tell() + size)
+    began = time.process_time()
+    train, test = (data.load(tmp_path, split) for split in ("train", "test"))
+    assert " of them " in train.describe() and "sha256 " in test.describe()
+    assert train.take(np.array([2**23 - 1, 5]))[0].max() == 0
+    assert (tmp_path / "train" / "x.npy").stat().st_blocks * 512 < 2**20 and time.process_time() - began < 20
+    with pytest.raises(ValueError, match=r"more than the 4,294,967,296 that are read to be divided"):
+        data.load(tmp_path / "train")
+
+
+INSTEAD = {
+    "a.csv": "numpy.savez.*points and vectors", "a.zip": "unpack it, and give the folder", "a.tar": "unpack it",
+    "a.JPG": "the folder that", "a.parquet": "numpy.savez", "a.h5": "numpy.savez", "a": "numpy.savez",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_a_file_of_another_kind_says_what_can_be_done(name, tmp_path):
+    """Mutation: one answer for all."""
+    with zipfile.ZipFile(tmp_path / name, "w") as file:
+        file.writestr("cat/0.png", b"")
+    if name != "a.zip":
+        (tmp_path / name).write_bytes(b"1,2,3\n")
+    with pytest.raises(ValueError, match=f"{name} is not a .*{INSTEAD[name]}"):
+        data.load(tmp_path / name)
+
+
+WITHOUT_EFFECT = {
+    "every": {"every": 5}, "size": {"size": 8}, "skip_unreadable": {"skip_unreadable": True},
+    "follow_links": {"follow_links": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
+def test_an_argument_without_effect_is_an_error(name, tmp_path):
+    """Of the sets of the package, and of arrays with a split of their own. Mutation: passed over for any of them."""
+    for source in ("digits", "glyphs", halves(tmp_path / "a", GREY), tmp_path / "b.npz"):
+        np.savez(tmp_path / "b.npz", x_train=GREY, x_test=GREY)
+        with pytest.raises(ValueError, match=rf"{name}=\w+ has no effect"):
+            data.load(source, **WITHOUT_EFFECT[name])

@@ -70,6 +70,70 @@ def test_links_out_of_a_folder_are_refused(tmp_path):
         (home / "link.png").unlink()
 
 
+LINKED = {
+    "files": lambda home, store: [link(home / k / f"{i}.png", store / k / f"{i}.png") for k in "ab" for i in range(12)],
+    "class folders": lambda home, store: [link(home / k, store / k) for k in "ab"],
+    "splits": lambda home, store: [link(home / split, store) for split in ("train", "test")],
+}
+
+
+def link(path, target):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_links_out_of_a_folder_are_read_when_asked_for(name, tmp_path):
+    """As DVC, git-annex and caches of hubs lay out their sets: the same images, or an error that names the argument.
+
+    Mutations: never followed; an image deeper down in a linked folder passed over; a loop followed for ever.
+    """
+    for k, of_class in enumerate("ab"):
+        for i in range(12):
+            paint(tmp_path / "store" / of_class / f"{i}.png", (k, i, 0))
+    home = tmp_path / "set"
+    LINKED[name](home, tmp_path / "store")
+    with pytest.raises(ValueError, match=r"is a link that leaves the folder; follow_links=True"):
+        data.load(home)
+    for largest in (2**30, 0):
+        found, plain = (data.load(path, largest=largest, follow_links=True) for path in (home, tmp_path / "store"))
+        rows = slice(None) if name == "splits" else np.arange(len(plain))
+        assert found.classes == ("a", "b") and len(found) == (24 if name == "splits" else len(plain))
+        if name != "splits":
+            np.testing.assert_array_equal(found.take(rows)[0], plain.take(rows)[0])
+    if name == "class folders":
+        link(tmp_path / "store" / "a" / "deeper", tmp_path / "elsewhere")
+        paint(tmp_path / "elsewhere" / "deep.png")
+        link(tmp_path / "elsewhere" / "turns", tmp_path / "elsewhere")
+        with pytest.raises(ValueError, match=r"deep.png lies below the class folder 'a'"):
+            data.load(home, follow_links=True)
+        (tmp_path / "store" / "a" / "deeper").unlink()
+        link(home / "a" / "up", home)
+        with pytest.raises(ValueError, match="/a/up"):
+            data.load(home, follow_links=True)
+
+
+ALIKE = {
+    "case": ("Cat", "cat"), "blanks": ("fire truck", "fire  truck", "firetruck"), "an end": ("cat", "cat "),
+    "letters in two ways": ("caf\u00e9", "cafe\u0301"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_classes_that_are_perhaps_one_are_warned_of(name, tmp_path):
+    """Of folders and of words in a file; others are not. Mutations: case, blanks or Unicode's forms left as they are."""
+    for k, of_class in enumerate((*ALIKE[name], "dog")):
+        for i in range(12):
+            paint(tmp_path / "set" / of_class / f"{i}.png", (k, i, 0))
+    labels = np.array((*ALIKE[name], "dog"))[np.arange(48) % (len(ALIKE[name]) + 1)]
+    np.savez(tmp_path / "set.npz", x=np.zeros((48, 4, 4), np.uint8), y=labels)
+    for source in ("set", "set.npz"):
+        with pytest.warns(UserWarning, match="differ by case or blanks alone: ") as told:
+            data.load(tmp_path / source)
+        assert all(repr(of_class) in str(told[0].message) for of_class in ALIKE[name])
+        assert len(told) == 1 and "dog" not in str(told[0].message)
+
+
 def test_all_unreadable_files_are_told_at_once_or_left_out(tmp_path):
     """An empty file, one cut in its pixels, a text, a pipe, a link to nothing. Mutation: the first one alone is told."""
     home = tmp_path / "set"
@@ -127,7 +191,12 @@ def test_splits_share_one_list_of_classes_one_size_and_one_kind(tmp_path, train,
         for k, name in enumerate(classes):
             paint(tmp_path / split / name / "0.png", 100 * k, mode="L")
     paint(tmp_path / test / "bee" / "1.png", (1, 2, 3))
-    a, b = (data.load(tmp_path, split) for split in ("train", "test"))
+    with pytest.warns(UserWarning) as told:
+        a, b = (data.load(tmp_path, split) for split in ("train", "test"))
+    assert {str(one.message).partition(": ")[2] for one in told} == {
+        "classes without a training image: 'cow'",
+        "classes without a test image: 'ant'",
+    }
     assert a.classes == b.classes == ("ant", "bee", "cow")
     assert a.labels.tolist() == [0, 1] and b.labels.tolist() == [1, 1, 2]
     assert a.shape == b.shape == (4, 6, 3) and a.name == tmp_path.name
@@ -193,8 +262,9 @@ def test_a_class_of_one_image_is_trained_on(tmp_path):
         paint(tmp_path / f"{i:02}" / "0.png", (i, 0, 0))
     for i in range(10):
         paint(tmp_path / "many" / f"{i}.png")
-    assert np.bincount(data.load(tmp_path).labels, minlength=10).min() == 1
-    assert len(data.load(tmp_path, "test")) == 1
+    with pytest.warns(UserWarning, match="classes without a test image: '00', '01', '02', '03', '04' and 4 more"):
+        assert np.bincount(data.load(tmp_path).labels, minlength=10).min() == 1
+        assert len(data.load(tmp_path, "test")) == 1
     paint(tmp_path / "one" / "set" / "0.png")
     with pytest.raises(ValueError, match="has 1 images, too few to keep one in 10"):
         data.load(tmp_path / "one" / "set", "test")

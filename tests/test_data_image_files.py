@@ -1,8 +1,10 @@
 """One image file: every mode and orientation as it is seen, and a line about what is not."""
 
+import threading
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ddjax.data import image_files
 
@@ -147,3 +149,36 @@ def test_flat_drawings_of_any_size_are_honest(tmp_path):
         assert image_files.header(tmp_path / name).width == 3000
         small = image_files.decode(tmp_path / name, (8, 8, 1), fit=True)
         assert abs(small.mean() / 255 - np.pi / 9) < 0.01
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "bmp", "gif", "tif"])
+def test_a_truncated_image_is_an_error_whatever_other_libraries_allow(ending, tmp_path, monkeypatch):
+    """Several set Pillow's global switch when they are imported; it is as it was after reading. Mutation: `_STRICT` left out."""
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(ValueError, match=f"cannot read the image .*a.{ending}"):
+        image_files.decode(path, (64, 64, 3), fit=False)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_readers_at_once_are_strict_until_the_last_has_ended(monkeypatch):
+    """As the threads of a stream are. Mutation: the first to end gives the switch back."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow():
+        with image_files._STRICT:
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    inside.wait(10)
+    with image_files._STRICT:
+        pass
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+    leave.set()
+    thread.join()
+    assert ImageFile.LOAD_TRUNCATED_IMAGES

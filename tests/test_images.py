@@ -159,6 +159,10 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
         ("--inception nowhere.pth", "--inception nowhere.pth is not a file"),
         ("--net dit --patch 2 --overlap 3", "--overlap 3 is larger than the tokens: --patch 2"),
         ("--preset glyphs --patch 5", "--patch 5 does not tile the images: images are 28 x 28"),
+        ("--hold-out 5", "--hold-out 5 has no effect: digits has test images of its own"),
+        ("--image-size 8", "--image-size 8 has no effect: digits is not a folder of image files"),
+        ("--follow-links", "--follow-links has no effect: digits is not a folder of image files"),
+        ("--skip-unreadable", "--skip-unreadable has no effect: digits is not a folder of image files"),
     ],
 )
 def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, tmp_path_factory, monkeypatch, capsys):
@@ -208,6 +212,7 @@ MISTAKES = (
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*classes without a (training|test) image")
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[words for words, *_ in MISTAKES])
 def test_what_no_run_can_be_judged_with_is_told_before_it_trains(mistake, tmp_path_factory, monkeypatch, capsys):
     """By the flag that helps, with nothing left behind. Mutations: any check after `open_run`; the library's word for a flag."""
@@ -222,6 +227,49 @@ def test_what_no_run_can_be_judged_with_is_told_before_it_trains(mistake, tmp_pa
     assert stop.value.code == 2 and all(part in errors for part in told) and errors.count("\n") == 1
     assert "size=" not in errors and "skip_unreadable" not in errors
     assert not os.listdir()
+
+
+SIZES = {
+    "8 x 8": ((8, 8), {"preset": "digits", "net": "mlp", "score_patch": 3}),
+    "2 x 9": ((2, 9), {"preset": "digits", "net": "mlp", "score_patch": 2}),
+    "28 x 28": ((28, 28), {"preset": "glyphs", "net": "dit", "patch": 7, "overlap": 3, "score_patch": 7}),
+    "32 x 32": ((32, 32), {"preset": "photos", "net": "dit", "patch": 8, "overlap": 4, "score_scales": (2, 4, 8, 16)}),
+    "48 x 48": ((48, 48), {"preset": "photos", "net": "dit", "patch": 8, "overlap": 4, "score_scales": (2, 4, 8, 16)}),
+    "50 x 40": ((50, 40), {"preset": "photos", "net": "dit", "patch": 10, "overlap": 5, "score_scales": (2,)}),
+    "31 x 37": ((31, 37), {"preset": "photos", "net": "dit", "patch": 1, "overlap": 0, "score_scales": ()}),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_settings_of_own_images_follow_from_their_size(name, tmp_path, monkeypatch):
+    """From arrays and from files, before any is decoded; flags, files of settings and a named preset win; recipes fit.
+
+    Mutations: the settings of digits for all; tokens that do not tile; settings by size over a flag.
+    """
+    (height, width), wanted = SIZES[name]
+    grey_files(tmp_path / "set", 12)
+    for file in (tmp_path / "set").iterdir():
+        Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(file)
+    np.savez(tmp_path / "set.npz", x=np.zeros((12, height, width, 3), np.uint8))
+    read = lambda *words: cli.parse(images.Config, words, presets=images.PRESETS, presumed=images.presumed)  # noqa: E731
+    of_arrays = read("--data", str(tmp_path / "set.npz"))
+    monkeypatch.setattr(data.folders.image_files, "decode", None)
+    found = read("--data", str(tmp_path / "set"))
+    assert dataclasses.replace(found, data=of_arrays.data) == of_arrays
+    assert {key: getattr(found, key) for key in wanted} == wanted
+    assert images.recipes_of(found, (height, width, 3), 0)
+    assert f"images of {height} x {width}: --net {wanted['net']} " in checks.chosen(found, (height, width, 3))
+    assert read("--data", str(tmp_path / "set"), "--net", "unet", "--batch", "3").net == "unet"
+    assert read("--data", str(tmp_path / "set"), "--preset", "digits").net == "mlp"
+    (tmp_path / "a.yaml").write_text("net: mlp")
+    assert read("--data", str(tmp_path / "set"), "--config", str(tmp_path / "a.yaml")).net == "mlp"
+
+
+@pytest.mark.parametrize("name", ["digits", "glyphs", "photos"])
+def test_a_set_of_the_package_has_its_own_settings(name):
+    """By its name alone, as with the preset; nothing is read. Mutation: those of digits for all."""
+    read = lambda *words: cli.parse(images.Config, words, presets=images.PRESETS, presumed=images.presumed)  # noqa: E731
+    assert read("--data", name) == read("--preset", name)
 
 
 def test_advice_on_what_to_hold_out_is_followed(tmp_path):

@@ -1,6 +1,7 @@
 """Training: the loop, and the quality of a trained model."""
 
 import io
+import itertools
 import re
 import sys
 import time
@@ -142,7 +143,39 @@ def test_progress_prints_plain_lines_without_a_terminal(capsys):
         update(10, {"loss": 0.5})
         update(20, {"loss": 0.25})
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("job 20/20") and "loss 0.25" in lines[0]
+    assert lines[:2] == ["job 0/20  compiling", "job 10/20  loss 0.5"]
+    assert len(lines) == 3 and lines[2].startswith("job 20/20") and "loss 0.25" in lines[2]
+
+
+def test_the_time_left_is_that_of_steps_after_the_first(monkeypatch, capsys):
+    """60 s of compilation, then a step in 2 s: (100 - 11) 2 s are left. Mutations: from the start; nothing before the end."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress(100, label="job") as update:
+        for now[0], step in ((60.0, 1), (62.0, 2), (64.0, 3), (80.0, 11)):
+            update(step, {} if step > 1 else {"loss": 3.0})
+    assert capsys.readouterr().err.splitlines() == [
+        "job 0/100  compiling",
+        "job 1/100  loss 3",
+        "job 11/100  0.5 steps/s  loss 3  178 s left",
+    ]
+
+
+@pytest.mark.parametrize(("parameters", "dispatched"), [(1_000_000, False), (1_000_001, True)])
+def test_long_steps_are_shown_and_stopped_one_by_one(parameters, dispatched, monkeypatch, capsys):
+    """On a CPU a state of many parameters is not scanned: shown from its first step on, and a signal is heard within two.
+
+    Mutations: `_slow` always False; `done` never called.
+    """
+    optimizer, monotonic = optax.sgd(0.1), itertools.count(0.0, 100.0)  # every look is later than a line's wait
+    train_step = training.make_train_step(quadratic, optimizer)
+    monkeypatch.setattr(time, "monotonic", lambda: next(monotonic))
+    state = training.TrainState.create(
+        {"w": jnp.ones(2), "more": jnp.ones(parameters - 2)}, optimizer, jax.random.key(0)
+    )
+    training.fit(state, train_step, noise_batch, steps=4, chunk=4, save_every=4)
+    steps = re.findall(r"training (\d)/4", capsys.readouterr().err)
+    assert steps == (["0", "1", "2", "3", "4"] if dispatched else ["0", "4"])
 
 
 @pytest.mark.parametrize("width", [80, 140])

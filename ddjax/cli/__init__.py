@@ -3,7 +3,9 @@
 Nothing here imports jax, so that `--help` answers at once.
 """
 
-from ddjax.cli.command_line import LOST, SWITCH, TERMINATED, Stopped, main, parse
+from ddjax.cli.command_line import LOST, TERMINATED, Stopped, main
+from ddjax.cli.output import message, printed, shown
+from ddjax.cli.parsing import SWITCH, parse
 from ddjax.cli.settings import UserError
 
-__all__ = ["LOST", "SWITCH", "TERMINATED", "Stopped", "UserError", "main", "parse"]
+__all__ = ["LOST", "SWITCH", "TERMINATED", "Stopped", "UserError", "main", "message", "parse", "printed", "shown"]

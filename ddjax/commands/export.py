@@ -53,7 +53,7 @@ def run(config: Config) -> None:
         exported.seal(draft)
     size = sum(path.stat().st_size for path in out.iterdir())
     in_steps = f" in {', '.join(map(str, config.steps))} steps for {', '.join(PLATFORMS)}" if config.steps else ""
-    print(f"{trained.job}{in_steps}: {out} ({size:,} bytes)")
+    print(cli.shown(f"{trained.job}{in_steps}: {out} ({size:,} bytes)"))
 
 
 def write(folder: Path, config: Config, trained: Any) -> None:
@@ -82,7 +82,7 @@ def write(folder: Path, config: Config, trained: Any) -> None:
         "run": runs.read_settings(config.run),
         **measured(config.run, trained.recipe.name),
     }
-    (folder / exported.ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    (folder / exported.ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def measured(run: Path, name: str) -> dict[str, Any]:

@@ -86,8 +86,9 @@ def run(config: Config) -> None:
     with _progress() as begin:
         paths = [download(file, base_url, folder, begin(file)) for file in SETS[config.name].files]
     for split in ("train", "test"):
-        print(load(folder, split).describe())
-    print(f"{len(paths)} files in {folder}: give it as --data {config.name if config.to is None else folder}")
+        print(cli.message(load(folder, split).describe()))
+    give = config.name if config.to is None else folder
+    print(cli.shown(f"{len(paths)} files in {folder}: give it as --data {give}"))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def run(config: Config) -> None:
 
     settings = runs.read_settings(config.run)
     plain = [[name, _shown(value)] for name, value in settings.items() if name not in ("experiment", "models")]
-    told = [f"{settings['experiment']}, in {config.run}", judging.markdown(["setting", "value"], plain)]
+    told = [cli.shown(f"{settings['experiment']}, in {config.run}"), judging.markdown(["setting", "value"], plain)]
     if rows := trained(config.run):
         told.append(judging.markdown(["model", "checkpoints at step"], rows))
     summary = config.run / "summary.json"
@@ -44,7 +44,7 @@ def judged(summary: Path) -> list[str]:
         found = documents.json_settings(summary)
         numbers = [judging.Number(**row) for row in found["numbers"]]
         for metric in dict.fromkeys(number.metric for number in numbers):
-            told += [metric, judging.table(numbers, metric)]
+            told += [cli.shown(metric), judging.table(numbers, metric)]
         origin = [[name, _shown(value)] for name, value in found["provenance"].items()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise cli.UserError(f"{summary} is not what a run writes: {error!r}") from None

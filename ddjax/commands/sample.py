@@ -51,6 +51,11 @@ class Config:
             raise cli.UserError("--model belongs to --run: an export holds one model")
         if self.out.suffix == ".png":
             raise cli.UserError(f"--out {self.out} is a .npz file; the picture of images is written beside it")
+        if self.out.suffix.lower() not in ("", ".npz") and (self.out.is_file() or not self.out.exists()):
+            npz = self.out.with_suffix(".npz")
+            raise cli.UserError(
+                f"--out {self.out} is a .npz file: take {npz}, and for text numpy.savetxt of numpy.load('{npz.name}')['x_0']"
+            )
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once: samples of two numbers, the smallest that are drawn."""
@@ -82,11 +87,11 @@ def run(config: Config) -> None:
     drawn = {"x_0": x_0, "steps": config.steps, "churn": churn, "seed": config.seed}
     if classes:
         drawn |= {"labels": np.arange(config.n, dtype=np.int32) % len(classes), "classes": np.array(classes)}
-    told = str(config.out)
+    told = cli.shown(config.out)
     images = pictures.are_images(x_0.shape[1:])
     if images:
         drawn["pixels"] = pictures.pixels(x_0)
-        told += f" and {config.out.with_suffix('.png')}"
+        told += f" and {cli.shown(config.out.with_suffix('.png'))}"
     with replacing(config.out) as file:
         np.savez(file, **drawn)
         if images:  # both or neither

@@ -7,27 +7,31 @@ import numpy as np
 
 from ddjax.data import bounds, labels, names, pixels
 from ddjax.data import npz as files
-from ddjax.data.images import Images, Split, divided
+from ddjax.data.images import Images, Split, divided, require_no_share
 
 
-def npz(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0) -> Images:
+def npz(path: Path, split: Split = "train", *, every: int | None = None, seed: int = 0) -> Images:
     """A set from a .npz file, its arrays named as `names` lists them: images as `pixels` reads them, labels as `labels`.
 
     Args:
-        every: one row in so many of each class is held out where the file has no split of its own.
+        every: one row in so many (default: 10) of each class is held out, of a file that has no split of its own.
     Raises: ValueError for a file that is not such a set, is damaged, or would inflate beyond measure.
     """
     return _images(files.read(path), path, split, path.stem, every, seed)
 
 
-def npy(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0, largest: int = bounds.LARGEST) -> Images:
-    """A set from a .npy file and the labels beside it, or from the .npy files of a folder; bytes stay on disk.
+def npy(
+    path: Path, split: Split = "train", *, every: int | None = None, seed: int = 0, largest: int = bounds.LARGEST
+) -> Images:
+    """A set from a .npy file and the labels beside it, or from the .npy files of a folder.
+
+    Bytes stay on disk; other numbers do where their images fill more than `largest`, and become bytes as they are read.
 
     A folder holds x.npy and perhaps labels.npy, or other names that .npz files may use, or folders train and test with them.
 
     Args:
         every: as for `npz`; what is left is then read into memory.
-        largest: bytes that may be read into memory to be divided.
+        largest: bytes of pixels that may be read into memory at once.
     Raises: ValueError for files that are not such a set, are damaged, or are too large to be divided.
     """
     found = _beside(path) if path.is_file() else _inside(path)
@@ -64,7 +68,7 @@ def _images(
     path: Path,
     split: Split,
     name: str,
-    every: int,
+    every: int | None,
     seed: int,
     largest: int = bounds.LARGEST,
 ) -> Images:
@@ -73,27 +77,33 @@ def _images(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if layout.unknown:
-        shapes = ", ".join(f"{key} {found[key].dtype} {list(found[key].shape)}" for key in layout.unknown)
+        shapes = names.several(f"{key} {found[key].dtype} {list(found[key].shape)}" for key in layout.unknown)
         warnings.warn(f"{path}: not used, because the names say nothing: {shapes}", stacklevel=2)
     pairs = [layout.train] + ([layout.test] if layout.test else [])
     shaped = [pixels.images(found[pair.images], f"{path}: {pair.images}") for pair in pairs]
     if len({x.shape[1:] for x in shaped}) > 1:
         raise ValueError(f"{path}: images of both splits must have one shape, got {[list(x.shape) for x in shaped]}")
-    parts, told = pixels.to_bytes(shaped, str(path))
+    if layout.test:
+        require_no_share(every, path)
+    elif isinstance(shaped[0], np.memmap) and shaped[0].size > largest:
+        raise ValueError(
+            f"{path} has {shaped[0].size:,} bytes of pixels, more than the {largest:,} that are read to be divided: keep the "
+            "test images in a file of their own, train/x.npy and test/x.npy"
+        )
+    parts, told = pixels.to_bytes(shaped, str(path), largest)
     given = [found[pair.labels] for pair in pairs if pair.labels]
     named = found[layout.classes] if layout.classes else None
     numbers, classes = labels.numbered(given, [len(x) for x in parts], str(path), named) if given else (None, ())
+    labels.warn_of_alike(classes, str(path))
     notes = [told] if told else []
     if layout.unused:
         notes.append(f"not used: {', '.join(layout.unused)}")
     if layout.test:
         k = ("train", "test").index(split)
+        if numbers:
+            labels.warn_of_absent(classes, *numbers, str(path))
         return Images(parts[k], numbers and numbers[k], classes, split, name, notes=tuple(notes))
-    if isinstance(parts[0], np.memmap) and parts[0].nbytes > largest:
-        raise ValueError(
-            f"{path} has {parts[0].nbytes:,} bytes, more than the {largest:,} that are read to be divided: keep the test "
-            "images in a file of their own, train/x.npy and test/x.npy"
-        )
-    rows, note = divided(numbers and numbers[0], len(parts[0]), split, every=every, seed=seed, name=str(path))
+    of_classes = {"seed": seed, "name": str(path), "classes": classes}
+    rows, note = divided(numbers and numbers[0], len(parts[0]), split, every=every, **of_classes)
     kept = numbers[0][rows] if numbers else None
     return Images(np.asarray(parts[0][rows]), kept, classes, split, name, notes=(*notes, note))

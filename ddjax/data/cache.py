@@ -14,7 +14,7 @@ from ddjax.files import replacing
 
 def folder() -> Path:
     """`$DDJAX_CACHE`, or ~/.cache/ddjax."""
-    return Path(os.environ.get("DDJAX_CACHE") or Path.home() / ".cache" / "ddjax")
+    return Path(os.environ.get("DDJAX_CACHE") or "~/.cache/ddjax").expanduser()
 
 
 def kept(file: str, make: Callable[[], Images]) -> Images:

@@ -42,15 +42,15 @@ def cifar10(path: Path, split: Split = "train") -> Images:
     return Images(x, labels, CLASSES, split, path.resolve().name, flip=True)
 
 
-def records(path: Path, split: Split = "train", *, every: int = 10, seed: int = 0) -> Images:
-    """A set from one file of records, one in `every` of each class held out.
+def records(path: Path, split: Split = "train", *, every: int | None = None, seed: int = 0) -> Images:
+    """A set from one file of records, one in `every` (default: 10) of each class held out.
 
     Raises: ValueError for a file of another length, or labels that are not CIFAR-10's.
     """
     _require_records(path.stat().st_size, str(path), len(FILES["train"]) * RECORDS)
     x, labels = _images(path.read_bytes(), path)
     _warn(path, f"one file of {len(x):,} images")
-    rows, note = divided(labels, len(x), split, every=every, seed=seed, name=str(path))
+    rows, note = divided(labels, len(x), split, every=every, seed=seed, name=str(path), classes=CLASSES)
     return Images(x[rows], labels[rows], CLASSES, split, path.stem, flip=True, notes=(note,))
 
 
@@ -127,7 +127,10 @@ def _from_archive(path: Path, split: Split) -> bytes:
             raise ValueError(f"{path} is no .tar.gz archive that can be read: {error}") from None
     missing = [name for name in FILES[split] if name not in found]
     if missing:
-        raise ValueError(f"{path} has no {FOLDER}/{missing[0]} of {RECORDS * RECORD:,} bytes")
+        raise ValueError(
+            f"{path} has no {FOLDER}/{missing[0]} of {RECORDS * RECORD:,} bytes; unpack an archive of other images, and give "
+            "the folder"
+        )
     return b"".join(found[name] for name in FILES[split])
 
 

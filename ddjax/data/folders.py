@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
 from ddjax.data import bounds, image_files
-from ddjax.data.images import Images, Split, described, divided
+from ddjax.data.images import Images, Split, described, divided, require_no_share
 from ddjax.data.listing import Files, listing
 
 _NAMED = 20  # files named in one message
@@ -75,21 +75,26 @@ def scan(
     split: Split = "train",
     *,
     size: int | None = None,
-    every: int = 10,
+    every: int | None = None,
     seed: int = 0,
     skip_unreadable: bool = False,
+    follow_links: bool = False,
 ) -> Folder:
     """Find the images of a folder as `listing` does; the headers of the files of both splits are read, so that these agree.
 
     Args:
         size: crop the middle square and scale it to this side; without it all images must be of one size.
-        every: one image in `every` belongs to the test, if the folder has no splits; 0 if it holds this split alone.
+        every: one image in `every` (default: 10) belongs to the test, if the folder has no splits; 0 if it holds this split
+            alone.
         skip_unreadable: leave out files that cannot be decoded, each of which is then decoded once here.
-    Raises: ValueError for files that are no images, all by name, or more than one size.
+        follow_links: read what links out of the folder lead to, too.
+    Raises: ValueError for files that are no images, all by name, more than one size, or `every` for a folder with splits.
     """
     if size is not None and size < 1:
         raise ValueError(f"images need at least 1 pixel, got {size=}")
-    found = listing(path)
+    found = listing(path, follow_links=follow_links)
+    if None not in found.splits:
+        require_no_share(every, path)
     headers, bad = _each(image_files.header, [file for files in found.splits.values() for file in files.paths])
     if not skip_unreadable:
         _require_none(bad)
@@ -108,9 +113,11 @@ def scan(
     files = splits.get(split) or splits[None]
     if not files.paths:
         raise ValueError(f"{path} has no {split} images that can be read")
-    if None in splits and every:
+    if None in splits and every != 0:
         labels = files.labels if found.classes else None
-        rows, note = divided(labels, len(files.paths), split, every=every, seed=seed, name=str(path))
+        rows, note = divided(
+            labels, len(files.paths), split, every=every, seed=seed, name=str(path), classes=found.classes
+        )
         files = Files([files.paths[row] for row in rows], files.labels[rows])
         notes.append(note)
     kept = files.labels.astype(np.int32) if found.classes else None

@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 from ddjax.data import bounds
 from ddjax.data.digits import DIGITS
 from ddjax.data.images import Images, Split, require_labels
+from ddjax.data.labels import warn_of_absent
 
 FASHION = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -44,6 +45,10 @@ def idx(folder: Path, split: Split = "train") -> Images:
     labels = read_idx(path, 1)
     require_labels(labels, len(x), 10, str(path))
     name, classes = FIRST.get(tuple(labels[:10].tolist()), (folder.resolve().name, DIGITS))
+    if all(_candidates(folder, f"{stem}-labels", 1) for stem in STEM.values()):
+        train, test = (read_idx(_file(folder, f"{stem}-labels", 1), 1) for stem in STEM.values())
+        if max(train.max(), test.max()) < len(classes):
+            warn_of_absent(classes, train, test, str(folder))
     return Images(x[..., None], labels.astype(np.int32), classes, split, name)
 
 

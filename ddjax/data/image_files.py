@@ -5,6 +5,7 @@ BACKGROUND, white. Of a file with several pictures the first is read.
 """
 
 import mmap
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,32 @@ BACKGROUND = "white"
 LARGEST = 2**26  # pixels of one file
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # tag and values of EXIF
 _EXIF = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")  # where a PNG's header may tell it
+
+
+class _Strict:
+    """While any image is read, Pillow takes a truncated one for an error, whatever another library has told it."""
+
+    def __init__(self):
+        self._lock, self._readers, self._before = threading.Lock(), 0, False
+
+    def __enter__(self) -> None:
+        from PIL import ImageFile
+
+        with self._lock:
+            if not self._readers:
+                self._before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+            self._readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        from PIL import ImageFile
+
+        with self._lock:
+            self._readers -= 1
+            if not self._readers:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._before
+
+
+_STRICT = _Strict()
 
 
 class Header(NamedTuple):
@@ -74,7 +101,7 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         bounds.require_file(path)
         # a map gives no more than it has, where a file first makes room for all that a damaged header asks for
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with _STRICT, open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's own bound is a warning; ours, below, is an error
                 image = Image.open(content, formats=sorted(set(FORMATS.values())))

@@ -7,7 +7,7 @@ example p of the stream is perm(key, p // n)[p mod n]     (3)   every example on
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -17,9 +17,13 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Int32, UInt8
 
+from ddjax.data import bounds
+from ddjax.data.labels import warn_of_absent
+from ddjax.data.pixels import Scaled, some_rows
 from ddjax.types import Batch, Key
 
 Split = Literal["train", "test"]
+EVERY = 10  # one image in so many is held out, unless told otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +31,14 @@ class Images:
     """One split of a set of images of one size.
 
     Args:
-        x: pixels, in memory or memory mapped. labels: classes as 0..k-1, or None. classes: their k names.
+        x: pixels, in memory, memory mapped, or made of numbers on disk where they are read.
+        labels: classes as 0..k-1, or None. classes: their k names.
         name: where the images come from. flip: whether a mirror image is an image of the same law.
         attribution: what the licence of the images asks to print. notes: how the images were read, a phrase each.
     Raises: ValueError for arrays that are not such a set.
     """
 
-    x: UInt8[np.ndarray, "n h w c"]
+    x: UInt8[np.ndarray, "n h w c"] | Scaled
     labels: Int32[np.ndarray, " n"] | None
     classes: tuple[str, ...]
     split: Split
@@ -52,10 +57,10 @@ class Images:
 
     @functools.cached_property
     def digest(self) -> str:
-        """sha256 of shape, pixels and labels, as hexadecimal; a memory map is read once, in pieces."""
+        """sha256 of shape, labels and pixels, as hexadecimal: of some images where they fill more than `bounds.LARGEST`."""
         labels = b"none" if self.labels is None else self.labels.astype("<i4").tobytes()
         content = hashlib.sha256(repr(self.x.shape).encode() + labels)
-        for piece in _pieces(self.x):
+        for piece in (self.x[some_rows(self.x)],) if self.nbytes > bounds.LARGEST else _pieces(self.x):
             content.update(np.ascontiguousarray(piece))
         return content.hexdigest()
 
@@ -79,7 +84,8 @@ class Images:
     def describe(self) -> str:
         """One line: what was found."""
         flip = "mirrored at random" if self.flip else "never mirrored"
-        return "; ".join((f"{described(self)}, {flip}, sha256 {self.digest[:16]}", *self.notes))
+        part = f" of {len(some_rows(self.x)):,} of them" if self.nbytes > bounds.LARGEST else ""
+        return "; ".join((f"{described(self)}, {flip}, sha256{part} {self.digest[:16]}", *self.notes))
 
 
 def described(source: Any) -> str:
@@ -97,7 +103,7 @@ def require_labels(labels: np.ndarray, n: int, k: int, name: str) -> None:
         raise ValueError(f"{name}: labels must lie in 0..{k - 1}, got {labels.min()}..{labels.max()}")
 
 
-def _pieces(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
+def _pieces(x: np.ndarray | Scaled, rows: int = 4096) -> Iterator[np.ndarray]:
     return (x[i : i + rows] for i in range(0, len(x), rows))
 
 
@@ -118,18 +124,38 @@ def held_out(labels: np.ndarray, split: Split, *, every: int, seed: int) -> Int[
 
 
 def divided(
-    labels: np.ndarray | None, n: int, split: Split, *, every: int, seed: int, name: str
+    labels: np.ndarray | None,
+    n: int,
+    split: Split,
+    *,
+    every: int | None,
+    seed: int,
+    name: str,
+    classes: Sequence[str] = (),
 ) -> tuple[Int[np.ndarray, " k"], str]:
     """Rows of a split of n images that have none of their own, and a phrase that says so.
 
+    Args:
+        every: one image in so many is held out; None for one in 10. classes: names of the labels.
     Raises: ValueError where nothing would be left.
     """
+    every = EVERY if every is None else every
     if every < 2:
         raise ValueError(f"one image in 2 or more can be held out, got every={every}")
-    rows = held_out(np.zeros(n, int) if labels is None else labels, split, every=every, seed=seed)
+    numbers = np.zeros(n, int) if labels is None else labels
+    train, test = (held_out(numbers, part, every=every, seed=seed) for part in ("train", "test"))
+    rows = test if split == "test" else train
     if not len(rows):
         raise ValueError(f"{name} has {n} images, too few to keep one in {every} for the test")
+    if classes:
+        warn_of_absent(classes, numbers[train], numbers[test], name)
     return rows, f"no split of its own: one in {every} is held out (seed {seed})"
+
+
+def require_no_share(every: int | None, name: Any) -> None:
+    """Raises: ValueError for a share to hold out of a set that has its own test images."""
+    if every:
+        raise ValueError(f"every={every} has no effect: {name} has test images of its own")
 
 
 def to_float(x: UInt8[Array, "..."]) -> Float[Array, "..."]:

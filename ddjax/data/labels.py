@@ -1,9 +1,13 @@
 """Labels of any kind as classes 0..k-1, each with a name and at least one image."""
 
+import unicodedata
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int32
+
+from ddjax.data.names import several
 
 
 def numbered(
@@ -29,6 +33,23 @@ def numbered(
             )
         classes = tuple(str(names[value]) for value in values)
     return np.split(index.astype(np.int32), np.cumsum(sizes)[:-1]), classes
+
+
+def warn_of_alike(classes: Sequence[str], name: str) -> None:
+    """Warn of classes that are perhaps one: that differ by case, blanks or Unicode's ways to write a letter."""
+    alike: dict[str, list[str]] = {}
+    for of_class in classes:
+        alike.setdefault("".join(unicodedata.normalize("NFKC", of_class).casefold().split()), []).append(of_class)
+    if pairs := [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]:
+        warnings.warn(f"{name}: classes that differ by case or blanks alone: {several(pairs)}", stacklevel=2)
+
+
+def warn_of_absent(classes: Sequence[str], train: np.ndarray, test: np.ndarray, name: str) -> None:
+    """Warn of classes that one split has and the other has not, by the labels of both."""
+    present = [set(np.unique(labels).tolist()) for labels in (train, test)]
+    for here, there, split in zip(present, present[::-1], ("training", "test"), strict=True):
+        if absent := [repr(classes[label]) for label in sorted(there - here)]:
+            warnings.warn(f"{name}: classes without a {split} image: {several(absent)}", stacklevel=2)
 
 
 def _flat(labels: np.ndarray, n: int, name: str) -> np.ndarray:

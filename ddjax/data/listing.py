@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddjax.data import names
+from ddjax.data import labels, names
 from ddjax.data.image_files import FORMATS
 from ddjax.data.images import Split
 
@@ -38,13 +38,15 @@ class Listing(NamedTuple):
     notes: tuple[str, ...]
 
 
-def listing(path: Path) -> Listing:
+def listing(path: Path, *, follow_links: bool = False) -> Listing:
     """Find the image files; none is opened.
 
+    Args:
+        follow_links: read what links out of the folder lead to, too.
     Raises: ValueError for a folder without images, images beside class folders or below them, or links that leave the folder
         or turn in it.
     """
-    home, other = path.resolve(), Counter[str]()
+    home, other = None if follow_links else path.resolve(), Counter[str]()
     try:
         train, test = names.splits(entry.name for entry in _entries(path, home) if entry.is_dir())
     except ValueError as error:
@@ -59,10 +61,14 @@ def listing(path: Path) -> Listing:
     classes = tuple(sorted(set().union(*found.values()) - {""}))
     if any("" in inside for inside in found.values()) and classes:
         raise ValueError(f"{path}: one split has images in class folders ({classes[0]!r}), the other has not")
-    notes = [f"not images: {', '.join(f'{n} {suffix}' for suffix, n in sorted(other.items()))}"] if other else []
+    notes = [f"not images: {names.several(f'{n} {suffix}' for suffix, n in sorted(other.items()))}"] if other else []
     if train is not None:
         notes += _beside(path, home, {train, test})
-    return Listing({split: _numbered(inside, classes) for split, inside in found.items()}, classes, tuple(notes))
+    splits = {split: _numbered(inside, classes) for split, inside in found.items()}
+    labels.warn_of_alike(classes, str(path))
+    if classes and "test" in splits:
+        labels.warn_of_absent(classes, splits["train"].labels, splits["test"].labels, str(path))
+    return Listing(splits, classes, tuple(notes))
 
 
 def _numbered(inside: dict[str, list[Path]], classes: tuple[str, ...]) -> Files:
@@ -72,13 +78,13 @@ def _numbered(inside: dict[str, list[Path]], classes: tuple[str, ...]) -> Files:
     return Files([file for name in sorted(inside) for file in inside[name]], labels)
 
 
-def _classes(folder: Path, home: Path, other: Counter) -> dict[str, list[Path]]:
+def _classes(folder: Path, home: Path | None, other: Counter) -> dict[str, list[Path]]:
     """The files of each class, those of a flat folder under ""."""
     files = _files(folder, home, other)
     inside = {}
     for entry in _entries(folder, home):
         if entry.is_dir():
-            _require_flat(entry)
+            _require_flat(entry, follow_links=home is None)
             if of_class := _files(entry, home, other):
                 inside[entry.name] = of_class
     if files and inside:
@@ -90,9 +96,14 @@ def _classes(folder: Path, home: Path, other: Counter) -> dict[str, list[Path]]:
     return {"": files} if files else inside
 
 
-def _require_flat(folder: Path) -> None:
+def _require_flat(folder: Path, *, follow_links: bool) -> None:
     """Raises: ValueError for an image more than one folder below."""
-    for inner, _, files in os.walk(folder):
+    walked = set()
+    for inner, folders, files in os.walk(folder, followlinks=follow_links):
+        if (real := os.path.realpath(inner)) in walked:
+            folders.clear()  # a link that turns
+            continue
+        walked.add(real)
         if Path(inner) != folder and _visible(Path(inner).relative_to(folder)):
             for file in files:
                 if _is_image(Path(inner, file)):
@@ -102,8 +113,8 @@ def _require_flat(folder: Path) -> None:
                     )
 
 
-def _entries(folder: Path, home: Path) -> list[Path]:
-    """Visible entries in sorted order. Raises: ValueError for a link that leaves the folder, or leads to itself."""
+def _entries(folder: Path, home: Path | None) -> list[Path]:
+    """Visible entries in sorted order. Raises: ValueError for a link out of `home`, where there is one, or to itself."""
     entries = sorted(entry for entry in folder.iterdir() if _visible(Path(entry.name)))
     for entry in entries:
         if not entry.is_symlink():
@@ -112,26 +123,28 @@ def _entries(folder: Path, home: Path) -> list[Path]:
             target = entry.resolve()
         except (OSError, RuntimeError):
             raise ValueError(f"{entry} is a link in a loop") from None
-        if not target.is_relative_to(home):
-            raise ValueError(f"{entry} is a link that leaves the folder")
+        if home is not None and not target.is_relative_to(home):
+            raise ValueError(
+                f"{entry} is a link that leaves the folder; follow_links=True reads what such links lead to"
+            )
         if target.is_dir() and folder.resolve().is_relative_to(target):
             raise ValueError(f"{entry} is a link to a folder that it lies in")
     return entries
 
 
-def _files(folder: Path, home: Path, other: Counter) -> list[Path]:
+def _files(folder: Path, home: Path | None, other: Counter) -> list[Path]:
     files = [entry for entry in _entries(folder, home) if not entry.is_dir()]
     other.update(file.suffix.lower() or file.name for file in files if not _is_image(file))
     return [file for file in files if _is_image(file)]
 
 
-def _beside(path: Path, home: Path, used: set[str | None]) -> list[str]:
+def _beside(path: Path, home: Path | None, used: set[str | None]) -> list[str]:
     """What lies beside the splits: told where it is a folder, with a warning where it is an image."""
     beside = [entry for entry in _entries(path, home) if entry.name not in used]
     if images := [entry.name for entry in beside if _is_image(entry) and not entry.is_dir()]:
         warnings.warn(f"{path}: {len(images)} images beside the splits are not used: {images[0]}, ...", stacklevel=2)
     folders = [f"{entry.name}/" for entry in beside if entry.is_dir()]
-    return [f"not used: {' '.join(folders)}"] if folders else []
+    return [f"not used: {names.several(folders)}"] if folders else []
 
 
 def _visible(path: Path) -> bool:

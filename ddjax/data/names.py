@@ -15,6 +15,8 @@ IMAGES = ("x", "image", "images", "img", "imgs", "data", "input", "inputs", "pix
 LABELS = ("y", "label", "labels", "target", "targets", "arr_1")
 CLASSES = ("classes", "class_names", "label_names", "names")
 
+_NAMED, _LONGEST = 5, 80  # names in a message, and characters of each
+
 _SPLIT = "|".join(sorted(TRAIN + HELD_OUT, key=len, reverse=True))
 _NAME = re.compile(rf"(?:({_SPLIT})[-_.]?)?({'|'.join(IMAGES + LABELS)})(?:[-_.]?({_SPLIT}))?")
 
@@ -59,16 +61,25 @@ def layout(names: Iterable[str]) -> Layout:
         places[place] = name
     train, *others = [_pair(places, split) for split in (TRAIN[0], *HELD_OUT)]
     if train is None:
-        raise ValueError(f"no images to train on: named x or {', '.join(IMAGES[1:])}, or x_train; got {sorted(names)}")
+        allowed = ", ".join(IMAGES[1:])
+        raise ValueError(
+            f"no images to train on: named x or {allowed}, or x_train; got {several(map(repr, sorted(names)))}"
+        )
     test, *further = [pair for pair in others if pair] or [None]
     if test and (test.labels is None) != (train.labels is None):
         raise ValueError(
-            f"labels for {train.images!r} and for {test.images!r}, or for none of them; got {sorted(names)}"
+            f"labels for {train.images!r} and for {test.images!r}, or for none of them; got {several(map(repr, sorted(names)))}"
         )
     used = {*train, *(test or ()), places.get(("", "classes"))}
     unused = tuple(name for pair in further for name in pair if name)  # pyright: ignore[reportOptionalIterable]
     lone = [name for (_, role), name in places.items() if role == "labels" and name not in {*used, *unused}]
     return Layout(train, test, places.get(("", "classes")), unused, (*unknown, *lone))
+
+
+def several(names: Iterable[str]) -> str:
+    """The first names of a list that may be long, each cut where it is, and how many more there are."""
+    names = [name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..." for name in names]
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def is_images(name: str) -> bool:

@@ -33,7 +33,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     Raises: FileNotFoundError; ValueError, naming the file, for anything else that is not such a file, holds Python objects
         or records, is damaged, or would inflate beyond `bounds`.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     bounds.require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -51,7 +51,7 @@ def mapped(path: str | Path) -> np.ndarray:
 
     Raises: as `read`; also for an array without elements, which cannot be mapped.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     bounds.require_file(path)
     try:
         with path.open("rb") as file:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from tabulate import tabulate
 
+from ddjax.cli import shown
+
 
 @dataclass(frozen=True)
 class Number:
@@ -95,4 +97,9 @@ def table(numbers: Sequence[Number], metric: str) -> str:
 
 def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Words and numbers, as they are, in a Markdown table."""
-    return tabulate(lines, heads, tablefmt="github", disable_numparse=True)
+    return tabulate(
+        [[shown(cell) for cell in line] for line in lines],
+        [*map(shown, heads)],
+        tablefmt="github",
+        disable_numparse=True,
+    )

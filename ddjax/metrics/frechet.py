@@ -100,7 +100,7 @@ def cached_statistics(
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"names have letters, digits, '.', '_' and '-' alone, got {name!r}")
-    file = Path(folder) / f"{name}.npz"
+    file = Path(folder).expanduser() / f"{name}.npz"
     stored = _read(file)
     if stored is None:
         require_plain(file)

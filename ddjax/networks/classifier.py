@@ -61,7 +61,8 @@ def load(folder: str | Path) -> tuple[Classifier, Params, dict]:
 
     Raises: FileNotFoundError; ValueError for settings or weights that do not fit, or are not those that were written.
     """
-    settings, path = _settings(Path(folder) / "classifier.json"), Path(folder) / "classifier.safetensors"
+    folder = Path(folder).expanduser()
+    settings, path = _settings(folder / "classifier.json"), folder / "classifier.safetensors"
     bounds.require_file(path)
     if settings.get("sha256") != checksum(path):
         raise ValueError(f"{path} holds other weights than classifier.json says, or older ones, of no checksum")

@@ -36,7 +36,7 @@ def read(path: str | Path) -> Arrays:
     Raises: FileNotFoundError; ValueError, naming the file, for another or a damaged one, an entry that is not real numbers,
         or more of them than the file holds.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     bounds.require_file(path)
     try:
         arrays = _reader(path)(path)
@@ -88,7 +88,7 @@ def _require_numbers(name: str, array: np.ndarray) -> None:
 def save(path: str | Path, params: Params) -> None:
     """Write parameters as safetensors, all or nothing."""
     arrays = {name: np.asarray(leaf) for name, leaf in _named(params)}
-    with replacing(Path(path)) as file:
+    with replacing(Path(path).expanduser()) as file:
         file.write(safetensors.numpy.save(arrays))
 
 

@@ -49,7 +49,7 @@ def trained(train: Images, test: Images, folder: Path | None = None, **budget: i
 
     One whose files are damaged is trained again, with a warning.
     """
-    folder = folder or folder_of(train)
+    folder = (folder or folder_of(train)).expanduser()
     wanted = {"data": train.name, "digest": train.digest, "event_shape": list(train.x.shape[1:])}
     wanted |= {"classes": len(train.classes), "steps": 2000, "batch": 128, "seed": 0} | budget
 
@@ -103,6 +103,7 @@ def _shifted(x: Array, labels: Array, key: Key, n: int) -> Batch:
 
 def save(folder: Path, params: Params, settings: dict[str, Any]) -> None:
     """Weights, then settings with their checksum, each all or nothing."""
+    folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "classifier.safetensors"
     weights.save(path, params)

@@ -28,7 +28,7 @@ def sampler_file(steps: int) -> str:
 def seal(folder: Path) -> None:
     """Write the checksums of all files."""
     lines = [f"{_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
-    (folder / SUMS).write_text("".join(lines))
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def verify(folder: Path) -> None:

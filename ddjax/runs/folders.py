@@ -56,7 +56,7 @@ class Run:
         write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows))
 
         def log(step: int, metrics: dict[str, float]) -> None:
-            with naming(file), file.open("a") as lines:
+            with naming(file), file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps({"job": job, "step": step, **metrics}) + "\n")
 
         return log
@@ -68,8 +68,8 @@ def folder(config: Engine, default: Path) -> Path:
     Raises: UserError for a DIR that holds no run, or differs from --out.
     """
     if config.resume in (True, False, "auto", "off"):
-        return config.out or default
-    path = Path(config.resume)
+        return (config.out or default).expanduser()
+    path = Path(config.resume).expanduser()
     if config.out not in (None, path):
         raise UserError(f"--resume {path} and --out {config.out} name two folders: give one")
     read_settings(path)

@@ -38,7 +38,7 @@ def manager(folder: str | Path, *, keep: int = 2, best: str | None = None, job: 
     """
     if keep < 2:
         raise ValueError(f"at least 2 checkpoints are kept, got {keep=}")
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     held = lock.acquire(folder) if jax.process_index() == 0 else None
     policies = [LatestN(keep)]
     if best is not None:
@@ -114,7 +114,7 @@ def restore_newest(folder: str | Path, like: TrainState, *, job: str | None = No
 
     Raises: FileNotFoundError where no intact step exists; ValueError for a checkpoint of another model or optimizer.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     faults = {step: manifest.fault(folder / str(step), job) for step in manifest.steps(folder)}
     intact = [step for step, fault in faults.items() if fault is None]
     if not intact:
@@ -128,7 +128,7 @@ def restore_newest(folder: str | Path, like: TrainState, *, job: str | None = No
 
 def restore_best(folder: str | Path, like: TrainState, *, metric: str, job: str | None = None) -> TrainState:
     """The intact state whose `metric` was smallest when it was saved (`manager(best=metric)`), read only as above."""
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     intact = [step for step in manifest.steps(folder) if manifest.intact(folder / str(step), job)]
     values = {step: _metric(folder / str(step), metric) for step in intact}
     known = {step: value for step, value in values.items() if value is not None}
@@ -198,7 +198,7 @@ def _unused(path: Path) -> Path:
 
 def _bring(stream: Resumable | None, step: Path) -> None:
     """Bring a stream to the place kept in the folder of a step."""
-    place = (step / PLACE).read_text() if (step / PLACE).is_file() else None
+    place = (step / PLACE).read_text(encoding="utf-8") if (step / PLACE).is_file() else None
     if (stream is None) != (place is None):
         there, here = ("a stream", "draws") if stream is None else ("draws", "a stream")
         raise ValueError(f"checkpoint {step} took its batches from {there}, this run takes them from {here}")

@@ -24,7 +24,7 @@ def acquire(folder: Path) -> TextIO:
     require_plain(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a+")
+        file = (folder / ".lock").open("a+", encoding="utf-8")
     except OSError as error:
         raise OSError(f"cannot keep checkpoints in {folder}: {error.strerror}") from None
     owner = f"{os.getpid()} on {platform.node()}"

@@ -19,6 +19,7 @@ from ddjax.training.sources import checked
 from ddjax.training.state import TrainState, TrainStep, require_finite
 from ddjax.types import Key, Resumable
 
+_LARGE = 1_000_000  # parameters of a state whose steps a CPU takes one by one
 _MUST_BE_FINITE = {"loss": "the loss", "grad_norm": "the gradient norm"}
 
 Log = Callable[[int, dict[str, Any]], None]
@@ -57,7 +58,8 @@ def fit(
         visit: called with the state wherever it is saved, to judge or to draw; it must not keep the state, whose buffers the
             next step takes.
         label: of the progress display, None for silence.
-        scanned: False dispatches each step by itself, for networks that `may_scan` refuses.
+        scanned: False dispatches each step by itself, for networks that `may_scan` refuses. On a CPU states of more than a
+            million parameters are, too: a hundred of their steps take longer than a signal, or who watches, may wait.
         donate: True takes the buffers of `state` instead of a copy, which saves the memory of one state for as long as
             training lasts; nobody may use them afterwards.
     Returns: the state at `steps`; `state` itself, with a warning, where it is there already.
@@ -83,7 +85,8 @@ def fit(
         state = state.copy()
     display = progress(steps, start=step, label=label) if label else nullcontext(lambda step, metrics: None)
     with noted(told=label is not None) as stopped, display as update:
-        run, pending = _runner(train_step, batches, stopped, scanned), None
+        done = lambda n: update(step + n, {})  # noqa: E731
+        run, pending = _runner(train_step, batches, stopped, done, scanned and not _slow(state)), None
 
         def report(first: int, stacked: dict[str, Any]) -> dict[str, float]:
             host = {name: np.asarray(values) for name, values in jax.device_get(stacked).items()}
@@ -128,16 +131,27 @@ def may_scan(network: Any) -> bool:
     return not (network.convolutional and jax.default_backend() == "cpu")
 
 
-def _runner(train_step: TrainStep, batches: Partial | Iterator, stopped: list[int], scanned: bool) -> Callable:
+def _slow(state: TrainState) -> bool:
+    """Whether a step takes so much longer than its dispatch that a loop over many saves nothing."""
+    return jax.default_backend() == "cpu" and sum(leaf.size for leaf in jax.tree.leaves(state.params)) > _LARGE
+
+
+def _runner(
+    train_step: TrainStep,
+    batches: Partial | Iterator,
+    stopped: list[int],
+    done: Callable[[int], None],
+    scanned: bool,
+) -> Callable:
     """run(state, n) -> (state, metrics of n steps): an iterator is dispatched, pure batches as told."""
     if not isinstance(batches, Partial):
-        return _dispatch(train_step, batches, stopped)
+        return _dispatch(train_step, batches, stopped, done)
 
     def one(state: TrainState, draw: Partial):
         key_batch, _ = state.keys()
         return train_step(state, draw(key_batch))
 
-    return _scan(one, batches) if scanned else _dispatch(one, itertools.repeat(batches), stopped)
+    return _scan(one, batches) if scanned else _dispatch(one, itertools.repeat(batches), stopped, done)
 
 
 def _scan(one: Callable, draw: Partial) -> Callable:
@@ -163,11 +177,14 @@ def _compiled(lowered: Any) -> Any:
     return program
 
 
-def _dispatch(one: Callable, given: Iterator, stopped: list[int]) -> Callable:
+def _dispatch(one: Callable, given: Iterator, stopped: list[int], done: Callable[[int], None]) -> Callable:
     """run(state, n): n dispatches of one step with the next thing given, fewer once stopped, metrics as lists.
 
     At most two steps wait on the device at a time, so that a signal is answered within two. A batch is fetched while the
     step before it runs, and none that is not used: the place of a stream is always that of the state.
+
+    Args:
+        done: called with the number of steps that have ended since `run` was.
     """
     single, program = jax.jit(one, donate_argnums=0), None
 
@@ -179,7 +196,9 @@ def _dispatch(one: Callable, given: Iterator, stopped: list[int]) -> Callable:
             if program is None:
                 program = _compiled(single.lower(state, batch))
             state, row = program(state, batch)
-            jax.block_until_ready(rows[-1:])
+            if rows:
+                jax.block_until_ready(rows[-1])
+                done(len(rows))
             rows.append(row)
             if agreed(stopped):
                 break

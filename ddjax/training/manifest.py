@@ -34,7 +34,7 @@ def fault(folder: Path, job: str | None = None) -> str | None:
     if not (folder / _NAME).is_file():
         return INCOMPLETE
     try:
-        told = (folder / _NAME).read_text()
+        told = (folder / _NAME).read_text(encoding="utf-8")
         listed = json.loads(told)
         del listed["manifest"]
         step, owner, files = listed["step"], listed["job"], listed["files"]
@@ -62,7 +62,7 @@ def intact(folder: Path, job: str | None = None) -> bool:
 
 def steps(folder: str | Path) -> list[int]:
     """The numbers that folders of steps, intact or not, have for names, written as Orbax does: the newest first."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     names = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
     numbers = (int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 19)
     return sorted((number for number in numbers if str(number) in names), reverse=True)

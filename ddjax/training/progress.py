@@ -5,15 +5,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 
 Update = Callable[[int, dict[str, float]], None]
 
-_LINE_EVERY = 10.0  # seconds between plain lines
+_LINE_EVERY, _BAR_EVERY = 10.0, 0.2  # seconds between plain lines, and between bars
 _WIDE = 120  # columns of a terminal that has room for all metrics
 _NARROW = ("loss", "steps")  # what others show
 _TICK = 1e-3  # seconds that have passed at least, whatever a coarse clock says
@@ -41,6 +43,9 @@ class _Screen:
 def progress(total: int, *, start: int = 0, label: str = "training", unit: str = "steps") -> Iterator[Update]:
     """Yield `update(step, metrics)`, to be called from the host as steps complete; it writes to stderr.
 
+    It says "compiling" until the first call. Rates and the time left are those of the steps since. Metrics that a call does
+    not bring stand as they were.
+
     Args:
         unit: what is counted, for the rate: "steps" a second.
     """
@@ -58,53 +63,55 @@ def _bar(console: Console, total: int, start: int, label: str, unit: str) -> Ite
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TextColumn("{task.fields[report]}", table_column=Column(**one_line)),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
-    clock = _clock(start)
     # redrawn on updates only: a refresh thread would compete with the device for two cores
     with Progress(*columns, console=console, auto_refresh=False) as bars:
-        task = bars.add_task(label, total=total, completed=start, report="compiling")
+        task = bars.add_task(label, total=total, completed=start, report="compiling", left="")
         bars.refresh()
 
-        def update(step: int, metrics: dict[str, float]) -> None:
+        def show(step: int, rate: float | None, metrics: dict[str, float]) -> None:
             names = metrics if console.width >= _WIDE else [name for name in _NARROW if name in metrics]
-            told = _report(clock(step), unit, {name: metrics[name] for name in names})
-            bars.update(task, completed=step, report=told, refresh=True)
+            report = _report(rate, unit, {name: metrics[name] for name in names})
+            left = "" if rate is None else str(timedelta(seconds=round((total - step) / rate)))
+            bars.update(task, completed=step, report=report, left=left, refresh=True)
 
-        yield update
+        yield _seldom(show, total, _BAR_EVERY)
 
 
 @contextmanager
 def _lines(console: Console, total: int, start: int, label: str, unit: str) -> Iterator[Update]:
-    last, clock = time.monotonic(), _clock(start)
+    say = partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say(f"{label} {start}/{total}  compiling")
+
+    def show(step: int, rate: float | None, metrics: dict[str, float]) -> None:
+        left = "" if rate is None else f"  {(total - step) / rate:.0f} s left"
+        say(f"{label} {step}/{total}  {_report(rate, unit, metrics)}{left}")
+
+    yield _seldom(show, total, _LINE_EVERY)
+
+
+def _seldom(show: Callable[[int, float | None, dict[str, float]], None], total: int, every: float) -> Update:
+    """Show the first call, the last step, and between them one in so many seconds; the rate is that of all after the first."""
+    shown: dict[str, float] = {}
+    first: tuple[int, float] | None = None
+    last = -math.inf
 
     def update(step: int, metrics: dict[str, float]) -> None:
-        nonlocal last
-        now, rate = time.monotonic(), clock(step)
-        if step < total and now - last < _LINE_EVERY:
+        nonlocal first, last
+        now = time.monotonic()
+        shown.update(metrics)
+        if first is None:
+            first = step, now
+        elif step < total and now - last < every:
             return
         last = now
-        left = (total - step) / rate if rate > 0 else math.inf
-        told = _report(rate, unit, metrics)
-        console.print(f"{label} {step}/{total}  {told}  {left:.0f} s left", highlight=False, soft_wrap=True)
+        since, began = first
+        show(step, (step - since) / max(now - began, _TICK) if step > since else None, shown)
 
-    yield update
-
-
-def _clock(start: int) -> Callable[[int], float]:
-    """Steps a second so far, without those up to the first report once there is a second: it waited for compilation."""
-    marks = [(start, time.monotonic())]
-
-    def rate(step: int) -> float:
-        since, began = marks[-1]
-        now = time.monotonic()
-        if len(marks) == 1:
-            marks.append((step, now))
-        return (step - since) / max(now - began, _TICK)
-
-    return rate
+    return update
 
 
-def _report(rate: float, unit: str, metrics: dict[str, float]) -> str:
-    speed = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
-    return "  ".join([f"{speed} {unit}/s", *(f"{name} {value:.4g}" for name, value in metrics.items())])
+def _report(rate: float | None, unit: str, metrics: dict[str, float]) -> str:
+    speed = [] if rate is None else [f"{rate:.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"]
+    return "  ".join([*speed, *(f"{name} {value:.4g}" for name, value in metrics.items())])

@@ -51,7 +51,7 @@ def hardware(accelerators: str | None) -> dict[str, Any]:
 
 def _cpu() -> str:
     file = Path("/proc/cpuinfo")
-    text = file.read_text() if file.exists() else ""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
     wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if re.search(rf"\b{flag}\b", text)]
     return " ".join([found.group(1) if found else platform.machine(), *([f"({', '.join(wide)})"] if wide else [])])

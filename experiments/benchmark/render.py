@@ -30,7 +30,7 @@ def write(root: Path, machines: list[dict[str, Any]]) -> None:
     if not machines:
         raise UserError("no results in benchmarks/results: run `python -m experiments.benchmark --suite all` first")
     page = root / PAGE
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     before, marker, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not marker or not end:

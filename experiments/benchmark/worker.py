@@ -40,7 +40,7 @@ def main() -> None:
         raise SystemExit("error: a worker is started by python -m experiments.benchmark, for each side of a race")
     module, settings, began, parent = sys.argv[1:]
     end_with(int(parent))
-    answers = os.fdopen(os.dup(1), "w")  # what libraries print must not come between the answers
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # what libraries print must not come between the answers
     os.dup2(2, 1)
     side = importlib.import_module(module if "." in module else f"experiments.benchmark.{module}").make(
         **json.loads(settings)

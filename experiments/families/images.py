@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ddjax import cli
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, Exponent, Fraction, NonNegative, Positive, Range, Steps
 from ddjax.runs import engine
 from experiments import run as runner
-from experiments.imaging.settings import PRESETS, VARIED, Fed, Nets, Preset
+from experiments.imaging.settings import PRESETS, VARIED, Fed, Nets, Preset, by_size, of_data
 from experiments.lazy import (
     data,
     feeds,
@@ -48,8 +48,9 @@ class Config(Nets, Fed):
     Example: python -m experiments.images --data digits --preset digits --out runs/digits
     """
 
-    preset: Preset = "digits"
-    """Settings for one data set; explicit flags still win. mnist has those of glyphs; those of cifar10 are for accelerators."""
+    preset: Preset | None = None
+    """Settings for one data set (default: those of --data, or for images of your own those for their size); explicit flags
+    still win. mnist has those of glyphs; those of cifar10 are for accelerators."""
     steps: Count = 6000
     beta: Annotated[tuple[Exponent, ...], MAY_BE_EMPTY] = (0.1,)
     score_patch: Annotated[int, Range(0)] = 3
@@ -81,6 +82,14 @@ class Config(Nets, Fed):
         if not (self.beta or self.baseline):
             raise cli.UserError("nothing to train: give --beta a value or leave --baseline on")
         variants(self.vary, VARIED)
+
+
+def presumed(settings: Config) -> dict[str, Any]:
+    """Where no preset is named: that of the data, or what suits images of their size."""
+    if settings.preset is not None:
+        return {}
+    side = settings.image_size
+    return of_data(settings.data) or by_size(*((side, side) if side else feeds.shape(settings)[:2]))
 
 
 def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> list[Recipe]:
@@ -145,11 +154,18 @@ def run(settings: Config) -> None:
     """Train, judge, write the report, print the tables."""
     engine.start(settings)
     image_checks.require_bfloat16(settings, jax.local_devices()[0])
+    print(cli.message(f"reading --data {settings.data}"), flush=True)
     with feeds.in_flags():
         train, held_out = feeds.load(settings)
         image_checks.require_judgeable(train, held_out, settings)
         copies = image_checks.copies(train, held_out, settings)
-        notes = (train.describe(), held_out.describe(), feeds.told(train, settings), copies)
+        notes = (
+            image_checks.chosen(settings, train.shape),
+            train.describe(),
+            held_out.describe(),
+            feeds.told(train, settings),
+            copies,
+        )
         family = Experiment(
             "images",
             recipes_of(settings, train.shape, len(train.classes)),
@@ -157,7 +173,7 @@ def run(settings: Config) -> None:
             partial(judge, train=train, held_out=held_out, copies=copies),
             lambda settings, *of: image_pages.while_training(settings.churn, *of),
             chunk=image_judges.CHUNK,
-            preset=settings.preset,
+            preset=settings.preset or "digits",
             notes=[line for line in notes if line],
             facts={"event_shape": list(train.shape), "classes": list(train.classes)},
         )
@@ -165,4 +181,4 @@ def run(settings: Config) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(Config, run, presets=PRESETS)
+    cli.main(Config, run, presets=PRESETS, presumed=presumed)

@@ -44,6 +44,15 @@ def require_judgeable(train: Images | Folder, test: Images | Folder, settings: F
         jax.block_until_ready(inception.load(settings.inception))
 
 
+def chosen(settings: Nets, shape: tuple[int, int, int]) -> str:
+    """A line on the settings that follow from the size of images, whether by a preset or by flags."""
+    names = ["net", "width", "depth"] + (["patch", "overlap"] if settings.net == "dit" else [])
+    told = [
+        f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in (*names, "batch", "steps", "learning_rate")
+    ]
+    return f"images of {shape[0]} x {shape[1]}: {' '.join(told)}"
+
+
 def require_bfloat16(settings: Nets, device: Any) -> None:
     """Raises: UserError for bfloat16 on an NVIDIA GPU older than Ampere, which computes it through float32."""
     capability = getattr(device, "compute_capability", None)

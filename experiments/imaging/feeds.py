@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from ddjax import data
 from ddjax.cli import UserError
-from ddjax.data import Folder, Images, bounds
+from ddjax.data import Folder, Images, arrays, bounds
 from ddjax.types import Batch, Key
 from experiments.imaging.settings import Fed, Source
 
@@ -14,7 +16,9 @@ JUDGED = 10_000  # training images of a streamed set that samples are compared w
 
 FLAGS = {  # what the library's messages advise, and how a command line says it
     "or size=": "or --image-size",
+    "size=": "--image-size ",
     "skip_unreadable=True": "--skip-unreadable",
+    "follow_links=True": "--follow-links",
     "every=": "--hold-out ",
 }
 
@@ -36,12 +40,31 @@ def load(settings: Fed) -> tuple[Images | Folder, Images | Folder]:
     return splits(settings, min(settings.resident * 2**20, bounds.LARGEST))
 
 
+def shape(settings: Source) -> tuple[int, int, int]:
+    """Height, width and channels of the images; no file of a folder is decoded for them."""
+    path = Path(settings.data).expanduser()
+    at_once = 0 if path.is_dir() and not arrays.holds(path) else bounds.LARGEST
+    with in_flags():
+        return data.load(settings.data, largest=at_once, **_as_asked(settings)).shape
+
+
 def splits(settings: Source, largest: int = bounds.LARGEST) -> tuple[Images | Folder, Images | Folder]:
     """Both splits of --data, read as the settings say, folders of up to so many bytes at once."""
-    of = {"size": settings.image_size, "every": settings.hold_out, "skip_unreadable": settings.skip_unreadable}
+    of = _as_asked(settings)
     with in_flags():
         train, test = (data.load(settings.data, split, largest=largest, **of) for split in ("train", "test"))
     return train, test
+
+
+def _as_asked(settings: Source) -> dict[str, Any]:
+    return {
+        "size": settings.image_size,
+        "every": None
+        if settings.hold_out == Source.hold_out
+        else settings.hold_out,  # no default where a set has splits
+        "skip_unreadable": settings.skip_unreadable,
+        "follow_links": settings.follow_links,
+    }
 
 
 def streamed(images: Images | Folder, settings: Fed) -> bool:

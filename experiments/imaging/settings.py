@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,8 @@ class Source:
     """Of --data PATH without splits of its own, one image in so many is held out for the judges, in all classes alike."""
     skip_unreadable: bool = False
     """Leave out image files that cannot be decoded, in place of an error that names them all."""
+    follow_links: bool = False
+    """Read what links out of a folder of images lead to, too: DVC, git-annex and the caches of hubs make such folders."""
 
 
 @dataclass(frozen=True)
@@ -111,3 +114,24 @@ PRESETS = {
     "preset cifar10": _PAPER | {"net": "unet", "width": 128, "depth": 2, "attention": (16,)},
     "preset cifar10-dit": _PAPER | {"net": "dit", "width": 384, "depth": 12, "patch": 2},
 }
+
+_OF_DATA = {"digits": "digits", "glyphs": "glyphs", "photos": "photos", "mnist": "mnist", "fashion_mnist": "mnist"}
+_TOKENS = 6  # along a side, at most
+
+
+def of_data(data: str) -> dict[str, Any]:
+    """The preset of a set by its name; nothing for other sets."""
+    return PRESETS.get(f"preset {_OF_DATA[data]}", {}) | {"preset": _OF_DATA[data]} if data in _OF_DATA else {}
+
+
+def by_size(height: int, width: int) -> dict[str, Any]:
+    """Settings for images of a user's own: the preset of the embedded set that is next in size, its tokens and blocks fitted."""
+    side, common = max(height, width), math.gcd(height, width)
+    if side <= 16:
+        return {"preset": "digits", "score_patch": min(3, height, width)}
+    patch = next(n for n in range(1, common + 1) if common % n == 0 and (side <= _TOKENS * n or n == common))
+    fitted = {"patch": patch, "overlap": patch // 2}
+    if side <= 28:
+        return _GLYPHS | fitted | {"preset": "glyphs", "score_patch": patch}
+    scales = tuple(k for k in _PHOTOS["score_scales"] if common % k == 0)
+    return _PHOTOS | fitted | {"preset": "photos", "score_scales": scales}

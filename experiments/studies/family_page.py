@@ -28,11 +28,12 @@ class Config:
 def section(results: Path) -> str:
     """All between the markers, and the markers."""
     found = {
-        path.stem.removeprefix(STEM): json.loads(path.read_text()) for path in sorted(results.glob(f"{STEM}*.json"))
+        path.stem.removeprefix(STEM): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(results.glob(f"{STEM}*.json"))
     }
     tuning = [found.pop(name) for name in sorted(found) if name.startswith(TUNING)]
     told = [*of_claims(found), *(text for run in found.values() for text in of_run(run))]
-    told += of_warm_start(json.loads((results / "warm_start.json").read_text()))
+    told += of_warm_start(json.loads((results / "warm_start.json").read_text(encoding="utf-8")))
     told += [text for run in tuning for text in of_tuning(run)]
     return "\n\n".join([START, *told, END])
 
@@ -109,7 +110,7 @@ def _folded(table: Any) -> str:
 def run(config: Config) -> None:
     """Read, write."""
     page = ROOT / "docs" / "family.md"
-    before, marker, rest = page.read_text().partition(START)
+    before, marker, rest = page.read_text(encoding="utf-8").partition(START)
     _, end, after = rest.partition(END)
     if not marker or not end:
         raise cli.UserError(f"{page} must hold the lines {START} and {END}")

@@ -92,7 +92,11 @@ def section(name: str) -> str:
     about: dict[str, Any] = pretrained.about(name)
     recipe, folder = pretrained.load(name).recipe, pretrained.folder(name)
     size = sum(path.stat().st_size for path in folder.iterdir())
-    digest = next(line for line in (folder / "SHA256SUMS").read_text().splitlines() if line.endswith("safetensors"))
+    digest = next(
+        line
+        for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+        if line.endswith("safetensors")
+    )
     facts = [
         ["network", f"{recipe.net}, {recipe.depth} layers of {recipe.width}, predicts {recipe.predicts}"],
         [
