@@ -15,8 +15,10 @@ import ddjax
 
 ROOT = Path(ddjax.__file__).parent
 FLOORS = (
+    {"inputs"},
     {"types", "compiled", "cli"},
-    {"schedules", "times", "scoring", "training", "transport", "downloads"},
+    {"schedules"},
+    {"times", "scoring", "training", "transport", "downloads"},
     {"predictions", "paths", "couplings", "weights", "mixtures", "data"},
     {"denoisers", "networks", "flows", "metrics"},
     {"objectives", "score_matching", "samplers", "sde"},
@@ -68,21 +70,23 @@ def test_imports_go_strictly_down(name):
 
 
 FILE_READERS = {"data.bounds", "data.npz"}
+WORDS = {"types", "inputs"}
 
 
 @pytest.mark.parametrize(
     ("tower", "ground"),
     [
-        ("scoring", {"types"}),
-        ("training", {"types"}),
-        ("transport", {"types"}),
-        ("networks", {"types"} | FILE_READERS),
+        ("scoring", WORDS),
+        ("training", WORDS),
+        ("transport", WORDS),
+        ("networks", WORDS | FILE_READERS),
         ("cli", set()),
         ("downloads", {"cli.__init__"}),
     ],
 )
 def test_towers_stand_on_the_words_alone(tower, ground):
-    """Rules, training, transport and networks import `types` and themselves: each can be read, or taken, without the rest.
+    """Rules, training, transport and networks import `types`, `inputs` and themselves: each can be read, or taken, without the
+    rest.
 
     Networks also read weights from files.
     """

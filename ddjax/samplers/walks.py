@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_array, checked_function, checked_key, checked_step
 from ddjax.types import Key, Scalar, Step, known, shaped
 
 Times = Float[Array | np.ndarray, " steps_plus_1"]
@@ -24,7 +25,7 @@ def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times
     Raises: ValueError for a grid that is not a strictly decreasing vector, where it is concrete, an x_1 that is not
         floating, or a step that returns another shape.
     """
-    return _walk(step, key, _state(x_1), decreasing(times), False)[0]
+    return _walk(checked_step(step), checked_key(key), _state(x_1), decreasing(times), False)[0]
 
 
 def sample_path(
@@ -32,7 +33,7 @@ def sample_path(
 ) -> Float[Array, "steps_plus_1 batch *event"]:
     """As `sample`, with every state kept: index 0 is x_1, the last is x_0."""
     x_1 = _state(x_1)
-    return jnp.concatenate([x_1[None], _walk(step, key, x_1, decreasing(times), True)[1]])
+    return jnp.concatenate([x_1[None], _walk(checked_step(step), checked_key(key), x_1, decreasing(times), True)[1]])
 
 
 def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:
@@ -42,9 +43,11 @@ def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times:
 
     Raises: as `sample`, of the grid up to its last time.
     """
+    times = checked_array(times, "a grid of times [steps + 1]")
     if known(times):
         decreasing(times[: 1 + int((np.asarray(times) > times[-1]).sum())])
-    return _walk(Partial(_until, step), key, _state(x_1), jnp.asarray(times, float), False)[0]
+    until = Partial(_until, checked_step(step))
+    return _walk(until, checked_key(key), _state(x_1), jnp.asarray(times, float), False)[0]
 
 
 def _until(step: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
@@ -52,6 +55,7 @@ def _until(step: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
 
 
 def _state(x_1: Array) -> Array:
+    x_1 = checked_array(x_1, "a floating x_1 [batch, *event]")
     if x_1.ndim < 1 or not jnp.issubdtype(x_1.dtype, jnp.floating):
         raise ValueError(f"sampling starts at a floating x_1 [batch, *event], got {x_1.shape=}, {x_1.dtype=}")
     return jnp.asarray(x_1)
@@ -59,6 +63,7 @@ def _state(x_1: Array) -> Array:
 
 def decreasing(times: Times) -> Times:
     """The grid. Raises: ValueError where it is concrete and no strictly decreasing vector."""
+    times = checked_array(times, "a grid of times [steps + 1]")
     if times.ndim != 1 or times.shape[0] < 2:
         raise ValueError(f"a grid is a vector of at least 2 times, got {times.shape=}")
     if known(times) and not (np.diff(times) < 0).all():
@@ -82,7 +87,7 @@ def in_chunks(draw: Callable[[Key, int], Array], key: Key, n: int, *, chunk: int
     """
     if n < 1 or chunk < 1:
         raise ValueError(f"n and chunk must be at least 1, got {n=}, {chunk=}")
-    return _chunks(draw, key, n, min(chunk, n))
+    return _chunks(checked_function(draw, "draw", "key", "n"), checked_key(key), n, min(chunk, n))
 
 
 @compiled

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Int
 
+from ddjax.inputs import checked_key, checked_keys, checked_loss
 from ddjax.types import Key, Keys, LossFn, Metrics, Params
 
 # what jax says when NumPy, or a list, gets a traced array
@@ -35,7 +36,7 @@ class TrainState(NamedTuple):
         """Step 0, with `ema` and so many other averages equal to the parameters."""
         # in buffers of their own: donation must not meet the same one twice
         ema, *rest = (jax.tree.map(jnp.copy, params) for _ in range(1 + others))
-        return cls(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params), key, tuple(rest))
+        return cls(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params), checked_key(key), tuple(rest))
 
     @property
     def averages(self) -> tuple[Params, ...]:
@@ -44,9 +45,10 @@ class TrainState(NamedTuple):
 
     def keys(self) -> tuple[Key | Keys, Key | Keys]:
         """The keys of this step's batch and of its loss; of several seeds together (`training.together`), those of each."""
-        if self.key.ndim:
-            return jax.vmap(lambda key: self._replace(key=key).keys())(self.key)
-        key_batch, key_loss = jax.random.split(jax.random.fold_in(self.key, self.step))
+        keys = checked_keys(self.key)
+        if keys.ndim:
+            return jax.vmap(lambda key: self._replace(key=key).keys())(keys)
+        key_batch, key_loss = jax.random.split(jax.random.fold_in(keys, self.step))
         return key_batch, key_loss
 
 
@@ -112,6 +114,7 @@ def make_train_step(
     """
     if accumulate < 1:
         raise ValueError(f"a batch has at least 1 part, got {accumulate=}")
+    loss_fn = checked_loss(loss_fn)
     decays = (ema_decay, *other_decays)
     if not all(0 <= decay < 1 for decay in decays):
         raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay=}, {other_decays=}")
