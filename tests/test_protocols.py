@@ -160,6 +160,8 @@ width, depth, heads, ratio, classes=0, cond_size=0, cond_channels=0, inject=0, d
 networks.labelled(network, classes)
 networks.flattened(network, event_shape)
 networks.from_mean(params, mean)
+networks.save(path, params)
+networks.load(path, like)
 networks.from_nnx(make)
 inflation.eigenbasis(data, *, least=0.0)
 inflation.eigenbasis_of(mean, cov, *, least=0.0)
