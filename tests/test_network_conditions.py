@@ -107,12 +107,14 @@ def test_labels_of_every_net_are_those_of_labelled(name):
 
 
 def test_a_vector_network_computes_in_bfloat16_and_keeps_parameters_and_output():
-    """Within 5 % of float32, and not equal to it. Mutation: `dtype` is not handed to a layer."""
-    apply, params = built("mlp", inject=None)
-    rough, _ = built("mlp", inject=None, dtype=jnp.bfloat16)
-    x_t = normal(2, 3)
+    """Every product, by the program; within 5 % of float32. Mutation: `dtype` is not handed to one of the layers."""
+    settings = {"inject": 1, "gate": True}
+    (apply, params), (rough, _) = built("mlp", **settings), built("mlp", dtype=jnp.bfloat16, **settings)
+    given = params, normal(2, 3), T, None, normal(2, 3)
     with jax.numpy_dtype_promotion("standard"):  # as users have it
-        wanted, found = (a(params, x_t, T, None, None) for a in (apply, rough))
+        wanted, found, program = apply(*given), rough(*given), rough.lower(*given).as_text()
+    products = [line for line in program.splitlines() if "dot_general" in line]
+    assert len(products) == 6 and all("f32" not in line.replace("bf16", "") for line in products)
     assert found.dtype == jnp.float32
     assert 0 < np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
 
