@@ -15,7 +15,9 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_denoise, checked_denoiser, checked_key, checked_keys
 from ddjax.predictions import Kind, convert, of_network
+from ddjax.schedules import checked_schedule
 from ddjax.types import (
     Denoise,
     Denoiser,
@@ -35,7 +37,7 @@ from ddjax.types import (
 
 def mean(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
     """The posterior mean from a network without xi that predicts any kind."""
-    return Partial(of_network, network, schedule, predicts, "x0")
+    return Partial(of_network, Network.of(network), checked_schedule(schedule), predicts, "x0")
 
 
 def distributional(network: Network, schedule: Schedule, *, predicts: Kind = "x0") -> Denoiser:
@@ -45,19 +47,14 @@ def distributional(network: Network, schedule: Schedule, *, predicts: Kind = "x0
 
     References: De Bortoli et al., arXiv 2502.02483, section 3.
     """
-    return Partial(_draw, network, schedule, predicts)
+    return Partial(_draw, Network.of(network), checked_schedule(schedule), predicts)
 
 
 def _draw(
-    network: Network,
-    schedule: Schedule,
-    predicts: Kind,
-    params: Params,
-    key: Key | Keys,
-    x_t: Array,
-    t: Array,
-    cond: Any = None,
-) -> Array:
+    network: Network, schedule: Schedule, predicts: Kind,
+    params: Params, key: Key | Keys, x_t: Array, t: Array, cond: Any = None,
+) -> Array:  # fmt: skip
+    key = checked_keys(key)
     xi = _xi(key, x_t) if key.ndim == 0 else jax.vmap(_xi, (0, None), 1)(key, x_t)
     value = shaped(network.apply(params, x_t, t, cond, xi), xi.shape, "a network")
     return _to_x_0(schedule, x_t, t, value, predicts)
@@ -95,7 +92,7 @@ def population(
     """
     if size < 1:
         raise ValueError(f"a population has at least 1 draw, got {size=}")
-    keys = jax.random.split(key, size)
+    denoiser, keys = checked_denoiser(denoiser), jax.random.split(checked_key(key), size)
     return jax.vmap(lambda key: denoiser(params, key, x_t, t, cond), out_axes=1)(keys)
 
 
@@ -116,7 +113,7 @@ def folded_population(
     """
     if size < 1:
         raise ValueError(f"a population has at least 1 draw, got {size=}")
-    return denoiser(params, jax.random.split(key, size), x_t, t, cond)
+    return checked_denoiser(denoiser)(params, jax.random.split(checked_key(key), size), x_t, t, cond)
 
 
 @jax.tree_util.register_pytree_node_class
@@ -149,7 +146,7 @@ class Posterior:
     def _moments(self, key: Key, n: int, *, least: int) -> tuple[Array, Array | None]:
         if n < least:
             raise ValueError(f"this moment needs at least {least} draw{'s' * (least > 1)}, got {n=}")
-        return _moments(self.denoiser, self.params, key, self.x_t, self.t, self.cond, n, least > 1)
+        return _moments(self.denoiser, self.params, checked_key(key), self.x_t, self.t, self.cond, n, least > 1)
 
     def tree_flatten(self):
         """Leaves: those of params, x_t, t and cond."""
@@ -188,7 +185,7 @@ def posterior(
     if jnp.ndim(x_t) < 1 or jnp.shape(t) != jnp.shape(x_t)[:1]:
         shapes = f"{jnp.shape(x_t)=}, {jnp.shape(t)=}"
         raise ValueError(f"a posterior is of x_t [batch, *event] at times t [batch], got {shapes}")
-    return Posterior(denoiser, params, x_t, t, cond)
+    return Posterior(checked_denoiser(denoiser), params, x_t, t, cond)
 
 
 _BLOCK = 64  # draws in memory at once where only their moments are wanted
@@ -228,7 +225,7 @@ def bind(denoiser: Denoiser, params: Params, cond: Any = None) -> Denoise:
 
     Called with a fourth argument, that is the condition instead.
     """
-    return Partial(_bound, denoiser, params, cond)
+    return Partial(_bound, checked_denoiser(denoiser), params, cond)
 
 
 def _bound(denoiser: Denoiser, params: Params, fixed: Any, key: Key, x_t: Array, t: Array, cond: Any = None) -> Array:
@@ -237,7 +234,7 @@ def _bound(denoiser: Denoiser, params: Params, fixed: Any, key: Key, x_t: Array,
 
 def fixed_xi(denoise: Denoise, key: Key) -> Denoise:
     """The same xi at every step of the sampler, instead of fresh ones."""
-    return Partial(_fixed_xi, denoise, key)
+    return Partial(_fixed_xi, checked_denoise(denoise), checked_key(key))
 
 
 def _fixed_xi(denoise: Denoise, key: Key, _: Key, x_t: Array, t: Array, *cond: Any) -> Array:
@@ -273,7 +270,7 @@ def guided(
         raise ValueError(f"guidance acts for times 0 <= low <= high <= 1, got {interval=}")
     if known(weight) and not np.isfinite(weight):
         raise ValueError(f"a weight of guidance is finite, got {weight=}")
-    return Partial(_guided, denoiser, jnp.asarray(weight, float), null, interval, shared_xi)
+    return Partial(_guided, checked_denoiser(denoiser), jnp.asarray(weight, float), null, interval, shared_xi)
 
 
 def _guided(
@@ -290,6 +287,7 @@ def _guided(
 ) -> Array:
     if cond is None:
         raise ValueError(f"guidance by {weight=} mixes two conditions and needs labels, got {cond=}")
+    key = checked_keys(key)
     nulls = jax.tree.map(lambda null, c: jnp.broadcast_to(jnp.asarray(null, c.dtype), c.shape), null, cond)
     key_cond, key_null = (key, jax.random.clone(key)) if shared_xi else jax.random.split(key)
     conditional = floating(denoiser(params, key_cond, x_t, t, cond), "draws")

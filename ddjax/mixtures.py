@@ -37,7 +37,8 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from ddjax.schedules import Scales, spread_rate, with_rates
+from ddjax.inputs import checked_key
+from ddjax.schedules import Scales, checked_schedule, scales_at, spread_rate, with_rates
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, known
 
 # accelerators round the factors of a product to 10 bits unless told otherwise, which would end the float32 claim above
@@ -102,7 +103,7 @@ class GaussianMixture:
 
     def sample(self, key: Key, n: int) -> Float[Array, "n d"]:
         """n independent draws."""
-        key_component, key_noise = jax.random.split(key)
+        key_component, key_noise = jax.random.split(checked_key(key))
         k = jax.random.categorical(key_component, jnp.log(self.weights), shape=(n,))
         noise = jax.random.normal(key_noise, (n, self.means.shape[-1]), self.means.dtype)
         factors = self.basis * jnp.sqrt(self.variances)[:, None, :]
@@ -175,7 +176,7 @@ class GaussianMixture:
         return _einsum("k,kij->ij", self.weights, self.covs + centred[:, :, None] * centred[:, None, :])
 
     def _scales(self, schedule: Schedule, t: Scalar) -> Scales:
-        return Scales(*(scale.astype(self.means.dtype) for scale in schedule(t)))
+        return Scales(*(scale.astype(self.means.dtype) for scale in scales_at(schedule, t)))
 
     def diffuse(self, schedule: Schedule, t: Scalar) -> "GaussianMixture":
         """The law of x_t, eq. (1), or (7)."""
@@ -264,7 +265,7 @@ def _measurement(d: int, matrix: Matrix, y: Vector, noise: Matrix) -> tuple[Arra
 
 def oracle(mixture: GaussianMixture, schedule: Schedule) -> Denoiser:
     """The exact posterior sampler x_0 ~ p(. | x_t): what a distributional denoiser would be with nothing left to learn."""
-    return Partial(_oracle, mixture, schedule)
+    return Partial(_oracle, mixture, checked_schedule(schedule))
 
 
 def _oracle(
@@ -273,12 +274,12 @@ def _oracle(
     def draw(key: Key, x_t: Array, t: Scalar) -> Array:
         return mixture.posterior(schedule, x_t, t).sample(key, 1)[0]
 
-    return jax.vmap(draw)(jax.random.split(key, x_t.shape[0]), x_t, t)
+    return jax.vmap(draw)(jax.random.split(checked_key(key), x_t.shape[0]), x_t, t)
 
 
 def mean_oracle(mixture: GaussianMixture, schedule: Schedule) -> Denoiser:
     """The exact posterior mean E[x_0 | x_t]: what a classical denoiser would be with nothing left to learn."""
-    return Partial(_mean_oracle, mixture, schedule)
+    return Partial(_mean_oracle, mixture, checked_schedule(schedule))
 
 
 def _mean_oracle(

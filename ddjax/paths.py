@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.schedules import snr_loss
+from ddjax.schedules import scales_at, snr_loss
 from ddjax.types import Key, Scalar, Schedule, floating, known, standard_normal
 
 
@@ -27,14 +27,19 @@ def interpolate(
     >>> print(interpolate(schedules.Rectified(), jnp.array([4.0]), jnp.array([8.0]), 0.25))
     [5.]
     """
-    alpha, sigma = schedule(t)
+    alpha, sigma = scales_at(schedule, t)
     noise = floating(noise, "noises")
     return (alpha * jnp.asarray(x_0, float) + sigma * jnp.asarray(noise, float)).astype(noise.dtype)
 
 
 def prior(schedule: Schedule, key: Key, shape: tuple[int, ...]) -> Float[Array, "*batch_event"]:
-    """Where sampling starts: x_1 = sigma(1) noise, of the given shape [batch, *event]."""
-    return jnp.broadcast_to(schedule(1.0).sigma, shape) * standard_normal(key, shape)
+    """Where sampling starts: x_1 = sigma(1) noise, of the given shape [batch, *event].
+
+    Raises: ValueError for a shape that is no tuple.
+    """
+    if not isinstance(shape, tuple | list):
+        raise ValueError(f"the shape is that of a batch, (batch, *event), got {shape!r}")
+    return jnp.broadcast_to(scales_at(schedule, 1.0).sigma, shape) * standard_normal(key, tuple(shape))
 
 
 def bridge(
@@ -63,11 +68,11 @@ def bridge(
         raise ValueError(f"a reverse step needs s < t, got {s=}, {t=}")
     if known(churn) and not 0 <= np.asarray(churn) <= 1:
         raise ValueError(f"churn must lie in [0, 1], got {churn=}")
-    alpha_s, sigma_s = schedule(s)
+    alpha_s, sigma_s = scales_at(schedule, s)
     gap = snr_loss(schedule, t, s)  # 1 - r
     kappa = 1 - churn**2 * gap
     # c_0 = alpha_s (1 - r kappa) and 1 - kappa^2, both factored through 1 - r so that nothing cancels twice
     c_0 = alpha_s * gap * (1 + churn**2 * (1 - gap))
-    c_t = (sigma_s / schedule(t).sigma) * kappa
+    c_t = (sigma_s / scales_at(schedule, t).sigma) * kappa
     std = sigma_s * churn * jnp.sqrt(gap * (1 + kappa))
     return c_0 * jnp.asarray(x_0, float) + c_t * jnp.asarray(x_t, float), std

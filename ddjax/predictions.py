@@ -88,7 +88,7 @@ def of_network(
 
     Raises: ValueError for a network that returns another shape, or an unknown kind.
     """
-    value = shaped(network.apply(params, x_t, t, cond, None), x_t.shape, "a network")
+    value = shaped(Network.of(network).apply(params, x_t, t, cond, None), x_t.shape, "a network")
 
     def one(x_t: Array, t: Array, value: Array) -> Array:
         return convert(schedule, x_t, t, value, source=source, target=target)

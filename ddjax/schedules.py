@@ -10,13 +10,15 @@ Nothing else in the package knows a formula for alpha or sigma; their time deriv
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.inputs import described
 from ddjax.types import Scalar, Schedule
 
 
@@ -187,6 +189,28 @@ class OrnsteinUhlenbeck:
         return _variance_preserving(t / 2 * jnp.sum(jnp.asarray(_NODE_WEIGHTS, t.dtype) * rates))
 
 
+def checked_schedule(schedule: Any) -> Schedule:
+    """The schedule, tried at one time without computing anything.
+
+    Raises: ValueError for what is none: a class or a name of one, or a function that returns no `Scales`.
+    """
+    jax.eval_shape(partial(scales_at, schedule), 0.5)
+    return schedule
+
+
+def scales_at(schedule: Schedule, t: Scalar) -> Scales:
+    """alpha and sigma at one time. Raises: ValueError as `checked_schedule`."""
+    if isinstance(schedule, type) or not callable(schedule):
+        raise ValueError(
+            "need a schedule, a function t -> schedules.Scales(alpha, sigma) such as schedules.Rectified(), "
+            f"got {described(schedule)}"
+        )
+    scales = schedule(t)
+    if not isinstance(scales, Scales):
+        raise ValueError(f"a schedule returns schedules.Scales(alpha, sigma), this one returned {described(scales)}")
+    return scales
+
+
 def with_rates(schedule: Schedule, t: Scalar) -> tuple[Scales, Scales]:
     """The scales and their time derivatives, (alpha, sigma) and (alpha', sigma'), at one time.
 
@@ -195,7 +219,7 @@ def with_rates(schedule: Schedule, t: Scalar) -> tuple[Scales, Scales]:
     0.75 0.25 -1.0 1.0
     """
     t = jnp.asarray(t, float)
-    return jax.jvp(schedule, (t,), (jnp.ones_like(t),))
+    return jax.jvp(partial(scales_at, schedule), (t,), (jnp.ones_like(t),))
 
 
 def spread_rate(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
@@ -224,7 +248,7 @@ def logsnr(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
     >>> print(logsnr(Rectified(), 0.5), logsnr(Rectified(), 1.0))
     0.0 -inf
     """
-    alpha, sigma = schedule(t)
+    alpha, sigma = scales_at(schedule, t)
     return 2 * (jnp.log(alpha) - jnp.log(sigma))
 
 
@@ -242,8 +266,8 @@ def snr_loss(schedule: Schedule, t: Scalar, s: Scalar) -> Float[Array, "..."]:
     0.6667
     """
     t, s = jnp.asarray(t, float), jnp.asarray(s, float)
-    alpha_t, sigma_t = schedule(t)
-    alpha_s, sigma_s = schedule(s)
+    alpha_t, sigma_t = scales_at(schedule, t)
+    alpha_s, sigma_s = scales_at(schedule, s)
     direct = 1 - (alpha_t / alpha_s) * (sigma_s / sigma_t)
     close = direct < _CLOSE  # not for NaN
 

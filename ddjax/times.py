@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array, checked_key, checked_law
+from ddjax.schedules import scales_at
 from ddjax.types import Key, Schedule, shaped
 
 Law = Callable[[Key, int], Float[Array, " n"]]
@@ -22,7 +24,7 @@ Law = Callable[[Key, int], Float[Array, " n"]]
 
 def uniform(key: Key, n: int) -> Float[Array, " n"]:
     """Independent t ~ U(0, 1)."""
-    return _inside(jax.random.uniform(key, (n,)))
+    return _inside(jax.random.uniform(checked_key(key), (n,)))
 
 
 def stratified(key: Key, n: int) -> Float[Array, " n"]:
@@ -32,7 +34,7 @@ def stratified(key: Key, n: int) -> Float[Array, " n"]:
     [0, 1, 2, 3]
     """
     cells = jnp.arange(n, dtype=float)
-    t = (cells + jax.random.uniform(key, (n,))) / n
+    t = (cells + jax.random.uniform(checked_key(key), (n,))) / n
     return _inside(jnp.minimum(t, jnp.nextafter((cells + 1) / n, jnp.zeros(()))))  # i + u may round to i + 1
 
 
@@ -45,7 +47,7 @@ def steps_of(n: int) -> Law:
         raise ValueError(f"a chain has at least 1 step, got {n=}")
 
     def steps_law(key: Key, size: int) -> Float[Array, " size"]:
-        return _inside(jax.random.randint(key, (size,), 1, n + 1) / n)
+        return _inside(jax.random.randint(checked_key(key), (size,), 1, n + 1) / n)
 
     return steps_law
 
@@ -58,7 +60,8 @@ def drawn(law: Law, key: Key, x_0: Float[Array, "batch *event"]) -> Float[Array,
 
     Raises: ValueError for a law that does not return a time for each example.
     """
-    t = shaped(law(key, x_0.shape[0]), x_0.shape[:1], "a law of times")
+    x_0 = checked_array(x_0, "data [batch, *event]")
+    t = shaped(checked_law(law)(key, x_0.shape[0]), x_0.shape[:1], "a law of times")
     edge = float(jnp.finfo(x_0.dtype).eps)
     return jnp.clip(jnp.asarray(t, float), edge, 1 - edge)
 
@@ -79,6 +82,8 @@ def power(exponent: float, *, base: Law = uniform) -> Law:
     if not 0 < exponent < np.inf:
         raise ValueError(f"the exponent must be positive and finite, got {exponent=}")
 
+    base = checked_law(base)
+
     def power_law(key: Key, n: int) -> Float[Array, " n"]:
         return _inside(base(key, n) ** exponent)
 
@@ -94,7 +99,7 @@ def logit_normal(mean: float = 0.0, std: float = 1.0) -> Law:
         raise ValueError(f"need a finite mean and a positive finite std, got {mean=}, {std=}")
 
     def logit_normal_law(key: Key, n: int) -> Float[Array, " n"]:
-        return _inside(jax.nn.sigmoid(mean + std * jax.random.normal(key, (n,))))
+        return _inside(jax.nn.sigmoid(mean + std * jax.random.normal(checked_key(key), (n,))))
 
     return logit_normal_law
 
@@ -161,11 +166,11 @@ def matched(schedule: Schedule, n: int) -> Float[Array, " n_plus_1"]:
     steps leave Heun's method at order 1.4 to 1.8 and RK4 at 2.5 to 3.5; in u = sqrt(t) all is smooth. Raises: ValueError for n < 1.
     """
     with jax.ensure_compile_time_eval():  # a number also inside jit
-        _, (_, rate) = jax.jvp(lambda t: tuple(schedule(t)), (jnp.zeros(()),), (jnp.ones(()),))
+        _, (_, rate) = jax.jvp(lambda t: tuple(scales_at(schedule, t)), (jnp.zeros(()),), (jnp.ones(()),))
     return grid(n, "quadratic" if np.isinf(rate).any() else "uniform")
 
 
 def _descending(n: int) -> np.ndarray:
-    if n < 1:
-        raise ValueError(f"a grid needs at least 1 step, got {n=}")
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"a grid needs a whole number of steps, at least 1, got {n=}")
     return np.linspace(1.0, 0.0, n + 1)

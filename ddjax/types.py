@@ -11,6 +11,8 @@ import jaxtyping
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
+from ddjax.inputs import checked_array, checked_key, described
+
 Key = PRNGKeyArray
 Keys = jaxtyping.Key[Array, " size"]
 Scalar = float | int | np.floating | np.integer | Float[Array | np.ndarray, ""]
@@ -50,6 +52,16 @@ class Network(NamedTuple):
     apply: Apply
     convolutional: bool = False
 
+    @classmethod
+    def of(cls, network: Any) -> "Network":
+        """The network itself. Raises: ValueError for what is none, a module of flax or a plain function for instance."""
+        if not isinstance(network, cls):
+            raise ValueError(
+                "need a networks.Network(init, apply), init(key) -> params, apply(params, x_t, t, cond, xi), as networks.mlp "
+                f"returns (and networks.from_nnx for a module of flax.nnx), got {described(network)}"
+            )
+        return network
+
 
 class Batch(NamedTuple):
     """Data `x_0` [batch, *event] and its condition (None, or a pytree of arrays [batch, ...])."""
@@ -65,7 +77,7 @@ class Batch(NamedTuple):
         """
         parts = batch if isinstance(batch, tuple) else (batch,)
         if len(parts) not in (1, 2) or not isinstance(parts[0], jax.Array | np.ndarray) or parts[0].ndim < 1:
-            raise ValueError(f"a batch is an array x_0 [batch, *event] or a pair (x_0, cond), got {_told(batch)}")
+            raise ValueError(f"a batch is an array x_0 [batch, *event] or a pair (x_0, cond), got {described(batch)}")
         _require_floating(parts[0].dtype, "data")
         return cls(*jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, parts))
 
@@ -97,7 +109,7 @@ def precise(array: Shaped[Array | np.ndarray, "*shape"] | Scalar) -> Float[Array
 
     float64 stays. Raises: ValueError for what is not real numbers.
     """
-    array = jnp.asarray(array)
+    array = jnp.asarray(checked_array(array))
     if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool) or jnp.iscomplexobj(array):
         raise ValueError(f"need real numbers, got {array.dtype=}")
     return array if array.dtype == jnp.float64 else array.astype(jnp.float32)
@@ -125,7 +137,7 @@ def standard_normal(key: Key, shape: tuple[int, ...], dtype: Any = float) -> Flo
     Raises: ValueError for a dtype of integers, that of the states that the noise is for.
     """
     _require_floating(dtype, "states")
-    return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+    return jax.random.normal(checked_key(key), (math.prod(shape),), dtype).reshape(shape)
 
 
 def nan_unless_finite(array: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -141,12 +153,5 @@ def nan_beside(values: Float[Array, " n"], x: Float[Array, "n *event"]) -> Float
 def shaped(value: Any, shape: tuple[int, ...], who: str) -> Array:
     """What `who` returned, an array of this shape. Raises: ValueError, which would otherwise be a broadcast."""
     if getattr(value, "shape", None) != tuple(shape):
-        raise ValueError(f"{who} must return an array of shape {tuple(shape)}, got {_told(value)}")
+        raise ValueError(f"{who} must return an array of shape {tuple(shape)}, got {described(value)}")
     return value
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}: ({', '.join(map(_told, value))})"
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"

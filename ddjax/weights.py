@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.schedules import logsnr, squared_diffusion
+from ddjax.inputs import checked_weight
+from ddjax.schedules import checked_schedule, logsnr, squared_diffusion
 from ddjax.types import Scalar, Schedule, precise
 
 Weight = Callable[[Scalar], Float[Array, "..."]]  # event-shaped where the scales are
@@ -51,6 +52,7 @@ def snr(schedule: Schedule) -> Weight:
     >>> print(f"{snr(schedules.Rectified())(0.25):.3f}")  # (3/4)^2 / (1/4)^2
     9.000
     """
+    schedule = checked_schedule(schedule)
 
     def snr_weight(t: Scalar) -> Float[Array, "..."]:
         return jnp.exp(logsnr(schedule, t))
@@ -67,6 +69,7 @@ def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:
     >>> print(sigmoid(schedules.Rectified())(0.5))
     0.5
     """
+    schedule = checked_schedule(schedule)
 
     def sigmoid_weight(t: Scalar) -> Float[Array, "..."]:
         return jax.nn.sigmoid(logsnr(schedule, t) - bias)
@@ -90,6 +93,7 @@ def edm(schedule: Schedule, *, data_std: float = 0.5) -> Weight:
     """
     if not 0 < data_std < np.inf:
         raise ValueError(f"data_std must be positive and finite, got {data_std=}")
+    schedule = checked_schedule(schedule)
 
     def edm_weight(t: Scalar) -> Float[Array, "..."]:
         return jnp.exp(logsnr(schedule, t)) + data_std**-2
@@ -102,6 +106,7 @@ def variance(schedule: Schedule) -> Weight:
 
     References: Song and Ermon, arXiv 1907.05600.
     """
+    schedule = checked_schedule(schedule)
 
     def variance_weight(t: Scalar) -> Float[Array, "..."]:
         return schedule(t).sigma ** 2
@@ -114,6 +119,7 @@ def likelihood(schedule: Schedule) -> Weight:
 
     References: Song et al., arXiv 2101.09258.
     """
+    schedule = checked_schedule(schedule)
 
     def likelihood_weight(t: Scalar) -> Float[Array, "..."]:
         return squared_diffusion(schedule, t)
@@ -126,6 +132,7 @@ def on_scores(schedule: Schedule, weight: Weight) -> Weight:
 
     That of `snr` is `variance`. Infinite where alpha = 0, or NaN for a weight that is 0 there.
     """
+    schedule, weight = checked_schedule(schedule), checked_weight(weight)
 
     def score_weight(t: Scalar) -> Float[Array, "..."]:
         alpha, sigma = schedule(t)

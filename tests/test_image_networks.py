@@ -18,7 +18,7 @@ from ddjax.networks.unet import Block as ConvolutionalBlock
 
 SHAPE, CLASSES = (8, 8, 1), 3
 SMALL = {
-    "unet": lambda **settings: networks.unet(SHAPE, widths=(8, 16), blocks=1, attention=(4,), heads=2, **settings),
+    "unet": lambda **settings: networks.unet(SHAPE, width=(8, 16), depth=1, attention=(4,), heads=2, **settings),
     "dit": lambda **settings: networks.dit(SHAPE, patch=2, width=16, depth=3, heads=2, **settings),
 }
 GENERATOR = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def flops_of_gradient(network, m):
 @pytest.mark.parametrize(
     "make",
     [
-        partial(networks.unet, SHAPE, widths=(16, 32), blocks=2),
+        partial(networks.unet, SHAPE, width=(16, 32), depth=2),
         partial(networks.dit, SHAPE, patch=2, width=64, depth=6),
     ],
 )
@@ -301,17 +301,17 @@ def test_flattened_is_the_vector_network_on_raveled_images():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: networks.unet((7, 8, 1), widths=(8, 8)), "halve 1 times"),
-        (lambda: networks.unet(SHAPE, widths=(8, 8), attention=(5,)), "attention acts at heights"),
-        (lambda: networks.unet(SHAPE, widths=(8, 6), attention=(4,)), "multiple of heads"),
+        (lambda: networks.unet((7, 8, 1), width=(8, 8)), "halve 1 times"),
+        (lambda: networks.unet(SHAPE, width=(8, 8), attention=(5,)), "attention acts at heights"),
+        (lambda: networks.unet(SHAPE, width=(8, 6), attention=(4,)), "multiple of heads"),
         (lambda: networks.dit((6, 8, 1), patch=4), "patches must tile"),
         (lambda: networks.dit(SHAPE, patch=2, overlap=3), "next neighbours alone, got overlap=3, patch=2"),
         (lambda: networks.dit(SHAPE, width=30), "multiple of 4"),
         (lambda: networks.dit(SHAPE, depth=3, inject=3), "before one of the blocks -2..2"),
         (lambda: SMALL["dit"]().apply({}, X_T, T, None, None), "without xi"),
         (lambda: SMALL["dit"](inject=None).apply({}, X_T, T, None, X_T), "with xi"),
-        (lambda: SMALL["unet"]().apply({}, X_T[:, :4], T, None, X_T), "built for images"),
-        (lambda: SMALL["unet"]().apply({}, X_T, T, LABELS, X_T), "eats no condition"),
+        (lambda: SMALL["unet"]().apply({}, X_T[:, :4], T, None, X_T), r"event_shape=\(8, 8, 1\)"),
+        (lambda: SMALL["unet"]().apply({}, X_T, T, LABELS, X_T), "takes none"),
         (lambda: SMALL["unet"](classes=2).apply({}, X_T, T, None, X_T), "one label for each"),
     ],
 )

@@ -15,7 +15,7 @@ SHAPE = (8, 8, 1)
 GENERATOR = np.random.default_rng(3)
 MAKE = {
     "mlp": partial(networks.mlp, 3, width=8, depth=3),
-    "unet": partial(networks.unet, SHAPE, widths=(8, 16), blocks=1, attention=(4,), heads=2),
+    "unet": partial(networks.unet, SHAPE, width=(8, 16), depth=1, attention=(4,), heads=2),
     "dit": partial(networks.dit, SHAPE, patch=2, width=16, depth=3, heads=2),
 }
 WITH_XI = [

@@ -15,8 +15,10 @@ import ddjax
 
 ROOT = Path(ddjax.__file__).parent
 FLOORS = (
+    {"inputs"},
     {"types", "compiled", "cli", "files"},
-    {"schedules", "times", "scoring", "training", "transport", "downloads"},
+    {"schedules"},
+    {"times", "scoring", "training", "transport", "downloads"},
     {"predictions", "paths", "couplings", "weights", "mixtures", "data"},
     {"denoisers", "networks", "flows", "metrics"},
     {"objectives", "score_matching", "samplers", "sde"},
@@ -68,21 +70,23 @@ def test_imports_go_strictly_down(name):
 
 
 FILE_READERS = {"data.bounds", "data.npz"}
+WORDS = {"types", "inputs"}
 
 
 @pytest.mark.parametrize(
     ("tower", "ground"),
     [
-        ("scoring", {"types"}),
-        ("training", {"types", "files"}),
-        ("transport", {"types"}),
-        ("networks", {"types", "files"} | FILE_READERS),
+        ("scoring", WORDS),
+        ("training", WORDS | {"files"}),
+        ("transport", WORDS),
+        ("networks", WORDS | {"files"} | FILE_READERS),
         ("cli", set()),
         ("downloads", {"cli.__init__", "files"}),
     ],
 )
 def test_towers_stand_on_the_words_alone(tower, ground):
-    """Rules, training, transport and networks import `types` and themselves: each can be read, or taken, without the rest.
+    """Rules, training, transport and networks import `types`, `inputs` and themselves: each can be read, or taken, without the
+    rest.
 
     Networks also read weights from files; `files` is how anything is written.
     """

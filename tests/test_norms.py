@@ -88,7 +88,7 @@ def test_the_backward_pass_keeps_no_activation_in_float32(name, capsys):
     kept = {"inject": None, "dtype": jnp.bfloat16, "kernel": "xla"}
     network = {
         "dit": lambda: networks.dit(shape, patch=2, width=32, depth=1, heads=4, **kept),
-        "unet": lambda: networks.unet(shape, widths=(32, 32), blocks=1, attention=(8,), heads=4, **kept),
+        "unet": lambda: networks.unet(shape, width=(32, 32), depth=1, attention=(8,), heads=4, **kept),
     }[name]()
     smallest = rows * 64 * 32  # numbers of the smallest activation
     params = network.init(jax.random.key(0))

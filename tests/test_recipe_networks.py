@@ -25,7 +25,7 @@ def test_an_image_network_is_the_one_composed_by_hand(changed):
         net = networks.dit((8, 8, 1), patch=recipe.patch, width=recipe.width, depth=recipe.depth, **shared)
     else:
         widths = tuple(recipe.width * times for times in (1, 2, 2))
-        net = networks.unet((8, 8, 1), widths=widths, blocks=recipe.depth, attention=recipe.attention, **shared)
+        net = networks.unet((8, 8, 1), width=widths, depth=recipe.depth, attention=recipe.attention, **shared)
     got, want = (jax.eval_shape(of.init, jax.random.key(0)) for of in (recipes.build(recipe).network, net))
     assert jax.tree.structure(got) == jax.tree.structure(want)
     assert [leaf.shape for leaf in jax.tree.leaves(got)] == [leaf.shape for leaf in jax.tree.leaves(want)]

@@ -37,7 +37,7 @@ loss_fn = objectives.flow_matching(flows.network_velocity(network, schedule), sc
 shape = (2,)""",
     "unet": """
 shape = (8, 8, 1)
-network = networks.unet(shape, widths=(8, 16), blocks=1, attention=(4,), heads=2)
+network = networks.unet(shape, width=(8, 16), depth=1, attention=(4,), heads=2)
 loss_fn = objectives.distributional(denoisers.distributional(network, schedule), schedule, size=2,
     population=denoisers.folded_population)""",
     "dit": """

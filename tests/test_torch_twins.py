@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose as close
 from ddjax import networks
 
 SHAPE = (8, 12, 2)
-UNET = {"widths": (8, 16), "blocks": 2, "attention": (4,), "heads": 2}
+UNET = {"width": (8, 16), "depth": 2, "attention": (4,), "heads": 2}
 DIT = {"patch": 2, "width": 16, "depth": 2, "heads": 2}
 
 

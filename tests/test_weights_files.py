@@ -202,6 +202,28 @@ def test_own_weights_come_back_exactly_or_not_at_all(tmp_path):
             weights.restored(weights.read(path), jax.eval_shape(other.init, jax.random.key(0)))
 
 
+LISTED = {"layers": [{"w": jnp.arange(3.0)}, {"w": jnp.arange(4.0)}], "scale": jnp.float32(2.0)}
+
+
+@pytest.mark.parametrize("tree", ["network", "lists"])
+def test_parameters_are_saved_and_loaded_by_one_pair(tmp_path, tree):
+    """Of lists too, and from the bracketed names of the guide of 0.3.0. Mutation: names by the keys of dictionaries alone."""
+    params = networks.mlp(2, width=8, depth=2).init(jax.random.key(0)) if tree == "network" else LISTED
+    like = jax.eval_shape(lambda: params)
+    networks.save(tmp_path / "x.safetensors", params)
+    jax.tree.map(equal, networks.load(tmp_path / "x.safetensors", like), params)
+    bracketed = {jax.tree_util.keystr(path): np.asarray(x) for path, x in jax.tree_util.tree_leaves_with_path(params)}
+    safetensors.numpy.save_file(bracketed, tmp_path / "old.safetensors")
+    jax.tree.map(equal, networks.load(tmp_path / "old.safetensors", like), params)
+
+
+def test_two_parameters_of_one_name_are_not_saved(tmp_path):
+    """Mutation: the last one wins."""
+    with pytest.raises(ValueError, match="one name"):
+        networks.save(tmp_path / "x.safetensors", {"a": {"b": jnp.zeros(2)}, "a.b": jnp.ones(2)})
+    assert not [*tmp_path.iterdir()]
+
+
 def torch_reference(name):
     """The reference's two networks in torch, from their description, with random weights."""
     from torch_reference import MLP, Transformer

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
+from ddjax.inputs import checked_array
 from ddjax.transport.samples import alike, centred
 from ddjax.types import Scalar, known, nan_unless_finite, precise
 
@@ -37,6 +38,7 @@ def squared(x_0: Data, x_1: Data, cond: Any = None) -> Float[Array, "n n"]:
     Raises: ValueError for batches of different shape, or too many points for memory (saying how much they
     need).
     """
+    x_0, x_1 = checked_array(x_0, "data [n, *event]"), checked_array(x_1, "noise [n, *event]")
     if x_0.shape != x_1.shape or x_0.ndim < 1:
         raise ValueError(f"data and noise pair one to one and need equal shapes, got {x_0.shape=}, {x_1.shape=}")
     n = len(x_0)
@@ -51,6 +53,8 @@ def within_classes(x_0: Data, x_1: Data, labels: Int[Array, " n"]) -> Float[Arra
 
     Raises: ValueError as `squared`, and without a label for each example.
     """
+    x_0 = checked_array(x_0, "data [n, *event]")
+    labels = None if labels is None else checked_array(labels, "labels [n]")
     if labels is None or labels.shape != x_0.shape[:1]:
         raise ValueError(f"classes need one label for each example, got {x_0.shape=}, labels {_shape(labels)}")
     return jnp.where(labels[:, None] == labels[None, :], squared(x_0, x_1), jnp.inf)
@@ -71,6 +75,8 @@ def near_condition(share: Scalar = 0.99) -> Cost:
         raise ValueError(f"share must lie in [0, 1], got {share=}")
 
     def near_condition_cost(x_0: Data, x_1: Data, cond: Num[Array, "n *c"]) -> Float[Array, "n n"]:
+        x_0 = checked_array(x_0, "data [n, *event]")
+        cond = None if cond is None else checked_array(cond, "conditions [n, *c]")
         if cond is None or cond.shape[:1] != x_0.shape[:1]:
             raise ValueError(f"need one condition for each example, got {x_0.shape=}, cond {_shape(cond)}")
         return _near(squared(x_0, x_1), precise(cond).reshape(len(x_0), -1), share)

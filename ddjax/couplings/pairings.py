@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ddjax import transport
 from ddjax.couplings import costs, plans
 from ddjax.couplings.costs import Data
+from ddjax.inputs import checked_array, checked_coupling, checked_key
 from ddjax.types import Key, floating, known
 
 Coupling = Callable[..., Float[Array, "n *event"]]
@@ -25,7 +26,7 @@ Points = Float[Array, "n *event"]
 
 def independent(key: Key, x_0: Data, x_1: Points, cond: Any = None) -> Points:
     """The noise as it came: every example meets any noise, whatever its condition."""
-    return x_1
+    return checked_array(x_1, "noise [n, *event]")
 
 
 def assignment(key: Key, x_0: Data, x_1: Points, cond: Any = None, *, cost: costs.Cost = costs.conditional) -> Points:
@@ -40,6 +41,7 @@ def assignment(key: Key, x_0: Data, x_1: Points, cond: Any = None, *, cost: cost
     >>> assignment(jax.random.key(0), x_0, x_1).tolist()
     [[1.0], [9.0]]
     """
+    x_0, x_1 = checked_array(x_0, "data [n, *event]"), checked_array(x_1, "noise [n, *event]")
     _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
     return _taken(x_1, transport.assignment(cost(x_0, x_1, cond)))
 
@@ -64,6 +66,7 @@ def sinkhorn(
             `partial(plans.entropic, epsilon=0.01)`.
     Raises: ValueError as the cost and the planner do, and for what is not finite.
     """
+    x_0, x_1 = checked_array(x_0, "data [n, *event]"), checked_array(x_1, "noise [n, *event]")
     _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
     plan = planner(cost(x_0, x_1, cond))
     _warn_unless(plan.converged)
@@ -84,15 +87,18 @@ def resampled(
     Unbiased for the plan, but no permutation: a batch holds about 63 % of its noise, some of it repeated, and
     its mean and covariance are not those of the noise that was drawn. For comparison with codes that pair so.
     """
+    x_0, x_1 = checked_array(x_0, "data [n, *event]"), checked_array(x_1, "noise [n, *event]")
     _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
     plan = planner(cost(x_0, x_1, cond))
     _warn_unless(plan.converged)
-    drawn = jax.random.categorical(key, plan.log, axis=1)
+    drawn = jax.random.categorical(checked_key(key), plan.log, axis=1)
     return _taken(x_1, jnp.where(jnp.any(jnp.isnan(plan.log)), len(x_1), drawn))
 
 
 def blind(coupling: Coupling) -> Coupling:
     """The same coupling without sight of the condition: for models that have none."""
+
+    coupling = checked_coupling(coupling)
 
     def blind_coupling(key: Key, x_0: Data, x_1: Points, cond: Any = None) -> Points:
         return coupling(key, x_0, x_1, None)

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, Int32, UInt8
 from ddjax.data import bounds
 from ddjax.data.labels import warn_of_absent
 from ddjax.data.pixels import Scaled, some_rows
+from ddjax.inputs import checked_key
 from ddjax.types import Batch, Key
 
 Split = Literal["train", "test"]
@@ -184,7 +185,7 @@ def resident(images: Images) -> Resident:
 
 def draw(data: Resident, key: Key, n: int) -> Batch:
     """n independent examples, with replacement: all that a training loop needs which knows keys alone."""
-    key_rows, key_mirror = jax.random.split(key)
+    key_rows, key_mirror = jax.random.split(checked_key(key))
     return _gather(data, key_mirror, jax.random.randint(key_rows, (n,), 0, len(data.x)))
 
 
@@ -196,7 +197,7 @@ def draw_in_epochs(data: Resident, key: Key, step: Int[Array, ""] | int, n: int)
     total = len(data.x)
     if n > total:
         raise ValueError(f"a batch must fit in an epoch of {total} images, got {n=}")
-    key_order, key_mirror = jax.random.split(key)
+    key_order, key_mirror = jax.random.split(checked_key(key))
     place = jnp.uint32(step) * jnp.uint32(n) + jnp.arange(n, dtype=jnp.uint32)
     epoch = place // jnp.uint32(total)
     here, after = (jax.random.permutation(jax.random.fold_in(key_order, e), total) for e in (epoch[0], epoch[0] + 1))

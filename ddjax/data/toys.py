@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax import times
+from ddjax.inputs import checked_key
 from ddjax.types import Batch, Key, Scalar, known
 
 Curve = Callable[[Array], tuple[Array, Array]]
@@ -95,7 +96,7 @@ def checkerboard(key: Key, n: int) -> Batch:
     Raises: ValueError for n < 1.
     """
     _require_points(n)
-    key_square, key_point = jax.random.split(key)
+    key_square, key_point = jax.random.split(checked_key(key))
     label = jax.random.randint(key_square, (n,), 0, 8)
     column = label // 2
     row = 2 * (label % 2) + column % 2
@@ -151,7 +152,7 @@ def forty_gaussians(key: Key, n: int, *, extent: float = 40.0, std: float = 1.31
 def _branches(key: Key, n: int, branches: tuple[Curve, Curve], noise: Scalar, angles: times.Law) -> Batch:
     """Half of the points on each branch, in random order."""
     _require_points(n, noise)
-    key_first, key_second, key_noise, key_order = jax.random.split(key, 4)
+    key_first, key_second, key_noise, key_order = jax.random.split(checked_key(key), 4)
     sizes = (n // 2, n - n // 2)
     laws = zip((key_first, key_second), branches, sizes, strict=True)
     points = jnp.concatenate([jnp.stack(curve(angles(key, size)), -1) for key, curve, size in laws])
@@ -165,7 +166,7 @@ def _curve(
 ) -> Batch:
     """Points of one curve, in random order, with the parameter as label."""
     _require_points(n, noise)
-    key_angle, key_noise, key_order = jax.random.split(key, 3)
+    key_angle, key_noise, key_order = jax.random.split(checked_key(key), 3)
     a = jax.random.permutation(key_order, parameter(angles(key_angle, n)))
     return Batch(_noisy(key_noise, jnp.stack(curve(a), -1), noise), a)
 
@@ -183,7 +184,7 @@ def _equal_gaussians(means: np.ndarray, std: float) -> Components:
 
 def _from_components(key: Key, n: int, components: Components, std: float) -> Batch:
     _require_points(n)
-    key_label, key_noise = jax.random.split(key)
+    key_label, key_noise = jax.random.split(checked_key(key))
     label = jax.random.randint(key_label, (n,), 0, len(components.weights))  # the weights are equal
     return Batch(_noisy(key_noise, jnp.asarray(components.means, float)[label], std), label)
 

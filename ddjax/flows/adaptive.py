@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_field, checked_key
 from ddjax.types import Key, Scalar, floating, known, shaped
 
 
@@ -54,7 +55,10 @@ def integrate(
     x = floating(x, "states")
     require_solvable(tolerance, max_steps)
     require_batch(cond, x.shape[0])
-    solution = _integrate(field, key, x, cond, *(jnp.asarray(v, float) for v in (start, end, tolerance)), max_steps)
+    field = checked_field(field, cond)
+    solution = _integrate(
+        field, checked_key(key), x, cond, *(jnp.asarray(v, float) for v in (start, end, tolerance)), max_steps
+    )
     warn_unless(solution.converged)
     return solution
 

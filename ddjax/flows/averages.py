@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_average
 from ddjax.types import Key, Network, Params, Scalar, Step, floating, shaped
 
 # average(params, key, x_t[batch, *event], t[batch], r[batch], cond) -> [batch, *event]
@@ -27,7 +28,7 @@ def average_velocity(network: Network) -> AverageVelocity:
 
     Raises: when called, ValueError for a network that returns another shape, or a condition that is no vector of each example.
     """
-    return Partial(_average, network)
+    return Partial(_average, Network.of(network))
 
 
 def _average(
@@ -51,7 +52,7 @@ def jump(average: AverageVelocity, params: Params, cond: Any = None) -> Step:
 
     Raises: the step, ValueError for an x_t of integers, or an average velocity of another shape.
     """
-    return Partial(_jump, average, params, cond)
+    return Partial(_jump, checked_average(average), params, cond)
 
 
 def _jump(average: AverageVelocity, params: Params, cond: Any, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:

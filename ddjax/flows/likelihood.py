@@ -19,6 +19,8 @@ from jaxtyping import Array, Bool, Float
 
 from ddjax.compiled import compiled
 from ddjax.flows.adaptive import require_batch, require_solvable, slope_of, solve, warn_unless
+from ddjax.inputs import checked_field, checked_key
+from ddjax.schedules import checked_schedule
 from ddjax.types import Key, Scalar, Schedule, floating
 
 _FEW = 4
@@ -58,7 +60,7 @@ def hutchinson(probes: int = 1) -> Divergence:
 def _hutchinson(probes: int, u: Callable[[Array], Array], key: Key, x: Array) -> tuple[Array, Array]:
     x = floating(x, "states")
     value, derivative = jax.linearize(u, x)
-    signs = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
+    signs = jax.random.rademacher(checked_key(key), (probes, *x.shape), x.dtype)
     return value, jnp.sum(signs * along(derivative, signs)) / probes
 
 
@@ -96,7 +98,8 @@ def log_density(
     require_solvable(tolerance, max_steps)
     require_batch(cond, x_0.shape[0])
     numbers = (jnp.asarray(value, float) for value in (start, tolerance))
-    likelihood = _log_density(field, schedule, key, x_0, cond, divergence, *numbers, max_steps)
+    field, schedule = checked_field(field, cond), checked_schedule(schedule)
+    likelihood = _log_density(field, schedule, checked_key(key), x_0, cond, divergence, *numbers, max_steps)
     warn_unless(likelihood.converged)
     return likelihood
 

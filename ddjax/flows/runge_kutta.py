@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
+from ddjax.inputs import checked_denoise, checked_key
 from ddjax.types import Field, Key, Scalar, Step, floating, shaped
 
 
@@ -30,13 +31,13 @@ def runge_kutta(field: Field, tableau: Tableau) -> Step:
 
     Raises: the step, ValueError for an x_t of integers, or a field that returns another shape.
     """
-    return Partial(_step, field, tableau)
+    return Partial(_step, checked_denoise(field, "field"), tableau)
 
 
 def _step(field: Field, tableau: Tableau, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
     x_t, t, s = floating(x_t, "states"), jnp.asarray(t, float), jnp.asarray(s, float)
     slopes: list[Array] = []
-    keys = jax.random.split(key, len(tableau.nodes))
+    keys = jax.random.split(checked_key(key), len(tableau.nodes))
     for key_stage, node, row in zip(keys, tableau.nodes, tableau.rows, strict=True):
         x = _advance(x_t, s - t, row, slopes)
         slope = field(key_stage, x, jnp.full(x.shape[:1], t + node * (s - t)))

@@ -12,7 +12,9 @@ import jax
 from jax.tree_util import Partial
 from jaxtyping import Array
 
+from ddjax.inputs import checked_denoise
 from ddjax.predictions import Kind, convert, of_network
+from ddjax.schedules import checked_schedule
 from ddjax.types import Denoise, Field, Key, Network, Schedule, Velocity, shaped
 
 
@@ -21,12 +23,12 @@ def network_velocity(network: Network, schedule: Schedule, *, predicts: Kind = "
 
     Only "velocity" is finite at both ends: x_0 says nothing of the noise at t = 0, nor noise of x_0 at alpha = 0.
     """
-    return Partial(of_network, network, schedule, predicts, "velocity")
+    return Partial(of_network, Network.of(network), checked_schedule(schedule), predicts, "velocity")
 
 
 def velocity(denoise: Denoise, schedule: Schedule) -> Field:
     """The field, eq. (1), of a denoiser with its params bound: 0/0, not a number, where sigma = 0."""
-    return Partial(_of_denoiser, denoise, schedule)
+    return Partial(_of_denoiser, checked_denoise(denoise), checked_schedule(schedule))
 
 
 def _of_denoiser(denoise: Denoise, schedule: Schedule, key: Key, x_t: Array, t: Array, *cond: Any) -> Array:

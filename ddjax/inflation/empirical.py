@@ -15,6 +15,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.schedules import checked_schedule, scales_at
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, floating, nan_unless_finite
 
 Points = Float[Array | np.ndarray, "n d"]
@@ -36,7 +37,7 @@ def empirical_log_density(
     Raises: ValueError for no data, another d, a point of integers, or block < 1.
     """
     sums = _summed(data, schedule, x_t, t, block)
-    sigma = jnp.broadcast_to(schedule(t).sigma, x_t.shape)
+    sigma = jnp.broadcast_to(scales_at(schedule, t).sigma, x_t.shape)
     log_norm = jnp.sum(jnp.log(sigma)) + x_t.size / 2 * np.log(2 * np.pi) + np.log(len(data))
     return sums.largest + jnp.log(sums.weights) - log_norm
 
@@ -45,14 +46,14 @@ def empirical_score(
     data: Points, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar, *, block: int = 1024
 ) -> Float[Array, " d"]:
     """The score of eq. (2) at one point; sigma(t) > 0. Raises: as `empirical_log_density`."""
-    alpha, sigma = schedule(t)
+    alpha, sigma = scales_at(schedule, t)
     pulls = _summed(data, schedule, x_t, t, block, alpha, x_t)
     return pulls.values / pulls.weights / sigma**2
 
 
 def empirical_oracle(data: Points, schedule: Schedule, *, block: int = 1024) -> Denoiser:
     """The posterior mean of eq. (2), a denoiser as `mixtures.mean_oracle`; sigma(t) > 0. Raises: as `empirical_log_density`."""
-    return Partial(_denoised, jnp.asarray(data, float), schedule, block)
+    return Partial(_denoised, jnp.asarray(data, float), checked_schedule(schedule), block)
 
 
 def _denoised(
@@ -78,7 +79,7 @@ def _summed(
 
 @compiled
 def _scanned(data: Array, schedule: Schedule, x_t: Array, t: Array, block: int, factor: Array, less: Array) -> _Sums:
-    alpha, sigma = schedule(t)
+    alpha, sigma = scales_at(schedule, t)
     n, block = len(data), min(block, len(data))
     blocks = jnp.pad(nan_unless_finite(data), ((0, -n % block), (0, 0))).reshape(-1, block, data.shape[1])
     held = (jnp.arange(blocks.shape[0] * block) < n).reshape(-1, block)

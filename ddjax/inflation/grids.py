@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax import times
+from ddjax.inputs import checked_key
 from ddjax.types import Key
 
 
@@ -45,7 +46,7 @@ def normal(mean: float = 12.0, std: float = 1.2, *, horizon: float) -> times.Law
         raise ValueError(f"most times of N({mean:g}, {std:g}^2) lie beyond the horizon, got {horizon=}")
 
     def normal_law(key: Key, n: int) -> Float[Array, " n"]:
-        t = (mean + std * jax.random.normal(key, (n,))) / horizon
+        t = (mean + std * jax.random.normal(checked_key(key), (n,))) / horizon
         edge = jnp.finfo(t.dtype).eps / 2  # open, as every law of `ddjax.times`
         return jnp.clip(t, edge, 1 - edge)
 

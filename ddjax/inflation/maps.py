@@ -17,6 +17,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax import flows, samplers
+from ddjax.inputs import checked_denoise, checked_key
 from ddjax.samplers import Times
 from ddjax.types import Field, Key, Step, floating
 
@@ -41,7 +42,7 @@ class RoundTrip(NamedTuple):
 
 def inflate(field: Field, key: Key, x_0: State, times: Times, *, method: Method = flows.heun) -> State:
     """The latents x_1 of data. Raises: ValueError as `samplers.sample`."""
-    return samplers.sample(method(Partial(_reversed, field)), key, x_0, _climbing(times))
+    return samplers.sample(method(Partial(_reversed, checked_denoise(field, "field"))), key, x_0, _climbing(times))
 
 
 def generate(field: Field, key: Key, x_1: State, times: Times, *, method: Method = flows.heun) -> State:
@@ -55,7 +56,7 @@ def inflate_path(
     """As `inflate`, with every `every`-th state and the last. Raises: ValueError for every < 1, or as `samplers.sample`."""
     climbing = _climbing(times)
     _require(every)
-    states = samplers.sample_path(method(Partial(_reversed, field)), key, x_0, climbing)
+    states = samplers.sample_path(method(Partial(_reversed, checked_denoise(field, "field"))), key, x_0, climbing)
     return _thinned(states, -climbing, every)
 
 
@@ -82,7 +83,7 @@ def round_trip(
         send: what becomes of the latents, nothing unless told; `truncated(keep)` for instance.
     Raises: ValueError as `samplers.sample`.
     """
-    key_up, key_down = jax.random.split(key)
+    key_up, key_down = jax.random.split(checked_key(key))
     latents = send(inflate(field, key_up, x_0, times, method=method))
     back = generate(field, key_down, latents, times, method=method)
     gap = jnp.asarray(back, float) - jnp.asarray(x_0, float)

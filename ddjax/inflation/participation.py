@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.schedules import scales_at
 from ddjax.types import Scalar, Schedule
 
 
@@ -64,11 +65,11 @@ def scaled_variances(schedule: Schedule, variances: Float[Array | np.ndarray, " 
     >>> scaled_variances(schedules.Rectified(), jnp.array([4.0, 1.0]), 0.5).tolist()  # (4 + 1) / 4, (1 + 1) / 4
     [1.25, 0.5]
     """
-    alpha, sigma = schedule(t)
+    alpha, sigma = scales_at(schedule, t)
     return alpha**2 * jnp.asarray(variances, float) + sigma**2
 
 
 def unscaled_variances(schedule: Schedule, variances: Float[Array | np.ndarray, " d"], t: Scalar) -> Float[Array, " d"]:
     """Variances of x_t / alpha, the data and the noise added to them, eq. (2)."""
-    alpha, sigma = schedule(t)
+    alpha, sigma = scales_at(schedule, t)
     return jnp.asarray(variances, float) + (sigma / alpha) ** 2

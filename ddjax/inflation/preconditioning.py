@@ -23,6 +23,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.inflation.scales import Variances, positive
+from ddjax.schedules import checked_schedule
 from ddjax.types import Denoiser, Key, Network, Params, Scalar, Schedule, floating, shaped
 
 
@@ -42,6 +43,7 @@ class Anisotropic:
     variances: Variances | tuple[float, ...]
 
     def __post_init__(self):
+        checked_schedule(self.schedule)
         object.__setattr__(self, "variances", positive(self.variances))
 
     def __call__(self, t: Scalar) -> Coefficients:
@@ -58,6 +60,7 @@ class EDM:
     variances: Variances | tuple[float, ...]
 
     def __post_init__(self):
+        checked_schedule(self.schedule)
         object.__setattr__(self, "variances", positive(self.variances))
 
     def __call__(self, t: Scalar) -> Coefficients:
@@ -78,6 +81,7 @@ class EigenEDM:
     variances: Variances | tuple[float, ...]
 
     def __post_init__(self):
+        checked_schedule(self.schedule)
         object.__setattr__(self, "variances", positive(self.variances))
 
     def __call__(self, t: Scalar) -> Coefficients:
@@ -99,7 +103,7 @@ def preconditioned(network: Network, preconditioning: Preconditioning) -> Denois
 
     `preconditioned(network, Anisotropic(schedule, variances))` in eigen-coordinates; see also `EDM` and `EigenEDM`.
     """
-    return Partial(_denoised, network, preconditioning)
+    return Partial(_denoised, Network.of(network), preconditioning)
 
 
 def _denoised(

@@ -23,7 +23,8 @@ from jaxtyping import Array, Float
 
 from ddjax import paths
 from ddjax.compiled import compiled
-from ddjax.schedules import snr_loss
+from ddjax.inputs import checked_denoise, checked_key
+from ddjax.schedules import scales_at, snr_loss
 from ddjax.types import Denoise, Key, Schedule, known, shaped, standard_normal
 
 Times = Float[Array | np.ndarray, " k"]
@@ -44,14 +45,14 @@ def _walked(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
     def advance(state: tuple[Array, Array], inputs: tuple[Key, Array]) -> tuple[tuple[Array, Array], Array]:
         x_s, s = state
         key, t = inputs
-        alpha_t, sigma_t = schedule(t)
-        ratio, gap = alpha_t / schedule(s).alpha, snr_loss(schedule, t, s)
+        alpha_t, sigma_t = scales_at(schedule, t)
+        ratio, gap = alpha_t / scales_at(schedule, s).alpha, snr_loss(schedule, t, s)
         std = sigma_t * jnp.sqrt(gap * (2 - gap))  # the difference of the variances, which would cancel
         noise = standard_normal(key, x_s.shape, x_s.dtype)
         x_t = jax.vmap(lambda x_s, noise: ratio * x_s + std * noise)(x_s, noise).astype(x_s.dtype)
         return (x_t, t), x_t
 
-    key_first, key_rest = jax.random.split(key)
+    key_first, key_rest = jax.random.split(checked_key(key))
     first = _noised(schedule, key_first, x_0, times[0])
     keys = jax.random.split(key_rest, len(times) - 1)
     _, rest = jax.lax.scan(advance, (first, times[0]), (keys, times[1:]))
@@ -65,7 +66,7 @@ def fresh_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], ti
 
 @compiled
 def _fresh(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
-    keys = jax.random.split(key, len(times))
+    keys = jax.random.split(checked_key(key), len(times))
     return jax.lax.map(lambda pair: _noised(schedule, pair[0], x_0, pair[1]), (keys, times))
 
 
@@ -73,7 +74,7 @@ def outputs(denoise: Denoise, key: Key, states: States, times: Times) -> States:
     """D(x_k, t_k) for the states at each time, a denoiser with its params bound. Raises: ValueError for other times."""
     if times.shape != states.shape[:1]:
         raise ValueError(f"need states for each time, got {states.shape=}, {times.shape=}")
-    return _denoised(denoise, key, states, jnp.asarray(times, float))
+    return _denoised(checked_denoise(denoise), key, states, jnp.asarray(times, float))
 
 
 @compiled
@@ -82,7 +83,7 @@ def _denoised(denoise: Denoise, key: Key, states: Array, times: Array) -> Array:
         key, x, t = inputs
         return shaped(denoise(key, x, jnp.full(x.shape[:1], t)), x.shape, "a denoiser")
 
-    return jax.lax.map(at, (jax.random.split(key, len(times)), states, times))
+    return jax.lax.map(at, (jax.random.split(checked_key(key), len(times)), states, times))
 
 
 def residuals(outputs: States, x_0: Float[Array, "n *event"] | States) -> States:

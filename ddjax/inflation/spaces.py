@@ -11,6 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.inflation.eigen import Eigenbasis
+from ddjax.inputs import checked_loss
 from ddjax.types import Batch, Key, LossFn, Metrics, Network, Params, Scalar, floating, known, standard_normal
 
 
@@ -19,6 +20,7 @@ def in_data_space(network: Network, eigen: Eigenbasis) -> Network:
 
     It is only turned, not shifted by the mean: its input is noisy data about 0, as in the eigenspace.
     """
+    network = Network.of(network)
     turned = eigen._replace(mean=jnp.zeros_like(eigen.mean))
     return network._replace(apply=Partial(_turned, network, turned))
 
@@ -33,6 +35,8 @@ def _turned(
 
 def on_data(loss_fn: LossFn, eigen: Eigenbasis) -> LossFn:
     """A loss of eigen-coordinates as one of the data themselves, x_0 [batch, *event] or (x_0, cond)."""
+
+    loss_fn = checked_loss(loss_fn)
 
     def data_loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)

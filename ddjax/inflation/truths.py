@@ -15,19 +15,20 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.mixtures import GaussianMixture
+from ddjax.schedules import checked_schedule, scales_at
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule
 
 
 def gaussian_oracle(variances: Float[Array | np.ndarray, " d"], schedule: Schedule) -> Denoiser:
     """The posterior mean of eq. (1), finite at every time."""
-    return Partial(_gaussian, jnp.asarray(variances, float), schedule)
+    return Partial(_gaussian, jnp.asarray(variances, float), checked_schedule(schedule))
 
 
 def _gaussian(
     variances: Array, schedule: Schedule, params: Params, key: Key, x_t: Array, t: Array, cond: Any = None
 ) -> Array:
     def one(x_t: Array, t: Scalar) -> Array:
-        alpha, sigma = schedule(t)
+        alpha, sigma = scales_at(schedule, t)
         return alpha * variances / (alpha**2 * variances + sigma**2) * x_t
 
     return jax.vmap(one)(x_t, t)
@@ -35,7 +36,7 @@ def _gaussian(
 
 def mixture_oracle(mixture: GaussianMixture, schedule: Schedule) -> Denoiser:
     """The posterior mean of eq. (2), by one Cholesky factor for each component: `mixtures.mean_oracle` for scales [d]."""
-    return Partial(_mixture, mixture, schedule)
+    return Partial(_mixture, mixture, checked_schedule(schedule))
 
 
 def _mixture(
@@ -46,7 +47,7 @@ def _mixture(
 
 def _mean(mixture: GaussianMixture, schedule: Schedule, x_t: Array, t: Scalar) -> Array:
     d = x_t.shape[0]
-    alpha, sigma = (jnp.broadcast_to(scale, (d,)).astype(x_t.dtype) for scale in schedule(t))
+    alpha, sigma = (jnp.broadcast_to(scale, (d,)).astype(x_t.dtype) for scale in scales_at(schedule, t))
 
     def component(mean: Array, cov: Array) -> tuple[Array, Array]:
         root = jnp.linalg.cholesky(alpha[:, None] * cov * alpha[None] + jnp.diag(sigma**2))

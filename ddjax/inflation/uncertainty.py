@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from ddjax import flows
 from ddjax.inflation.maps import Method, generate, inflate
 from ddjax.inflation.priors import Prior
+from ddjax.inputs import checked_key
 from ddjax.samplers import Times
 from ddjax.types import Field, Key, Scalar, known, nan_unless_finite, standard_normal
 
@@ -53,7 +54,7 @@ def credible(
         raise ValueError(
             f"need a cloud [n, d] of at least 2 points and a level in (0, 1), got {cloud.shape=}, {level=}"
         )
-    key_up, key_stir, key_down = jax.random.split(key, 3)
+    key_up, key_stir, key_down = jax.random.split(checked_key(key), 3)
     latents = inflate(field, key_up, cloud, times, method=method)
     latents = latents if stir is None else stir(key_stir, latents)
     back = generate(field, key_down, latents, times, method=method)
@@ -91,7 +92,7 @@ def ball(
     """
     if n < 1 or (known(radius) and not 0 < radius < jnp.inf):
         raise ValueError(f"need at least 1 point and a positive finite radius, got {n=}, {radius=}")
-    key_direction, key_length = jax.random.split(key)
+    key_direction, key_length = jax.random.split(checked_key(key))
     direction = standard_normal(key_direction, (n, *centre.shape), centre.dtype)
     unit = direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
     lengths = {

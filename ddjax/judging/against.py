@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import metrics
+from ddjax.inputs import checked_key
 from ddjax.judging.sweep import Judge
 from ddjax.types import Batch, Key
 
@@ -72,6 +73,8 @@ def by_block(metric: Metric, real: Batch, fake: Batch, blocks: int) -> list[floa
 def floors(truth: Truth, chosen: dict[str, Metric], key: Key, *, n: int, repeats: int) -> dict[str, metrics.Floor]:
     """Each metric between two fresh samples of the truth."""
     return {
-        name: metrics.floor(metric.distance, truth, jax.random.clone(key), n=metric.points or n, repeats=repeats)
+        name: metrics.floor(
+            metric.distance, truth, jax.random.clone(checked_key(key)), n=metric.points or n, repeats=repeats
+        )
         for name, metric in chosen.items()
     }

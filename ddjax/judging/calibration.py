@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from ddjax import denoisers, metrics, mixtures, paths, scoring
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_key
 from ddjax.judging.numbers import markdown
 from ddjax.metrics.points import Observations, Populations
 from ddjax.mixtures import GaussianMixture
@@ -90,7 +91,7 @@ def calibration(
     """
     if not all(0 < t < np.inf for t in at) or min(n, size) < 2:
         raise ValueError(f"need positive times, and at least 2 examples and 2 draws, got {at=}, {n=}, {size=}")
-    keys = jax.random.split(key, len(at))
+    keys = jax.random.split(checked_key(key), len(at))
     levels = [
         _level(denoiser, params, truth, schedule, k, jnp.asarray(t, float), n, size)
         for k, t in zip(keys, at, strict=True)

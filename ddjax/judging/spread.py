@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import denoisers, paths
+from ddjax.inputs import checked_key
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Denoiser, Key, Params, Schedule, standard_normal
 
@@ -50,7 +51,7 @@ def spread_curve(
         return jnp.sqrt(learned.mean() / x_0.shape[1]), jnp.sqrt(exact.mean() / x_0.shape[1])
 
     def curve(params: Params) -> list[tuple[Array, Array]]:  # of the same data and noise for every seed
-        keys = jax.random.split(jax.random.clone(key), len(at))
+        keys = jax.random.split(jax.random.clone(checked_key(key)), len(at))
         return [spreads(params, key, float(t)) for key, t in zip(keys, at, strict=True)]
 
     values = np.array([curve(of_seed) for of_seed in params])

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ddjax.inputs import checked_key
 from ddjax.judging.numbers import Number, measured
 from ddjax.metrics import Floor
 from ddjax.training.progress import progress
@@ -50,7 +51,7 @@ def sweep(
     with display as update:
         keys: dict[int, list[Key]] = {}
         for steps in nfe:
-            key, *keys[steps] = jax.random.split(key, 1 + len(params) * repeats)
+            key, *keys[steps] = jax.random.split(checked_key(key), 1 + len(params) * repeats)
         for steps, e in cells:
             found = []
             for i, key_draw in enumerate(map(jax.random.clone, keys[steps])):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array, checked_key
 from ddjax.transport import sinkhorn_divergence, wasserstein
 from ddjax.transport.samples import Sample, power, samples, standard
 from ddjax.types import Key, Scalar, known
@@ -23,13 +24,14 @@ def sliced_wasserstein(x: Sample, y: Sample, key: Key, *, p: Scalar = 2.0, proje
     >>> print(f"{sliced_wasserstein(x, x + 2.0, jax.random.key(0)):.3f}")
     2.000
     """
+    x, y = checked_array(x, "samples [n, d]"), checked_array(y, "samples [n, d]")
     if x.shape != y.shape or x.ndim != 2:
         raise ValueError(f"sliced W_p needs two samples [n, d] of equal shape, got {x.shape=}, {y.shape=}")
     if known(p) and not 1 <= p < float("inf"):
         raise ValueError(f"need p >= 1 and finite, got {p=}")
     if projections < 1:
         raise ValueError(f"need projections >= 1, got {projections=}")
-    return _sliced(*samples(x, y), key, jnp.asarray(p, float), projections)
+    return _sliced(*samples(x, y), checked_key(key), jnp.asarray(p, float), projections)
 
 
 @partial(jax.jit, static_argnames="projections")

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_function, checked_key
 from ddjax.types import Key
 
 LEAST = 5  # pairs that a standard deviation is taken of
@@ -33,7 +34,9 @@ def floor(
     """
     if repeats < LEAST:
         raise ValueError(f"a floor needs at least {LEAST} repeats for its spread, got {repeats=}")
-    keys = jax.random.split(key, (repeats, 2))
+    metric = checked_function(metric, "metric", "x", "y")
+    sample = checked_function(sample, "sample", "key", "n")
+    keys = jax.random.split(checked_key(key), (repeats, 2))
     values = [float(metric(sample(pair[0], n), sample(pair[1], n))) for pair in keys]
     with np.errstate(invalid="ignore"):  # a metric that is infinite has no spread: NaN
         return Floor(float(np.mean(values)), float(np.std(values, ddof=1)))

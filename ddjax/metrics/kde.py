@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
+from ddjax.inputs import checked_array
 from ddjax.metrics.points import on_device
 from ddjax.types import Scalar, known
 
@@ -26,6 +27,7 @@ def kde_nll(
         bandwidth: standard deviation of the kernel, in the units of the data.
     Raises: ValueError for samples of different dimension, or a bandwidth that is not positive and finite.
     """
+    real, fake = checked_array(real, "samples [n, d]"), checked_array(fake, "samples [m, d]")
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
         raise ValueError(f"need samples [n, d] and [m, d], got {real.shape=}, {fake.shape=}")
     if known(bandwidth) and not 0 < bandwidth < math.inf:

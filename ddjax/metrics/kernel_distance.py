@@ -17,6 +17,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from ddjax.inputs import checked_key
 from ddjax.metrics.points import Points, on_host
 from ddjax.types import Key
 
@@ -42,7 +43,7 @@ def kernel_distance(x: Points, y: Points, key: Key, *, block: int = 1000) -> Ker
     blocks = max(min(len(x), len(y)) // block, 1)
     parts = [
         np.array_split(points[np.asarray(jax.random.permutation(part, len(points)))], blocks)
-        for part, points in zip(jax.random.split(key), (x, y), strict=True)
+        for part, points in zip(jax.random.split(checked_key(key)), (x, y), strict=True)
     ]
     values = [_mmd(a, b) for a, b in zip(*parts, strict=True)]
     error = np.std(values, ddof=1) / np.sqrt(blocks) if blocks > 1 else np.nan

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Real
 
 from ddjax import scoring
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_array
 from ddjax.metrics.points import on_device
 from ddjax.types import Scalar
 
@@ -59,6 +60,7 @@ def mmd(
     >>> print(f"{mmd(points, points, estimator='v'):.1f}")
     0.0
     """
+    x, y = checked_array(x, "samples [n, d]"), checked_array(y, "samples [m, d]")
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise ValueError(f"need samples [n, d] and [m, d] of at least 2 points, got {x.shape=}, {y.shape=}")
     if estimator not in ("u", "v"):

@@ -1,8 +1,11 @@
 """The doors of samples: onto the device, and onto the host. No number gets in that could make a good figure of a broken sample."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Array, Float, Real
 
+from ddjax.inputs import checked_array
 from ddjax.transport.samples import alike
 from ddjax.types import nan_unless_finite
 
@@ -38,6 +41,11 @@ def on_host(**samples: Points) -> list[Float[np.ndarray, "_ d"]]:
 
 Populations = Real[Array | np.ndarray, "n m *event"]
 Observations = Real[Array | np.ndarray, "n *event"]
+
+
+def checked_populations(samples: Any, observations: Any) -> tuple[Array | np.ndarray, Array | np.ndarray]:
+    """Draws and what they foretell as arrays, of whatever shapes. Raises: ValueError for what makes no array."""
+    return checked_array(samples, "samples [n, m, *event]"), checked_array(observations, "observations [n, *event]")
 
 
 def populations(samples: Populations, observations: Observations, *, least: int = 1) -> tuple[Array, Array]:

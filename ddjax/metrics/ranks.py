@@ -18,7 +18,7 @@ References: Hamill, Mon. Wea. Rev. 129 (2001); Thorarinsdottir et al., arXiv 131
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,8 @@ import numpy as np
 from jaxtyping import Array, Float, Real
 
 from ddjax.compiled import compiled
-from ddjax.metrics.points import Observations, Populations, populations
+from ddjax.inputs import checked_function, checked_key
+from ddjax.metrics.points import Observations, Populations, checked_populations, populations
 from ddjax.types import Key, nan_unless_finite, precise, shaped
 
 Prerank = Callable[[Float[Array, "points *event"]], Float[Array, " points"]]
@@ -62,7 +63,8 @@ def rank_histogram(
     Returns: counts [*event, m + 1], or [m + 1] of a pre-rank; statistic and pvalue of each histogram.
     Raises: ValueError for shapes that do not fit, or bins that do not divide m + 1 into 2 or more.
     """
-    return _rank_histogram(samples, observations, key, prerank, bins)
+    samples, observations = checked_populations(samples, observations)
+    return _rank_histogram(samples, observations, checked_key(key), _checked(prerank), bins)
 
 
 def pit(
@@ -72,7 +74,12 @@ def pit(
 
     Args, Raises: as `rank_histogram`. References: Czado et al., Biometrics 65 (2009), for the randomisation.
     """
-    return _pit(samples, observations, key, prerank)
+    samples, observations = checked_populations(samples, observations)
+    return _pit(samples, observations, checked_key(key), _checked(prerank))
+
+
+def _checked(prerank: Any) -> Prerank | None:
+    return None if prerank is None else checked_function(prerank, "prerank", "points")
 
 
 def average_prerank(points: Real[Array | np.ndarray, "points *event"]) -> Float[Array, " points"]:

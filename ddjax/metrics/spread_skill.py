@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.metrics.points import Observations, Populations, populations
+from ddjax.metrics.points import Observations, Populations, checked_populations, populations
 
 
 def spread_skill(samples: Populations, observations: Observations) -> Float[Array, ""]:
@@ -22,7 +22,7 @@ def spread_skill(samples: Populations, observations: Observations) -> Float[Arra
     Raises: ValueError for shapes that do not fit, or fewer than 2 draws.
     References: Fortin et al., J. Hydrometeorol. 15 (2014), for the factor (m + 1) / m and the mean before the root.
     """
-    return _spread_skill(samples, observations)
+    return _spread_skill(*checked_populations(samples, observations))
 
 
 @jax.jit

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.metrics.points import Observations, Populations, on_device, populations
+from ddjax.inputs import checked_array
+from ddjax.metrics.points import Observations, Populations, checked_populations, on_device, populations
 from ddjax.metrics.ranks import histogram
 
 
@@ -41,6 +42,8 @@ def tarp(samples: Populations, observations: Observations, references: Observati
     Returns: levels and coverage [m + 2], from 0 to 1; NaN if any number is not finite.
     Raises: ValueError for shapes that do not fit.
     """
+    samples, observations = checked_populations(samples, observations)
+    references = checked_array(references, "references [n, *event]")
     if jnp.shape(references) != jnp.shape(observations):
         raise ValueError(
             f"need a reference for each observation, got {jnp.shape(references)=}, {jnp.shape(observations)=}"

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
+from ddjax.inputs import checked_array
 from ddjax.metrics.points import populations
 from ddjax.transport.samples import power
 from ddjax.types import Scalar, known, nan_unless_finite, precise
@@ -33,6 +34,8 @@ def variogram_score(
     Raises: ValueError for shapes that do not fit, no draw, a p that is not positive and finite, or a negative weight.
     References: Scheuerer and Hamill, Mon. Wea. Rev. 143 (2015), eq. (7).
     """
+    samples, observation = checked_array(samples, "samples [m, *event]"), checked_array(observation, "an observation")
+    weights = None if weights is None else checked_array(weights, "weights [d, d]")
     if known(p) and not 0 < p < float("inf"):
         raise ValueError(f"need a positive finite power, got {p=}")
     d = int(np.prod(np.shape(observation)))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from ddjax.inputs import checked_key
 from ddjax.networks.populations import repeating
 from ddjax.types import Key, Network, known
 
@@ -49,7 +50,7 @@ def from_nnx(make: Callable[[Key], Any]) -> Network:
         raise ValueError(f"a module of nnx.Param alone can be a pure function; this one keeps state in {kept}")
 
     def init(key: Key) -> Any:
-        return nnx.to_pure_dict(nnx.state(make(key)))
+        return nnx.to_pure_dict(nnx.state(make(checked_key(key))))
 
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         return nnx.merge(graph, params)(x_t, t, cond, xi)
@@ -74,6 +75,7 @@ def labelled(network: Network, classes: int) -> Network:
     Raises: ValueError for classes < 1; `apply`, without labels or for a label outside 0..classes where it is concrete;
         where it is traced, its example becomes NaN.
     """
+    Network.of(network)
     if classes < 1:
         raise ValueError(f"need at least 1 class, got {classes=}")
 
@@ -102,6 +104,8 @@ def flattened(network: Network, event_shape: tuple[int, ...]) -> Network:
 
     Raises: ValueError, when called, for other events.
     """
+
+    Network.of(network)
 
     def flat(a: Array | None) -> Array | None:
         return None if a is None else a.reshape(*a.shape[: a.ndim - len(event_shape)], math.prod(event_shape))

@@ -3,7 +3,7 @@
     (1)  h <- h + gate_1(e) attention(norm(h) (1 + scale_1(e)) + shift_1(e))
     (2)  h <- h + gate_2(e) mlp(norm(h) (1 + scale_2(e)) + shift_2(e))
 
-with e the embedding of time and label; all gates, scales and shifts are 0 at first, so every block starts as the identity.
+with e the embedding of time and condition; all gates, scales and shifts are 0 at first, so every block starts as the identity.
 Tokens may overlap: each sees, and draws, pixels of its neighbours too, and what is drawn twice is added. Disjoint ones show their
 edges until the network has learned that they must not. References: Peebles and Xie, arXiv 2212.09748.
 """
@@ -73,8 +73,12 @@ def positions(rows: int, columns: int, width: int) -> Float[np.ndarray, "{rows*c
 
 
 class DiT(nn.Module):
-    """`depth` blocks on the patches of x_t; xi joins before block `inject`, at 0 as channels of the image."""
+    """`depth` blocks on the patches of x_t; xi joins before block `inject`, at 0 as channels of the image.
 
+    x_t may hold further channels than the `channels` that are predicted: those of a condition.
+    """
+
+    channels: int
     patch: int
     overlap: int
     width: int
@@ -90,20 +94,20 @@ class DiT(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x_t: Float[Array, "batch h w c"],
+        x_t: Float[Array, "batch h w _"],
         t: Float[Array, " batch"],
         cond: Float[Array, "batch k"] | None = None,
-        xi: Float[Array, "rows h w c"] | None = None,
-    ) -> Float[Array, "_ h w c"]:
+        xi: Float[Array, "rows h w {self.channels}"] | None = None,
+    ) -> Float[Array, "_ h w {self.channels}"]:
         """The prediction at each (x_t, t), or row of xi."""
         block = nn.remat(Block) if self.remat else Block
         cut = patches(x_t, self.patch, self.overlap)
-        batch, rows, columns, length = cut.shape
-        h = by_rows(nn.Dense(self.width, dtype=self.dtype, name="patches"), cut.reshape(batch, rows * columns, length))
+        batch, rows, columns, _ = cut.shape
+        h = by_rows(nn.Dense(self.width, dtype=self.dtype, name="patches"), cut.reshape(batch, rows * columns, -1))
         h = h + jnp.asarray(positions(rows, columns, self.width), self.dtype)[None]
         if self.inject == 0:  # a layer on [x_t, xi] is the sum of two
             noise = patches(xi, self.patch, self.overlap)  # pyright: ignore[reportArgumentType]
-            noise = noise.reshape(-1, rows * columns, length)
+            noise = noise.reshape(-1, rows * columns, noise.shape[-1])
             update = by_rows(nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi"), noise)
             h = repeated(h, noise.shape[0]) + update
         embedding = Embedding(self.width, self.dtype, name="embedding")(t, cond)
@@ -116,8 +120,9 @@ class DiT(nn.Module):
             h = block(self.heads, self.ratio, self.dropout, self.dtype, self.kernel, name=f"block_{i}")(h, embedding)
         shift, scale = Modulation(2, self.width, self.dtype, name="modulation")(embedding, h.shape[0])
         h = layer_norm(h, shift, scale)
+        length = (self.patch + 2 * self.overlap) ** 2 * self.channels
         out = by_rows(nn.Dense(length, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out"), h)
-        return unpatches(out.reshape(-1, *cut.shape[1:]), self.patch, self.overlap)
+        return unpatches(out.reshape(-1, rows, columns, length), self.patch, self.overlap)
 
 
 def dit(
@@ -130,6 +135,8 @@ def dit(
     heads: int = 4,
     ratio: int = 4,
     classes: int = 0,
+    cond_size: int = 0,
+    cond_channels: int = 0,
     inject: int | None = 0,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
@@ -141,7 +148,9 @@ def dit(
     Args:
         patch: pixels along a side of a token. overlap: pixels beyond each side that it sees and draws too, at most `patch`.
         ratio: hidden over outer width of the MLPs.
-        classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`.
+        classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`. cond_size: length of
+            the condition vector [batch, cond_size], which joins the embedding of t. cond_channels: of a condition image [batch,
+            h, w, cond_channels], which joins x_t as channels. One of the three.
         inject: 0 gives xi as channels of the image (the paper's concatenation); k > 0 joins it before block k and shares
             all blocks above over the population, negative k counts from the end; None is a network without xi.
         dropout: rate inside the MLPs. It acts in every call: train with it, and sample from the same parameters with
@@ -150,11 +159,12 @@ def dit(
         kernel: of attention: "cudnn" is NVIDIA's, in 16-bit dtypes alone, with a first derivative in reverse mode alone; "xla"
             is written out, and has all derivatives, which likelihoods need, and exports to every platform; "auto" takes cudnn
             for heads of a multiple of 8 up to 128 in such a dtype where the device has it, and xla elsewhere.
-    Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], labels [batch] | None, xi)).
+    Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], cond | None, xi)).
     Raises: ValueError for an image that patches do not tile, an overlap beyond the next token, heads that do not divide the
-        width, a width that is no multiple of 4, or an injection outside the blocks.
+        width, a width that is no multiple of 4, an injection outside the blocks, or two kinds of conditions; `apply`, for
+        events or a condition of another shape.
     """
-    height, breadth, _ = event_shape
+    height, breadth, channels = event_shape
     if height % patch or breadth % patch:
         raise ValueError(f"patches must tile the image, got {event_shape=}, {patch=}")
     if not 0 <= overlap <= patch:
@@ -162,5 +172,6 @@ def dit(
     if width % 4 or width % heads:
         raise ValueError(f"the width must be a multiple of 4 and of heads, got {width=}, {heads=}")
     inject = block_of(inject, depth)
-    module = DiT(patch, overlap, width, depth, heads, ratio, inject, dropout, dtype, remat, kernel)
-    return image_network(module, event_shape, classes=classes, inject=inject, convolutional=False)
+    module = DiT(channels, patch, overlap, width, depth, heads, ratio, inject, dropout, dtype, remat, kernel)
+    sizes = {"classes": classes, "cond_size": cond_size, "cond_channels": cond_channels}
+    return image_network(module, event_shape, **sizes, inject=inject, convolutional=False)

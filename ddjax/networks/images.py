@@ -1,6 +1,6 @@
-"""What the image networks share: the embedding of time and label, patches, and the wrap as `Network`.
+"""What the image networks share: the embedding of time and condition, patches, and the wrap as `Network`.
 
-(1)  e = W_2 silu(W_1 features(t)) + E onehot(label)
+(1)  e = W_2 silu(W_1 features(t)) + E c,   c the condition vector, onehot(label) of a label
 """
 
 from typing import Any
@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_key
 from ddjax.networks.adapters import labelled
+from ddjax.networks.conditions import checked_condition, condition_shape
 from ddjax.networks.embeddings import time_features
 from ddjax.networks.populations import folding
 from ddjax.types import Key, Network
@@ -19,7 +21,7 @@ _TIME = 64  # length of the time features
 
 
 class Embedding(nn.Module):
-    """Eq. (1): [batch, width]; a condition of zeros, the null label, adds nothing."""
+    """Eq. (1): [batch, width]; a condition of zeros, as that of the null label, adds nothing."""
 
     width: int
     dtype: Any
@@ -68,29 +70,44 @@ def block_of(inject: int | None, blocks: int) -> int | None:
 
 
 def image_network(
-    module: nn.Module, event_shape: tuple[int, int, int], *, classes: int, inject: int | None, convolutional: bool
+    module: nn.Module,
+    event_shape: tuple[int, int, int],
+    *,
+    classes: int,
+    cond_size: int,
+    cond_channels: int,
+    inject: int | None,
+    convolutional: bool,
 ) -> Network:
-    """A module called as `module(x_t, t, cond, xi)` on images as a Network, with labels where `classes` > 0.
+    """A module called as `module(x_t, t, cond, xi)` on images as a Network.
+
+    A condition that is an image is further channels of x_t, a vector is the cond of the module, and a label becomes one
+    (`networks.labelled`).
 
     Dropout draws its mask from the bits of x_t, whose noise is fresh at every training step: `apply` stays a pure
     function of what it is given, and the draws of a population share one mask, which therefore adds no spread.
+
+    Raises: ValueError for more than one kind of condition.
     """
+    sizes = {"classes": classes, "cond_size": cond_size, "cond_channels": cond_channels}
+    cond_shape = condition_shape(event_shape, **sizes)
+
+    def inputs(x_t: Array, cond: Array | None) -> tuple[Array, Array | None]:
+        return (jnp.concatenate([x_t, cond], -1), None) if cond_channels and cond is not None else (x_t, cond)
 
     def init(key: Key) -> Any:
         x = jnp.zeros((1, *event_shape))
-        cond = jnp.zeros((1, classes)) if classes else None
-        return module.init({"params": key, "dropout": jax.random.key(0)}, x, x[:, 0, 0, 0], cond, _if(inject, x))
+        image, vector = inputs(x, None if cond_shape is None else jnp.zeros((1, *cond_shape)))
+        return module.init(
+            {"params": checked_key(key), "dropout": jax.random.key(0)}, image, x[:, 0, 0, 0], vector, _if(inject, x)
+        )
 
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
-        if x_t.shape[1:] != tuple(event_shape):
-            raise ValueError(f"the network is built for images of {event_shape=}, got {x_t.shape=}")
-        if (xi is None) != (inject is None):
-            raise ValueError(f"a network with {inject=} cannot be used {'without' if xi is None else 'with'} xi")
-        if cond is not None and not classes:
-            raise ValueError("a network with classes=0 eats no condition")
+        cond = checked_condition(x_t, cond, xi, event_shape=event_shape, cond_shape=cond_shape, inject=inject)
+        image, vector = inputs(x_t, cond)
         bits = jax.lax.bitcast_convert_type(x_t.astype(jnp.float32), jnp.uint32)
         rngs = {"dropout": jax.random.key(jnp.sum(bits, dtype=jnp.uint32))}
-        return module.apply(params, x_t, t, cond, xi, rngs=rngs).astype(x_t.dtype)  # pyright: ignore[reportAttributeAccessIssue]
+        return module.apply(params, image, t, vector, xi, rngs=rngs).astype(x_t.dtype)  # pyright: ignore[reportAttributeAccessIssue]
 
     network = Network(jax.jit(init), folding(apply), convolutional)
     return labelled(network, classes) if classes else network

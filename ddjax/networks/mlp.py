@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_key
+from ddjax.networks.adapters import labelled
+from ddjax.networks.conditions import checked_condition, condition_shape
 from ddjax.networks.embeddings import TimeFeatures, time_features
 from ddjax.networks.injection import Injection
 from ddjax.networks.populations import folding, repeated
@@ -27,6 +30,7 @@ class MLP(nn.Module):
     time: TimeFeatures
     residual: bool
     gate: bool
+    dtype: Any
 
     @nn.compact
     def __call__(
@@ -42,13 +46,14 @@ class MLP(nn.Module):
         h = jnp.concatenate(inputs if cond is None else [*inputs, cond], -1)
         for layer in range(self.depth):
             if self.gate and layer == self.inject:
-                h = Injection(name="injection")(h, features, xi)
-            update = nn.Dense(self.width, name=f"hidden_{layer}")(h)
+                h = Injection(self.dtype, name="injection")(h, features, xi)
+            update = nn.Dense(self.width, dtype=self.dtype, name=f"hidden_{layer}")(h)
             if not self.gate and layer == self.inject:
-                update = repeated(update, xi.shape[0]) + nn.Dense(self.width, use_bias=False, name="xi")(xi)  # pyright: ignore[reportOptionalMemberAccess]
+                of_xi = nn.Dense(self.width, use_bias=False, dtype=self.dtype, name="xi")(xi)
+                update = repeated(update, xi.shape[0]) + of_xi  # pyright: ignore[reportOptionalMemberAccess]
             update = nn.silu(update)
             h = repeated(h, update.shape[0]) + update if self.residual and layer > 0 else update
-        return nn.Dense(self.out, name="out")(h)
+        return nn.Dense(self.out, dtype=self.dtype, name="out")(h)
 
 
 def mlp(
@@ -57,22 +62,28 @@ def mlp(
     width: int = 128,
     depth: int = 4,
     inject: int | None = 0,
+    classes: int = 0,
     cond_size: int = 0,
     time: TimeFeatures = time_features,
     residual: bool = False,
     gate: bool = False,
+    dtype: Any = None,
 ) -> Network:
     """An MLP on vectors of `size` numbers.
 
     Args:
         inject: the hidden layer whose input xi joins: 0 is early (the paper's concatenation), k > 0 means "after hidden
             layer k" and shares everything above over the population; None is a network without xi, for mean denoisers.
-        cond_size: length of the condition vector, 0 for none. residual: add each hidden layer to its input.
+        classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`. cond_size: length of
+            the condition vector [batch, cond_size], 0 for none. One of the two. residual: add each hidden layer to its input.
         gate: xi joins in a block of its own before hidden layer `inject` > 0, behind a gate of t that is zero at first
             (`networks.injection`), in place of a concatenation.
         time: features of t, `embeddings.time_features` or `embeddings.raw_time`.
-    Returns: Network(init(key), apply(params, x_t [batch, size], t [batch], cond [batch, cond_size] | None, xi)).
-    Raises: ValueError for an injection outside the hidden layers.
+        dtype: of the compute, None for that of x_t and the parameters together; these, and the output where it is told, keep
+            theirs.
+    Returns: Network(init(key), apply(params, x_t [batch, size], t [batch], cond | None, xi)).
+    Raises: ValueError for an injection outside the hidden layers, or two kinds of conditions; `apply`, for events or a
+        condition of another shape.
 
     >>> network = mlp(2, width=8, depth=2)
     >>> params = network.init(jax.random.key(0))
@@ -83,16 +94,18 @@ def mlp(
         raise ValueError(f"xi joins one of the hidden layers 0..{depth - 1}, got {inject=}")
     if gate and not inject:
         raise ValueError(f"a gate stands before a later hidden layer than the first, got {inject=}")
-    module = MLP(size, width, depth, inject, time, residual, gate)
+    cond_shape = condition_shape((size,), classes=classes, cond_size=cond_size)
+    module = MLP(size, width, depth, inject, time, residual, gate, dtype)
 
     def init(key: Array) -> Any:
         x = jnp.zeros((1, size))
-        cond = jnp.zeros((1, cond_size)) if cond_size else None
-        return module.init(key, x, jnp.zeros((1,)), cond, None if inject is None else x)
+        cond = None if cond_shape is None else jnp.zeros((1, *cond_shape))
+        return module.init(checked_key(key), x, jnp.zeros((1,)), cond, None if inject is None else x)
 
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
-        if (xi is None) != (inject is None):
-            raise ValueError(f"a network with {inject=} cannot be used {'without' if xi is None else 'with'} xi")
-        return module.apply(params, x_t, t, cond, xi)
+        cond = checked_condition(x_t, cond, xi, event_shape=(size,), cond_shape=cond_shape, inject=inject)
+        out = module.apply(params, x_t, t, cond, xi)
+        return out if dtype is None else out.astype(x_t.dtype)  # pyright: ignore[reportAttributeAccessIssue]
 
-    return Network(jax.jit(init), folding(apply))
+    network = Network(jax.jit(init), folding(apply))
+    return labelled(network, classes) if classes else network

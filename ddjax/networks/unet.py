@@ -2,7 +2,7 @@
 
     (1)  h <- skip(h) + conv(silu(norm(conv(silu(norm(h)))) (1 + scale(e)) + shift(e)))
 
-with e the embedding of time and label and the last convolution 0 at first. Resolutions change by averaging 2 x 2 and by
+with e the embedding of time and condition and the last convolution 0 at first. Resolutions change by averaging 2 x 2 and by
 repeating, without weights. The sizes are ours: those of the paper's UNet are not published.
 References: Ho et al., arXiv 2006.11239; Dhariwal and Nichol, arXiv 2105.05233.
 """
@@ -68,10 +68,14 @@ def _doubled(h: Array) -> Array:
 
 
 class UNet(nn.Module):
-    """`blocks` blocks at each resolution, on the way down and again on the way up; xi joins before block `inject`."""
+    """`depth` blocks at each resolution, on the way down and again on the way up; xi joins before block `inject`.
 
+    x_t may hold further channels than the `channels` that are predicted: those of a condition.
+    """
+
+    channels: int
     widths: tuple[int, ...]
-    blocks: int
+    depth: int
     attention: tuple[int, ...]
     heads: int
     inject: int | None
@@ -83,11 +87,11 @@ class UNet(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x_t: Float[Array, "batch h w c"],
+        x_t: Float[Array, "batch h w _"],
         t: Float[Array, " batch"],
         cond: Float[Array, "batch k"] | None = None,
         xi: Image | None = None,
-    ) -> Float[Array, "_ h w c"]:
+    ) -> Float[Array, "_ h w {self.channels}"]:
         """The prediction at each (x_t, t), or row of xi."""
         block = nn.remat(Block) if self.remat else Block
         embedding = Embedding(4 * self.widths[0], self.dtype, name="embedding")(t, cond)
@@ -108,25 +112,27 @@ class UNet(nn.Module):
         skips = []
         for level, width in enumerate(self.widths):
             h = _halved(h) if level else h
-            for _ in range(self.blocks):
+            for _ in range(self.depth):
                 h = through(h, width)
                 skips.append(h)
         h = through(h, self.widths[-1])
         for level, width in reversed(list(enumerate(self.widths))):
-            for _ in range(self.blocks):
+            for _ in range(self.depth):
                 h = through(jnp.concatenate([h, repeated(skips.pop(), h.shape[0])], -1), width)
             h = _doubled(h) if level else h
-        return _conv(x_t.shape[-1], self.dtype, zero=True, name="out")(GroupNorm(nn.silu)(h))
+        return _conv(self.channels, self.dtype, zero=True, name="out")(GroupNorm(nn.silu)(h))
 
 
 def unet(
     event_shape: tuple[int, int, int],
     *,
-    widths: tuple[int, ...] = (64, 128, 128),
-    blocks: int = 2,
+    width: int | tuple[int, ...] = 64,
+    depth: int = 2,
     attention: tuple[int, ...] = (),
     heads: int = 4,
     classes: int = 0,
+    cond_size: int = 0,
+    cond_channels: int = 0,
     inject: int | None = 0,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
@@ -136,11 +142,14 @@ def unet(
     """A UNet on images of `event_shape` (height, width, channels).
 
     Args:
-        widths: channels at each resolution, from the full one; each next is half as fine.
-        blocks: residual blocks at each resolution, on either way; with one in the middle there are
-            2 len(widths) blocks + 1 in all.
+        width: channels at each resolution, from the full one, each next half as fine: (w, 2 w, 2 w) for a number w, or all of
+            them as a tuple.
+        depth: residual blocks at each resolution, on either way; with one in the middle there are
+            2 resolutions depth + 1 in all.
         attention: heights, in pixels, at which blocks end with attention of `heads` heads.
-        classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`.
+        classes: number of labels, 0 for none; the label `classes` is the null, as in `networks.labelled`. cond_size: length of
+            the condition vector [batch, cond_size], which joins the embedding of t. cond_channels: of a condition image [batch,
+            h, w, cond_channels], which joins x_t as channels. One of the three.
         inject: 0 gives xi as channels of the image (the paper's concatenation; the doubled output whose second half
             the paper drops is left out, which changes nothing); k > 0 joins it before block k and shares all above
             over the population, negative k counts from the end; None is a network without xi.
@@ -150,15 +159,18 @@ def unet(
         kernel: of attention: "cudnn" is NVIDIA's, in 16-bit dtypes alone, with a first derivative in reverse mode alone; "xla"
             is written out, and has all derivatives, which likelihoods need, and exports to every platform; "auto" takes cudnn
             for heads of a multiple of 8 up to 128 in such a dtype where the device has it, and xla elsewhere.
-    Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], labels [batch] | None, xi)).
+    Returns: Network(init(key), apply(params, x_t [batch, h, w, c], t [batch], cond | None, xi)).
     Raises: ValueError for an image that cannot be halved often enough, attention at a height that does not occur, heads
-        that do not divide its width, or an injection outside the blocks.
+        that do not divide its width, an injection outside the blocks, or two kinds of conditions; `apply`, for events or a
+        condition of another shape.
     """
+    widths = (width, 2 * width, 2 * width) if isinstance(width, int) else tuple(width)
     heights = {event_shape[0] >> level: width for level, width in enumerate(widths)}
     if any(side % (1 << (len(widths) - 1)) for side in event_shape[:2]):
-        raise ValueError(f"the image must halve {len(widths) - 1} times, got {event_shape=}, {widths=}")
+        raise ValueError(f"the image must halve {len(widths) - 1} times, got {event_shape=}, {width=}")
     if not set(attention) <= set(heights) or any(heights[height] % heads for height in attention):
         raise ValueError(f"attention acts at heights {heights} (: width, a multiple of {heads=}), got {attention=}")
-    inject = block_of(inject, 2 * len(widths) * blocks + 1)
-    module = UNet(tuple(widths), blocks, tuple(attention), heads, inject, dropout, dtype, remat, kernel)
-    return image_network(module, event_shape, classes=classes, inject=inject, convolutional=True)
+    inject = block_of(inject, 2 * len(widths) * depth + 1)
+    module = UNet(event_shape[-1], widths, depth, tuple(attention), heads, inject, dropout, dtype, remat, kernel)
+    sizes = {"classes": classes, "cond_size": cond_size, "cond_channels": cond_channels}
+    return image_network(module, event_shape, **sizes, inject=inject, convolutional=True)

@@ -86,10 +86,26 @@ def _require_numbers(name: str, array: np.ndarray) -> None:
 
 
 def save(path: str | Path, params: Params) -> None:
-    """Write parameters as safetensors, all or nothing."""
-    arrays = {name: np.asarray(leaf) for name, leaf in _named(params)}
+    """Write parameters as safetensors, all or nothing; `load` reads them.
+
+    Raises: ValueError for two parameters of one name, such as those of {"a": {"b": x}, "a.b": y}.
+    """
+    named = _named(params)
+    if len(dict(named)) < len(named):
+        raise ValueError(f"two parameters have one name among {sorted(name for name, _ in named)[:5]}...")
     with replacing(Path(path).expanduser()) as file:
-        file.write(safetensors.numpy.save(arrays))
+        file.write(safetensors.numpy.save({name: np.asarray(leaf) for name, leaf in named}))
+
+
+def load(path: str | Path, like: Params) -> Params:
+    """The parameters that `save` wrote, in the structure and dtypes of `like`.
+
+    Args:
+        like: an output of `network.init`, or `jax.eval_shape(network.init, jax.random.key(0))`, which computes nothing.
+    Raises: FileNotFoundError; ValueError for another or a damaged file, and naming the first array which is missing, left over, of
+        another shape, or not finite.
+    """
+    return restored(read(path), like)
 
 
 def restored(arrays: Arrays, like: Params) -> Params:
@@ -97,7 +113,11 @@ def restored(arrays: Arrays, like: Params) -> Params:
 
     Raises: ValueError that names the first array which is missing, left over, of another shape, or not finite.
     """
-    return _fitted(arrays, like, [(name, name, None) for name, _ in _named(like)], ())
+    named, paths = _named(like), [path for path, _ in jax.tree_util.tree_leaves_with_path(like)]
+    # names with brackets, as the guide of version 0.3.0 wrote them
+    bracketed = {jax.tree_util.keystr(path): name for path, (name, _) in zip(paths, named, strict=True)}
+    arrays = {bracketed.get(name, name): array for name, array in arrays.items()}
+    return _fitted(arrays, like, [(name, name, None) for name, _ in named], ())
 
 
 def from_torch(arrays: Arrays, like: Params, *, ignored: Iterable[str] = ()) -> Params:
@@ -117,7 +137,8 @@ def from_torch(arrays: Arrays, like: Params, *, ignored: Iterable[str] = ()) -> 
 
 
 def _named(params: Params) -> list[tuple[str, Any]]:
-    return [(".".join(key.key for key in path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)]
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
 
 
 def _fitted(arrays: Arrays, like: Params, rules: list[tuple], ignored: tuple[str, ...]) -> Params:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from ddjax.inputs import checked_key, checked_loss
 from ddjax.types import Key, LossFn, Metrics, Network, Params
 
 Term = Callable[[Params, Key, Any], tuple[Array, Metrics]]
@@ -23,6 +24,7 @@ Term = Callable[[Params, Key, Any], tuple[Array, Metrics]]
 
 def with_ratio(network: Network) -> Network:
     """The network with r beside its parameters, {"network": ..., "ratio": 1}; everything built on it takes both."""
+    Network.of(network)
 
     def init(key: Key) -> Params:
         return {"network": network.init(key), "ratio": jnp.ones(())}
@@ -56,11 +58,12 @@ def balanced(loss_fn: LossFn, term: Term, *, lam: float = 1.0, tau: float = 1e-6
     """
     if not lam >= 0 or not tau > 0 or not highest > 0:
         raise ValueError(f"need lam >= 0, tau > 0 and highest > 0, got {lam=}, {tau=}, {highest=}")
+    loss_fn, term = checked_loss(loss_fn), checked_loss(term)
     if lam == 0:
         return loss_fn
 
     def balanced_loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
-        key_loss, key_term = jax.random.split(key)
+        key_loss, key_term = jax.random.split(checked_key(key))
         loss, told = loss_fn(params, key_loss, batch)
         value, told_of_term = term(params, key_term, batch)
         now = jnp.clip(jax.lax.stop_gradient(loss / jnp.maximum(value, tau)), 0, highest)

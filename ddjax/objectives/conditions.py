@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ddjax.inputs import checked_key, checked_loss
 from ddjax.types import Batch, Key, LossFn, Metrics, Params
 
 
@@ -23,11 +24,13 @@ def condition_dropout(loss_fn: LossFn, *, probability: float, null: Any) -> Loss
     if not 0 <= probability <= 1:
         raise ValueError(f"probability must lie in [0, 1], got {probability=}")
 
+    loss_fn = checked_loss(loss_fn)
+
     def dropout_loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
         if cond is None:
             raise ValueError("dropout needs a batch (x_0, cond), got one without a condition")
-        key_drop, key_loss = jax.random.split(key)
+        key_drop, key_loss = jax.random.split(checked_key(key))
         dropped = jax.random.bernoulli(key_drop, probability, x_0.shape[:1])
 
         def drop(null: Any, cond: Array) -> Array:

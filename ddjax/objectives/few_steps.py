@@ -26,8 +26,9 @@ from jaxtyping import Array, Float
 from ddjax import paths, weights
 from ddjax import times as time_laws
 from ddjax.flows import AverageVelocity
+from ddjax.inputs import checked_average, checked_denoiser, checked_key, checked_law, checked_prior, checked_weight
 from ddjax.objectives.flows import Prior
-from ddjax.schedules import with_rates
+from ddjax.schedules import checked_schedule, with_rates
 from ddjax.types import (
     Batch,
     Denoiser,
@@ -64,6 +65,8 @@ def consistency(
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss.
     Raises: ValueError for a gap outside (0, 1], or a negative huber; the loss, for a weight that is no scalar.
     """
+    denoiser, schedule = checked_denoiser(denoiser), checked_schedule(schedule)
+    times, weight = checked_law(times), checked_weight(weight)
     if known(gap) and not callable(gap) and not 0 < gap <= 1:
         raise ValueError(f"the gap between two times lies in (0, 1], got {gap=}")
     if not 0 <= huber < np.inf:
@@ -71,7 +74,7 @@ def consistency(
 
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
-        key_time, key_noise, key_f = jax.random.split(key, 3)
+        key_time, key_noise, key_f = jax.random.split(checked_key(key), 3)
         t = time_laws.drawn(times, key_time, x_0)
         q = jnp.maximum(t - (jax.vmap(gap)(t) if callable(gap) else gap), 0.0)
         noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
@@ -115,11 +118,12 @@ def mean_flow(
         raise ValueError(f"the share of equal times lies in [0, 1], got {equal=}")
     if not 0 <= power < np.inf:
         raise ValueError(f"the power of the weight must not be negative or infinite, got {power=}")
-    law = time_laws.logit_normal(-0.4, 1.0) if times is None else times
+    law = time_laws.logit_normal(-0.4, 1.0) if times is None else checked_law(times)
+    average, schedule, prior = checked_average(average), checked_schedule(schedule), checked_prior(prior)
 
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
-        key_time, key_other, key_equal, key_noise, key_u = jax.random.split(key, 5)
+        key_time, key_other, key_equal, key_noise, key_u = jax.random.split(checked_key(key), 5)
         first, second = time_laws.drawn(law, key_time, x_0), time_laws.drawn(law, key_other, x_0)
         t, r = jnp.maximum(first, second), jnp.minimum(first, second)
         r = jnp.where(jax.random.uniform(key_equal, t.shape) < equal, t, r)

@@ -18,7 +18,8 @@ from jaxtyping import Array
 
 from ddjax import couplings, paths, weights
 from ddjax import times as time_laws
-from ddjax.schedules import with_rates
+from ddjax.inputs import checked_coupling, checked_denoiser, checked_key, checked_law, checked_prior, checked_weight
+from ddjax.schedules import checked_schedule, with_rates
 from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, shaped, standard_normal
 
 Prior = Callable[[Key, tuple[int, ...]], Array]
@@ -46,9 +47,13 @@ def flow_matching(
         weight that is no scalar.
     """
 
+    velocity, schedule = checked_denoiser(velocity, "velocity"), checked_schedule(schedule)
+    times, weight, prior = checked_law(times), checked_weight(weight), checked_prior(prior)
+    coupling = checked_coupling(coupling)
+
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
-        key_time, key_noise, key_pair, key_velocity = jax.random.split(key, 4)
+        key_time, key_noise, key_pair, key_velocity = jax.random.split(checked_key(key), 4)
         t = time_laws.drawn(times, key_time, x_0)
         noise = prior(key_noise, x_0.shape).astype(x_0.dtype)
         x_1 = shaped(coupling(key_pair, x_0, noise, cond), x_0.shape, "a coupling")

@@ -22,6 +22,8 @@ from jaxtyping import Array
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
+from ddjax.inputs import checked_denoiser, checked_key, checked_law, checked_rule, checked_weight
+from ddjax.schedules import checked_schedule
 from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule, shaped, standard_normal
 
 
@@ -52,6 +54,8 @@ def distributional(
         another shape, a rule that returns neither, a weight that is no scalar, or, of several references, for conditions or a
         batch that is not so many groups.
     """
+    denoiser, schedule = checked_denoiser(denoiser), checked_schedule(schedule)
+    times, weight, score = checked_law(times), checked_weight(weight), checked_rule(score)
     if references < 1:
         raise ValueError(f"an x_t is scored against at least 1 reference, got {references=}")
     if size < 1 or (size < 2 and scoring.needs_pairs(score)):
@@ -59,7 +63,7 @@ def distributional(
 
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
-        key_time, key_noise, key_xi = jax.random.split(key, 3)
+        key_time, key_noise, key_xi = jax.random.split(checked_key(key), 3)
         t = time_laws.drawn(times, key_time, x_0)
         noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)

@@ -16,7 +16,9 @@ from jaxtyping import Array, Float, Int
 
 from ddjax import paths, transport
 from ddjax import times as time_laws
+from ddjax.inputs import checked_denoiser, checked_key, checked_law
 from ddjax.objectives.balance import Term
+from ddjax.schedules import checked_schedule
 from ddjax.transport.dense import check_blur
 from ddjax.types import Batch, Denoiser, Key, Metrics, Params, Scalar, Schedule, shaped, standard_normal
 
@@ -65,6 +67,7 @@ def sinkhorn_term(
     Raises: ValueError for a blur that is not positive, no iterations or another solver; the term, for a batch of one, or
         without labels where there are classes.
     """
+    denoiser, schedule, times = checked_denoiser(denoiser), checked_schedule(schedule), checked_law(times)
     check_blur(blur)
     if iterations < 1:
         raise ValueError(f"need at least one iteration, got {iterations=}")
@@ -77,7 +80,7 @@ def sinkhorn_term(
             raise ValueError(f"transport is between batches of at least 2 examples, got {x_0.shape=}")
         if classes and cond is None:
             raise ValueError("transport within classes needs a batch (x_0, labels), got one without labels")
-        key_time, key_noise, key_xi = jax.random.split(key, 3)
+        key_time, key_noise, key_xi = jax.random.split(checked_key(key), 3)
         t = time_laws.drawn(times, key_time, x_0)
         noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
         x_t = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))(x_0, noise, t)

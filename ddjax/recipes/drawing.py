@@ -15,6 +15,7 @@ from jaxtyping import Array
 from ddjax import denoisers, flows, paths, samplers
 from ddjax import times as grids
 from ddjax.flows import AverageVelocity
+from ddjax.inputs import checked_key
 from ddjax.recipes.model import Draw
 from ddjax.types import Denoiser, Field, Key, Params, Scalar, Schedule, Step, Velocity, known
 
@@ -147,7 +148,7 @@ def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:
             raise ValueError(f"need a condition for each of {n=} samples, got {sizes.pop()}")
         grid = _padded(samplers.decreasing(grids.grid(steps) if isinstance(steps, int) else steps))
         plain = known(guidance) and guidance == 1  # what guidance by 1 returns, without the second branch
-        return drawn(params, key, grid, cond, churn, guidance, n=n, plain=bool(plain))
+        return drawn(params, checked_key(key), grid, cond, churn, guidance, n=n, plain=bool(plain))
 
     return draw
 
@@ -163,7 +164,7 @@ def _sampler(make_step: MakeStep, prior: Prior, event_shape: tuple[int, ...], pa
     sample = samplers.sample_path if path else samplers.sample_until
 
     def sampler(params, key, n, grid, cond=None, *, churn=None, guidance=1.0) -> Array:
-        key_prior, key_steps = jax.random.split(key)
+        key_prior, key_steps = jax.random.split(checked_key(key))
         step = make_step(params, cond, churn, guidance)
         return sample(step, key_steps, prior(key_prior, (n, *event_shape)), grid)
 

@@ -57,5 +57,5 @@ def _of_images(recipe: Recipe, inject: int | None, dropout: float, kernel: Kerne
             depth=recipe.depth,
             **shared,
         )
-    widths = (recipe.width, 2 * recipe.width, 2 * recipe.width)
-    return networks.unet(recipe.event_shape, widths=widths, blocks=recipe.depth, attention=recipe.attention, **shared)
+    of_unet = {"width": recipe.width, "depth": recipe.depth, "attention": recipe.attention}
+    return networks.unet(recipe.event_shape, **of_unet, **shared)

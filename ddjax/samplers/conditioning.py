@@ -23,6 +23,8 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_array, checked_denoise, checked_key, checked_likelihood
+from ddjax.schedules import checked_schedule
 from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known, nan_beside, shaped
 
 LogLikelihood = Callable[..., Float[Array, ""]]
@@ -51,6 +53,7 @@ def conditioned(
         raise ValueError(f"an effective size is finite and at least 1, got {least=}")
     if most < draws:
         raise ValueError(f"need room for one round, got {most=} with {draws=}")
+    denoise, log_likelihood = checked_denoise(denoise), checked_likelihood(log_likelihood, y)
     return Partial(_conditioned, denoise, log_likelihood, draws, jnp.asarray(least, float), most, y)
 
 
@@ -76,7 +79,7 @@ def _conditioned(
 
     floating(x_t, "states")
     nothing = jnp.full(x_t.shape[:1], -jnp.inf)
-    state = (jnp.zeros((), int), key, jnp.zeros_like(x_t), nothing, nothing)
+    state = (jnp.zeros((), int), checked_key(key), jnp.zeros_like(x_t), nothing, nothing)
     *_, kept, sums, _ = jax.lax.while_loop(unfinished, one_round, state)
     return jnp.where(_beside(jnp.isfinite(sums), kept), kept, jnp.nan).astype(x_t.dtype)
 
@@ -96,7 +99,9 @@ def effective_draws(
     Raises: ValueError for draws < 1, or a log-likelihood that is no scalar.
     """
     require_draws(draws)
-    return _effective_draws(denoise, log_likelihood, draws, y, key, x_t, t, *cond)
+    denoise, log_likelihood = checked_denoise(denoise), checked_likelihood(log_likelihood, y)
+    x_t, t = checked_array(x_t, "x_t [batch, *event]"), checked_array(t, "times [batch]")
+    return _effective_draws(denoise, log_likelihood, draws, y, checked_key(key), x_t, t, *cond)
 
 
 @compiled
@@ -118,7 +123,8 @@ def plugged_in(
     Raises: the denoiser, ValueError for a log-likelihood that is no scalar.
     References: Chung et al., arXiv 2209.14687, eq. (16), without their normalisation of the step.
     """
-    return Partial(_plugged_in, denoise, log_likelihood, schedule, jnp.asarray(scale, float), y)
+    denoise, log_likelihood = checked_denoise(denoise), checked_likelihood(log_likelihood, y)
+    return Partial(_plugged_in, denoise, log_likelihood, checked_schedule(schedule), jnp.asarray(scale, float), y)
 
 
 def _plugged_in(
@@ -165,6 +171,7 @@ def picked(
 
 def effective_size(log_w: Float[Array, "draws *batch"]) -> Float[Array, "*batch"]:
     """Eq. (3) over the first axis, from logarithms of weights; 0 where all weights are 0, NaN where one is not a number."""
+    log_w = jnp.asarray(checked_array(log_w, "logarithms of weights [draws, *batch]"))
     top = jnp.max(log_w, 0, keepdims=True)  # else both logarithms would be large, and their difference rounded
     log_w = log_w - jnp.where(jnp.isneginf(top), 0.0, top)
     return _effective(jax.nn.logsumexp(log_w, 0), jax.nn.logsumexp(2 * log_w, 0))

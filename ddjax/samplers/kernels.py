@@ -12,6 +12,8 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from ddjax import flows, paths
+from ddjax.inputs import checked_denoise, checked_key
+from ddjax.schedules import checked_schedule
 from ddjax.types import Denoise, Key, Scalar, Schedule, Step, floating, known, shaped, standard_normal
 
 
@@ -26,11 +28,11 @@ def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step
     """
     if known(churn) and not 0 <= np.asarray(churn) <= 1:
         raise ValueError(f"churn must lie in [0, 1], got {churn=}")
-    return Partial(_bridge, denoise, schedule, jnp.asarray(churn, float))
+    return Partial(_bridge, checked_denoise(denoise), checked_schedule(schedule), jnp.asarray(churn, float))
 
 
 def _bridge(denoise: Denoise, schedule: Schedule, churn: Array, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-    key_xi, key_z = jax.random.split(key)
+    key_xi, key_z = jax.random.split(checked_key(key))
     x_0 = _x_0(denoise, key_xi, x_t, t)
     z = standard_normal(key_z, x_t.shape, np.promote_types(x_t.dtype, np.float32))
 
@@ -47,11 +49,11 @@ def renoise(denoise: Denoise, schedule: Schedule) -> Step:
     Exact at every number of steps when `denoise` draws from the true posterior, as `bridge` is. With a consistency model for a
     denoiser it is multistep consistency sampling. References: Song et al., arXiv 2303.01469, Algorithm 1.
     """
-    return Partial(_renoise, denoise, schedule)
+    return Partial(_renoise, checked_denoise(denoise), checked_schedule(schedule))
 
 
 def _renoise(denoise: Denoise, schedule: Schedule, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
-    key_xi, key_z = jax.random.split(key)
+    key_xi, key_z = jax.random.split(checked_key(key))
     x_0 = _x_0(denoise, key_xi, x_t, t)
     z = standard_normal(key_z, x_t.shape, x_t.dtype)
     return jax.vmap(lambda x_0, z: paths.interpolate(schedule, x_0, z, s))(x_0, z)

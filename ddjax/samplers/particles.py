@@ -23,8 +23,10 @@ from jaxtyping import Array, Float
 
 from ddjax import paths
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_denoise, checked_key, checked_likelihood
 from ddjax.samplers.conditioning import LogLikelihood, effective_size, picked, require_draws, weighed
 from ddjax.samplers.walks import Times, decreasing
+from ddjax.schedules import checked_schedule
 from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known, nan_beside, standard_normal
 
 
@@ -57,10 +59,9 @@ def particles(
     require_draws(draws)
     if known(churn) and not 0 < np.asarray(churn) <= 1:
         raise ValueError(f"particles need a bridge with noise, churn in (0, 1], got {churn=}")
+    step = Partial(_step, checked_denoise(denoise), checked_likelihood(log_likelihood), checked_schedule(schedule))
     x_1 = floating(x_1, "states")
-    return _walk(
-        Partial(_step, denoise, log_likelihood, schedule), key, x_1, decreasing(times), draws, jnp.asarray(churn, float)
-    )
+    return _walk(step, checked_key(key), x_1, decreasing(times), draws, jnp.asarray(churn, float))
 
 
 @compiled

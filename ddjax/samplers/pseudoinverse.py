@@ -15,6 +15,8 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array, checked_denoise
+from ddjax.schedules import checked_schedule
 from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known
 
 
@@ -37,6 +39,7 @@ def pseudoinverse_guided(
     Raises: ValueError for shapes that do not fit, or a noise or variance that is not positive.
     References: Song et al., Pseudoinverse-guided diffusion models for inverse problems, ICLR 2023, eq. (7), in alpha and sigma.
     """
+    matrix, y = checked_array(matrix, "a matrix [m, d]"), checked_array(y, "measurements [batch, m]")
     if jnp.ndim(matrix) != 2 or jnp.ndim(y) != 2 or jnp.shape(y)[1] != jnp.shape(matrix)[0]:
         raise ValueError(f"need matrix [m, d] and y [batch, m], got {jnp.shape(matrix)=}, {jnp.shape(y)=}")
     for name, value in {"noise": noise, "variance": variance}.items():
@@ -44,7 +47,7 @@ def pseudoinverse_guided(
             raise ValueError(f"{name} must be positive and finite, got {value}")
     left, singular, _ = np.linalg.svd(np.asarray(matrix, np.float64), full_matrices=False)
     parts = tuple(jnp.asarray(part, float) for part in (matrix, left, singular, y, noise, variance, scale))
-    return Partial(_guided, denoise, schedule, parts)
+    return Partial(_guided, checked_denoise(denoise), checked_schedule(schedule), parts)
 
 
 def _guided(

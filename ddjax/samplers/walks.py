@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_array, checked_function, checked_key, checked_step
 from ddjax.times import grid
 from ddjax.types import Key, Scalar, Step, known, shaped
 
@@ -27,7 +28,7 @@ def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times
     Raises: ValueError for a grid that is not a strictly decreasing vector, where it is concrete, fewer than 1 step, an x_1 that is
         not floating, or a step that returns another shape.
     """
-    return _walk(step, key, _state(x_1), decreasing(times), False)[0]
+    return _walk(checked_step(step), checked_key(key), _state(x_1), decreasing(times), False)[0]
 
 
 def sample_path(
@@ -35,7 +36,7 @@ def sample_path(
 ) -> Float[Array, "steps_plus_1 batch *event"]:
     """As `sample`, with every state kept: index 0 is x_1, the last is x_0."""
     x_1 = _state(x_1)
-    return jnp.concatenate([x_1[None], _walk(step, key, x_1, decreasing(times), True)[1]])
+    return jnp.concatenate([x_1[None], _walk(checked_step(step), checked_key(key), x_1, decreasing(times), True)[1]])
 
 
 def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:
@@ -45,11 +46,11 @@ def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times:
 
     Raises: as `sample`, of the grid up to its last time.
     """
-    if isinstance(times, int):
-        times = grid(times)
+    times = grid(times) if isinstance(times, int) else checked_array(times, "a grid of times [steps + 1]")
     if known(times):
         decreasing(times[: 1 + int((np.asarray(times) > times[-1]).sum())])
-    return _walk(Partial(_until, step), key, _state(x_1), jnp.asarray(times, float), False)[0]
+    until = Partial(_until, checked_step(step))
+    return _walk(until, checked_key(key), _state(x_1), jnp.asarray(times, float), False)[0]
 
 
 def _until(step: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
@@ -58,6 +59,7 @@ def _until(step: Step, key: Key, x_t: Array, t: Scalar, s: Scalar) -> Array:
 
 
 def _state(x_1: Array) -> Array:
+    x_1 = checked_array(x_1, "a floating x_1 [batch, *event]")
     if x_1.ndim < 1 or not jnp.issubdtype(x_1.dtype, jnp.floating):
         raise ValueError(f"sampling starts at a floating x_1 [batch, *event], got {x_1.shape=}, {x_1.dtype=}")
     return jnp.asarray(x_1)
@@ -70,6 +72,7 @@ def decreasing(times: Times) -> Float[Array, " steps_plus_1"]:
     """
     if isinstance(times, int):
         return jnp.asarray(grid(times), float)
+    times = checked_array(times, "a grid of times [steps + 1]")
     if times.ndim != 1 or times.shape[0] < 2:
         raise ValueError(f"a grid is a vector of at least 2 times, got {times.shape=}")
     if known(times) and not (np.diff(times) < 0).all():
@@ -101,9 +104,11 @@ def in_chunks(draw: Callable[..., Array], key: Key, n: int, *conds: Array, chunk
     """
     if n < 1 or chunk < 1:
         raise ValueError(f"n and chunk must be at least 1, got {n=}, {chunk=}")
+    conds = tuple(checked_array(cond, "a condition [n, ...]") for cond in conds)
     if any(cond.shape[:1] != (n,) for cond in conds):
         raise ValueError(f"need a row of every condition for each of {n=} draws, got {[cond.shape for cond in conds]}")
-    return _chunks(draw, key, n, min(chunk, n), conds)
+    draw = checked_function(draw, "draw", "key", "n", *("cond" for _ in conds))
+    return _chunks(draw, checked_key(key), n, min(chunk, n), conds)
 
 
 @compiled

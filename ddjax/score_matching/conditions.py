@@ -17,7 +17,9 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
+from ddjax.inputs import checked_function
 from ddjax.mixtures import GaussianMixture, Label, Matrix, Vector
+from ddjax.schedules import checked_schedule
 from ddjax.score_matching.noised import TimedScore
 from ddjax.score_matching.plain import read
 from ddjax.types import Scalar, Schedule
@@ -34,6 +36,8 @@ def bayes(score: TimedScore, log_likelihood: LogLikelihood, *, weight: Scalar = 
         weight: above 1 sharpens the condition (classifier guidance), 0 drops it.
     Raises: the score, ValueError for a score of another shape than x_t.
     """
+    score = checked_function(score, "score", "x_t", "t")
+    log_likelihood = checked_function(log_likelihood, "log_likelihood", "x_t", "t")
     return Partial(_bayes, score, log_likelihood, jnp.asarray(weight, float))
 
 
@@ -52,7 +56,7 @@ def class_likelihood(
     Raises: ValueError for classes of another length, or a label that no component has.
     """
     mixture.given_class(classes, label)  # refuses what makes no sense
-    return Partial(_of_class, mixture, schedule, jnp.asarray(classes) == label)
+    return Partial(_of_class, mixture, checked_schedule(schedule), jnp.asarray(classes) == label)
 
 
 def _of_class(mixture: GaussianMixture, schedule: Schedule, member: Array, x_t: Array, t: Scalar) -> Array:
@@ -74,7 +78,12 @@ def linear_likelihood(
     Raises: ValueError for shapes that do not fit, or a noise that is not positive definite.
     """
     mixture.linear_log_prob(matrix, y, noise)  # refuses what makes no sense
-    return Partial(_of_measurement, mixture, schedule, *(jnp.asarray(value, float) for value in (matrix, y, noise)))
+    return Partial(
+        _of_measurement,
+        mixture,
+        checked_schedule(schedule),
+        *(jnp.asarray(value, float) for value in (matrix, y, noise)),
+    )
 
 
 def _of_measurement(

@@ -25,6 +25,8 @@ from jaxtyping import Array
 from ddjax import flows, weights
 from ddjax import times as time_laws
 from ddjax.flows.likelihood import Divergence
+from ddjax.inputs import checked_denoiser, checked_function, checked_key, checked_law, checked_weight
+from ddjax.schedules import checked_schedule, scales_at
 from ddjax.score_matching.noised import TimedScore, denoising
 from ddjax.score_matching.plain import Score, explicit, implicit, read, sliced
 from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity, nan_beside, shaped, standard_normal
@@ -45,6 +47,9 @@ def data_loss(objective: Objective, score: Callable[[Params, Array], Array]) -> 
     Returns: loss_fn(params, key, batch); batch is x [batch, *event]. Metrics: loss.
     Raises: the loss, ValueError for a batch that is no such thing, or an objective that returns no value for each example.
     """
+
+    objective = checked_function(objective, "objective", "score", "key", "x")
+    score = checked_function(score, "score", "params", "x")
 
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x, _ = Batch.of(batch)
@@ -68,7 +73,7 @@ def denoising_loss(
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss.
     Raises: the loss, ValueError for a batch that is no such thing, or a score that returns another shape.
     """
-    weight = weights.variance(schedule) if weight is None else weight
+    weight = weights.variance(checked_schedule(schedule)) if weight is None else checked_weight(weight)
 
     def value(score: TimedScore, key: Key, x_0: Array, t: Array) -> Array:
         return denoising(score, schedule, key, x_0[None], t[None], weight=weight)[0]
@@ -130,11 +135,11 @@ def _noised(
     objective: Callable[[Seen, TimedScore, Key, Array], Array], schedule: Schedule, weight: weights.Weight | None
 ) -> Callable[[TimedScore, Key, Array, Array], Array]:
     """w(t) objective at x_t, eq. (3), for one example."""
-    weight = weights.variance(schedule) if weight is None else weight
+    weight = weights.variance(checked_schedule(schedule)) if weight is None else checked_weight(weight)
 
     def value(score: TimedScore, key: Key, x_0: Array, t: Array) -> Array:
         key_noise, key_probe = jax.random.split(key)
-        alpha, sigma = schedule(t)
+        alpha, sigma = scales_at(schedule, t)
         x_t = alpha * x_0 + sigma * standard_normal(key_noise, x_0.shape)
         root = jnp.sqrt(weight(t))
 
@@ -147,9 +152,11 @@ def _noised(
 
 
 def _loss(value: Callable[[TimedScore, Key, Array, Array], Array], score: Velocity, times: time_laws.Law) -> LossFn:
+    score, times = checked_denoiser(score, "score"), checked_law(times)
+
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:
         x_0, cond = Batch.of(batch)
-        key_time, key_score, key_value = jax.random.split(key, 3)
+        key_time, key_score, key_value = jax.random.split(checked_key(key), 3)
         t = time_laws.drawn(times, key_time, x_0)
 
         def one(key_score: Key, key_value: Key, x_0: Array, t: Array, cond: Any) -> Array:

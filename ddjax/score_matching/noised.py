@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax import weights
+from ddjax.inputs import checked_weight
+from ddjax.schedules import scales_at
 from ddjax.score_matching.plain import Points, examples, read
 from ddjax.types import Key, Scalar, Schedule, nan_beside, standard_normal
 
@@ -43,12 +45,13 @@ def denoising(
             regressions on x_0, such as `weights.edm` and `weights.sigmoid`.
     Raises: ValueError for x_0 without a batch, times of another length, or a score of another shape.
     """
+    weight = checked_weight(weight)
     x_0, t = examples(x_0), jnp.asarray(t, float)
     if t.shape not in ((), x_0.shape[:1]):
         raise ValueError(f"need one time, or one for each of {x_0.shape[0]} examples, got {t.shape=}")
 
     def one(noise: Array, x_0: Array, t: Array) -> Array:
-        alpha, sigma = schedule(t)
+        alpha, sigma = scales_at(schedule, t)
         error = sigma * read(score, alpha * x_0 + sigma * noise, "a score", t) + noise  # sigma times that of the score
         return jnp.sum(weight(t) / sigma**2 * error**2) / 2
 

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from ddjax import flows
 from ddjax.flows.likelihood import Divergence, along
+from ddjax.inputs import checked_function, checked_key
 from ddjax.types import Key, nan_beside, shaped
 
 Score = Callable[[Array], Array]
@@ -58,7 +59,7 @@ def implicit(
         value, trace = divergence(lambda x: read(score, x), key, x)
         return trace + jnp.sum(value**2) / 2
 
-    keys = jax.random.split(jax.random.key(0) if key is None else key, x.shape[0])
+    keys = jax.random.split(jax.random.key(0) if key is None else checked_key(key), x.shape[0])
     return nan_beside(jax.vmap(one)(keys, x), x)
 
 
@@ -80,7 +81,7 @@ def sliced(score: Score, key: Key, x: Points, *, probes: int = 1, reduced: bool 
         slices = jnp.tensordot(v, value, x.ndim)
         return (jnp.sum(v * along(derivative, v)) + jnp.sum(slices**2) / 2) / probes
 
-    return nan_beside(jax.vmap(one)(jax.random.split(key, x.shape[0]), x), x)
+    return nan_beside(jax.vmap(one)(jax.random.split(checked_key(key), x.shape[0]), x), x)
 
 
 def examples(x: Points) -> Float[Array, "n *event"]:
@@ -92,4 +93,5 @@ def examples(x: Points) -> Float[Array, "n *event"]:
 
 def read(score: Callable[..., Array], x: Array, who: str = "a score", *rest: Array) -> Array:
     """The score of one example, in float32 or better. Raises: ValueError where its shape is not that of the example."""
+    score = checked_function(score, "score", *("x", "t")[: 1 + len(rest)])
     return jnp.asarray(shaped(score(x, *rest), x.shape, f"{who}, for one example,"), float)

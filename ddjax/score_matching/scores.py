@@ -5,6 +5,7 @@ from jaxtyping import Array, Float
 
 from ddjax.mixtures import GaussianMixture
 from ddjax.predictions import Kind, of_network
+from ddjax.schedules import checked_schedule
 from ddjax.score_matching.noised import TimedScore
 from ddjax.types import Network, Scalar, Schedule, Velocity
 
@@ -20,7 +21,7 @@ def network_score(network: Network, schedule: Schedule, *, predicts: Kind = "noi
     Raises: the score, ValueError for a network that returns another shape, or an unknown kind.
     References: Ho and Salimans (guidance), arXiv 2207.12598.
     """
-    return Partial(of_network, network, schedule, predicts, "score")
+    return Partial(of_network, Network.of(network), checked_schedule(schedule), predicts, "score")
 
 
 def mixture_score(mixture: GaussianMixture, schedule: Schedule) -> TimedScore:
@@ -28,7 +29,7 @@ def mixture_score(mixture: GaussianMixture, schedule: Schedule) -> TimedScore:
 
     Given a class or a measurement it is that of `mixture.given_class(...)` or `mixture.given_linear(...)`.
     """
-    return Partial(_of_mixture, mixture, schedule)
+    return Partial(_of_mixture, mixture, checked_schedule(schedule))
 
 
 def _of_mixture(mixture: GaussianMixture, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar) -> Array:

@@ -8,12 +8,15 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array
+
 Draws = Float[Array, "m *event"]
 Estimator = Callable[[Draws, Callable[[Array], Array]], Array]
 
 
 def fair(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
     """Unbiased: the mean over all pairs j != j' (U-statistic), each unordered pair computed once."""
+    samples = checked_array(samples, "samples [m, *event]")
     m = samples.shape[0]
     total = sum(jnp.sum(rho(samples[lag:] - samples[:-lag])) for lag in range(1, m))
     return total / (m * (m - 1) / 2)
@@ -21,6 +24,7 @@ def fair(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
 
 def biased(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
     """V-statistic: divides by m^2, which acts as lam (m - 1) / m."""
+    samples = checked_array(samples, "samples [m, *event]")
     m = samples.shape[0]
     return fair(samples, rho) * (m - 1) / m
 
@@ -39,6 +43,7 @@ def almost_fair(fairness: float = 0.95) -> Estimator:
         raise ValueError(f"fairness must lie in [0, 1], got {fairness=}")
 
     def almost_fair_estimator(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
+        samples = checked_array(samples, "samples [m, *event]")
         return (1 - (1 - fairness) / samples.shape[0]) * fair(samples, rho)
 
     return almost_fair_estimator
@@ -46,6 +51,7 @@ def almost_fair(fairness: float = 0.95) -> Estimator:
 
 def paired(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
     """Unbiased in O(m): the mean over the disjoint pairs (1, 2), (3, 4), ..."""
+    samples = checked_array(samples, "samples [m, *event]")
     half = samples.shape[0] // 2
     return jnp.mean(rho(samples[: 2 * half : 2] - samples[1 : 2 * half : 2]))
 
@@ -59,6 +65,7 @@ def banded(width: int) -> Estimator:
         raise ValueError(f"a band has width at least 1, got {width=}")
 
     def banded_estimator(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
+        samples = checked_array(samples, "samples [m, *event]")
         lags = range(1, min(width, samples.shape[0] - 1) + 1)
         values = [rho(samples[lag:] - samples[:-lag]) for lag in lags]
         return jnp.mean(jnp.concatenate(values))

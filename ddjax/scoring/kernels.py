@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array
 from ddjax.types import Scalar, known, precise
 
 
@@ -22,6 +23,7 @@ def safe_power(squared: Float[Array, "*n"], exponent: Scalar) -> Float[Array, "*
     >>> print(jax.grad(safe_power)(0.0, 0.5), safe_power(jnp.array(4.0), 0.5))
     0.0 2.0
     """
+    squared = checked_array(squared)
     zero = squared == 0  # and nothing else: NaN must stay NaN
     return jnp.where(zero, 0.0, jnp.where(zero, 1.0, squared) ** exponent)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real, Shaped
 
+from ddjax.inputs import checked_array
 from ddjax.scoring.scopes import check_fits, left_out
 from ddjax.types import known, precise
 
@@ -35,12 +36,13 @@ def scaled(weights: Shaped[Array | np.ndarray, "..."]) -> Map:
     >>> scaled(jnp.array([2.0, 0.0]))(jnp.array([3.0, jnp.nan])).tolist()
     [6.0, 0.0]
     """
+    weights = checked_array(weights, "weights of the event's shape")
     if known(weights) and not (np.isfinite(weights).all() and np.any(weights)):
         raise ValueError("weights of a scaled event must be finite and somewhere not 0")
 
     def scaled_event(event: Event) -> Float[Array, "*event"]:
-        check_fits("weights", weights, event.shape)
         event = precise(event)
+        check_fits("weights", weights, event.shape)
         return left_out(event, weights) * precise(weights).astype(event.dtype)
 
     return scaled_event
@@ -59,10 +61,11 @@ def pooling(size: int) -> Map:
         raise ValueError(f"a block has at least 1 pixel along its side, got {size=}")
 
     def pooled(image: Image) -> Float[Array, "rows columns channels"]:
+        image = precise(image)
         height, width, channels = _image(image)
         if height % size or width % size:
             raise ValueError(f"blocks of {size} x {size} must tile the image, got {height} x {width}")
-        blocks = precise(image).reshape(height // size, size, width // size, size, channels)
+        blocks = image.reshape(height // size, size, width // size, size, channels)
         return jnp.mean(blocks, (1, 3))
 
     return pooled
@@ -79,9 +82,9 @@ def finite_differences(axis: int, *, wrap: bool = False) -> Map:
     """
 
     def differences(event: Event) -> Float[Array, "*shorter"]:
+        event = precise(event)
         if not -event.ndim <= axis < event.ndim or event.shape[axis] < 2:
             raise ValueError(f"differences along axis {axis} need two places there, got {event.shape=}")
-        event = precise(event)
         return jnp.roll(event, -1, axis) - event if wrap else jnp.diff(event, axis=axis)
 
     return differences
@@ -95,8 +98,9 @@ def spectrum(image: Image) -> Float[Array, "height half parts"]:
 
     Raises: ValueError for what is no image [height, width, channels].
     """
+    image = precise(image)
     _, width, _ = _image(image)
-    found = jnp.fft.rfft2(precise(image), axes=(0, 1), norm="ortho")
+    found = jnp.fft.rfft2(image, axes=(0, 1), norm="ortho")
     column = np.arange(width // 2 + 1)[None, :, None]
     twice = (column > 0) & (2 * column < width)
     parts = jnp.concatenate([found.real, found.imag], -1)

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Real
 
-from ddjax.scoring.rules import Energy, KernelRule, Rule, Terms, needs_pairs
+from ddjax.inputs import checked_rule
+from ddjax.scoring.rules import Energy, KernelRule, Rule, Terms, checked_draws, needs_pairs
 from ddjax.scoring.scopes import Windows
 from ddjax.types import Scalar
 
@@ -36,6 +37,7 @@ class Patched:
     wrap: tuple[int, ...] = ()
 
     def __post_init__(self):
+        checked_rule(self.rule)
         Windows(self.size, self.wrap)  # which tells a mistake
 
     @property
@@ -50,6 +52,7 @@ class Patched:
         t: Scalar = 0.0,
     ) -> Terms:
         """Terms of one example at time t: sums of those of the whole and the means of those of the patches."""
+        samples, observation = checked_draws(samples, observation)
         whole = self.rule(samples, observation, t)
         return jax.tree.map(jnp.add, whole, self._of_patches(samples, observation, t))
 

@@ -18,12 +18,13 @@ References: Gneiting and Raftery, JASA 102 (2007), section 5; De Bortoli et al.,
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
+from ddjax.inputs import checked_array
 from ddjax.scoring.estimators import Estimator, estimator_of
 from ddjax.scoring.kernels import Kernel, energy
 from ddjax.scoring.scopes import Area, Scope, check_area, left_out, rho_of_differences
@@ -61,7 +62,8 @@ def needs_pairs(rule: Rule) -> bool:
 def _terms(
     samples: Draws, observation: Observation, kernel: Kernel, lam: Scalar, estimator, scope: Scope, area: Area | None
 ) -> Terms:
-    check_shapes(samples, observation)
+    samples, observation = checked_draws(samples, observation)
+    area = None if area is None else checked_array(area, "an area")
     _check_lam(lam)
     m, pairs = samples.shape[0], _pairs(lam)
     if m < 2 and pairs:
@@ -74,10 +76,12 @@ def _terms(
     return Terms(confinement - jnp.asarray(lam, samples.dtype) / 2 * interaction, confinement, interaction)
 
 
-def check_shapes(samples: Draws, observation: Observation) -> None:
-    """Raises: ValueError for samples that are not draws of events like the observation."""
+def checked_draws(samples: Any, observation: Any) -> tuple[Array | np.ndarray, Array | np.ndarray]:
+    """Both as arrays. Raises: ValueError for samples that are not draws of events like the observation."""
+    samples, observation = checked_array(samples, "samples [m, *event]"), checked_array(observation, "an observation")
     if samples.shape[1:] != observation.shape:
         raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
+    return samples, observation
 
 
 def _pairs(lam) -> bool:
@@ -154,6 +158,8 @@ class KernelRule:
 
 def _check_rule(rule: Energy | KernelRule) -> None:
     estimator_of(rule.estimator)
+    if rule.area is not None:
+        object.__setattr__(rule, "area", checked_array(rule.area, "an area"))
     check_area(rule.area, rule.scope)
     if not callable(rule.lam):
         _check_lam(rule.lam)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real, Shaped
 
+from ddjax.inputs import checked_array
 from ddjax.scoring.kernels import Kernel
 from ddjax.types import known, precise
 
@@ -62,6 +63,7 @@ class Windows:
         self, images: Real[Array | np.ndarray, "n height width channels"]
     ) -> Real[Array, "n longer wider channels"]:
         """The images, followed along what wraps by their first size - 1 rows or columns."""
+        images = checked_array(images, "images [n, height, width, channels]")
         if images.ndim != 4 or min(images.shape[1:3]) < self.size:
             size = f"{self.size} x {self.size}"
             raise ValueError(f"need images [height, width, channels] of at least {size}, got events {images.shape[1:]}")

@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ddjax.inputs import checked_rule, described
 from ddjax.scoring.maps import Map
-from ddjax.scoring.rules import Draws, Observation, Rule, Terms, check_shapes, needs_pairs
+from ddjax.scoring.rules import Draws, Observation, Rule, Terms, checked_draws, needs_pairs
 from ddjax.types import Scalar, known, precise
 
 
@@ -35,7 +36,11 @@ class Sum:
     def __post_init__(self):
         if not self.parts:
             raise ValueError("a sum of rules needs at least one part, (weight, rule, linear_map)")
-        for weight, *_ in self.parts:
+        for part in self.parts:
+            if not isinstance(part, tuple) or len(part) != 3:
+                raise ValueError(f"a part of a sum is (weight, rule, linear_map or None), got {described(part)}")
+            weight, rule, _ = part
+            checked_rule(rule)
             if known(weight) and not 0 < weight < math.inf:
                 raise ValueError(f"weights of a sum must be positive and finite, got {weight}")
 
@@ -46,7 +51,7 @@ class Sum:
 
     def __call__(self, samples: Draws, observation: Observation, t: Scalar = 0.0) -> Terms:
         """Terms of one example at time t: the weighted sums of those of the parts."""
-        check_shapes(samples, observation)
+        samples, observation = checked_draws(samples, observation)
         samples, observation = precise(samples), precise(observation)
         maps = [_fitting(linear_map, observation) for _, _, linear_map in self.parts]
         weighted = []

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
 from ddjax.flows.adaptive import Solution, finite, require_solvable, warn_unless
+from ddjax.inputs import checked_key
 from ddjax.sde.processes import SDE, diffusion_at, drift_at
 from ddjax.types import Key, Scalar, floating
 
@@ -36,7 +37,9 @@ def integrate(
     """
     x = floating(x, "states")
     require_solvable(tolerance, max_steps)
-    solution = _integrate(sde, key, x, *(jnp.asarray(value, x.dtype) for value in (start, end, tolerance)), max_steps)
+    solution = _integrate(
+        sde, checked_key(key), x, *(jnp.asarray(value, x.dtype) for value in (start, end, tolerance)), max_steps
+    )
     warn_unless(solution.converged)
     return solution
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.schedules import scales_at
 from ddjax.types import Scalar, Schedule
 
 _SERIES = 1 / np.arange(41, 1, -2)  # for |e| < 1/2 exact to float64
@@ -25,7 +26,7 @@ def prior_gap(schedule: Schedule, x_0: Float[Array, "*event"], t: Scalar = 1.0) 
     >>> print(f"{prior_gap(schedules.Rectified(), jnp.array([2.0]), 0.5):.4f}")  # (1 + 1/4 - 1 + log 4) / 2
     0.8181
     """
-    alpha, sigma = schedule(t)
+    alpha, sigma = scales_at(schedule, t)
     excess = (sigma - 1) * (sigma + 1)
     z = excess / (2 + excess)
     series = z * (excess - 2 * z**2 * jnp.polyval(jnp.asarray(_SERIES, z.dtype), z**2))

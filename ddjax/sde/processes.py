@@ -18,7 +18,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from ddjax.schedules import squared_diffusion, with_rates
+from ddjax.schedules import checked_schedule, squared_diffusion, with_rates
 from ddjax.types import Scalar, Schedule, floating, known
 
 Score = Callable[[Array, Array], Array]
@@ -67,6 +67,7 @@ def of_schedule(schedule: Schedule) -> SDE:
 
     Infinite where alpha = 0, as at t = 1 of `Rectified` and `Cosine`. G is NaN where the signal-to-noise ratio grows.
     """
+    schedule = checked_schedule(schedule)
     return SDE(Partial(_drift, schedule), Partial(_diffusion, schedule))
 
 

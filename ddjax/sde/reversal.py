@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
+from ddjax.inputs import checked_function
 from ddjax.sde.processes import SDE, Score, diffusion_at, drift_at, squared, times_vector
 from ddjax.types import Scalar, shaped
 
@@ -25,6 +26,7 @@ def reverse(sde: SDE, score: Score, horizon: Scalar) -> SDE:
         score: score(x, t) of the forward law, in the forward time.
     Raises: ValueError, when called, for a score of another shape than the state.
     """
+    score = checked_function(score, "score", "x", "t")
     return SDE(Partial(_reverse_drift, sde, score, horizon), Partial(_reverse_diffusion, sde, horizon))
 
 
@@ -39,7 +41,7 @@ def _reverse_diffusion(sde: SDE, horizon: Scalar, x: Array, tau: Scalar) -> Arra
 
 def probability_flow(sde: SDE, score: Score) -> Callable[[Array, Array], Array]:
     """Eq. (2), velocity(x, t) of one example; `ordinary` makes an SDE of it, `jax.vmap` a field."""
-    return Partial(_flow, sde, score)
+    return Partial(_flow, sde, checked_function(score, "score", "x", "t"))
 
 
 def _flow(sde: SDE, score: Score, x: Array, t: Scalar) -> Array:
@@ -48,7 +50,7 @@ def _flow(sde: SDE, score: Score, x: Array, t: Scalar) -> Array:
 
 def ordinary(velocity: Callable[[Array, Array], Array]) -> SDE:
     """dx = velocity dt, without noise: the one SDE that `simulate` runs in both directions of time."""
-    return SDE(velocity, still)
+    return SDE(checked_function(velocity, "velocity", "x", "t"), still)
 
 
 def still(x: Array, t: Scalar) -> Array:

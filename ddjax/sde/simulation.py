@@ -19,6 +19,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_function, checked_key
 from ddjax.sde.processes import SDE, Score, diffusion_at, drift_at, times_vector
 from ddjax.sde.reversal import still
 from ddjax.types import Key, Scalar, known, shaped, standard_normal
@@ -53,7 +54,7 @@ def predictor_corrector(
     """
     if corrections < 1 or (known(size) and not callable(size) and not np.asarray(size) > 0):
         raise ValueError(f"need a size > 0 and corrections >= 1, got {size=}, {corrections=}")
-    return Partial(_corrected, score, size, corrections, predictor)
+    return Partial(_corrected, checked_function(score, "score", "x", "s"), size, corrections, predictor)
 
 
 def _corrected(
@@ -67,7 +68,7 @@ def _corrected(
     t: Array,
     s: Array,
 ) -> Array:
-    key_step, *keys = jax.random.split(key, corrections + 1)
+    key_step, *keys = jax.random.split(checked_key(key), corrections + 1)
     eta = size(s) if callable(size) else size
     x = predictor(sde, key_step, x, t, s)
     for key_noise in keys:
@@ -110,7 +111,9 @@ def simulate(
                 f"times grow strictly: a diffusion runs one way (sde.reverse turns it round, sde.ordinary both), got {times=}"
             )
     step = _METHODS[method] if isinstance(method, str) else method
-    return _simulate(sde, step, key, x, jnp.asarray(times, np.promote_types(x.dtype, np.float32)), substeps)
+    return _simulate(
+        sde, step, checked_key(key), x, jnp.asarray(times, np.promote_types(x.dtype, np.float32)), substeps
+    )
 
 
 @compiled

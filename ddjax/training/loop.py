@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.tree_util import Partial
 
+from ddjax.inputs import checked_function
 from ddjax.training import checkpoints as ckpt
 from ddjax.training import memory
 from ddjax.training.progress import progress
@@ -72,6 +73,7 @@ def fit(
     if chunk < 1 or save_every < 1 or save_every % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
 
+    train_step = checked_function(train_step, "train_step", "state", "batch")
     stream = batch if isinstance(batch, Resumable) else None
     batches = checked(batch, state.keys()[0], kept=checkpoints is not None)
     good = (lambda: "none") if checkpoints is None else checkpoints.last_good

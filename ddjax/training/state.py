@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Int
 
+from ddjax.inputs import checked_key, checked_keys, checked_loss
 from ddjax.types import Key, Keys, LossFn, Metrics, Params
 
 # what jax says when NumPy, or a list, gets a traced array
@@ -33,6 +34,7 @@ class TrainState(NamedTuple):
         cls, params: Params, optimizer: optax.GradientTransformation, key: Key, *, others: int = 0
     ) -> "TrainState":
         """Step 0, with `ema` and so many other averages equal to the parameters; `params` and `key` stay the caller's."""
+        key = checked_key(key)
         state = cls(jnp.zeros((), jnp.int32), params, params, optimizer.init(params), key, (params,) * others)
         return state.copy()
 
@@ -47,9 +49,10 @@ class TrainState(NamedTuple):
 
     def keys(self) -> tuple[Key | Keys, Key | Keys]:
         """The keys of this step's batch and of its loss; of several seeds together (`training.together`), those of each."""
-        if self.key.ndim:
-            return jax.vmap(lambda key: self._replace(key=key).keys())(self.key)
-        key_batch, key_loss = jax.random.split(jax.random.fold_in(self.key, self.step))
+        keys = checked_keys(self.key)
+        if keys.ndim:
+            return jax.vmap(lambda key: self._replace(key=key).keys())(keys)
+        key_batch, key_loss = jax.random.split(jax.random.fold_in(keys, self.step))
         return key_batch, key_loss
 
 
@@ -115,6 +118,7 @@ def make_train_step(
     """
     if accumulate < 1:
         raise ValueError(f"a batch has at least 1 part, got {accumulate=}")
+    loss_fn = checked_loss(loss_fn)
     decays = (ema_decay, *other_decays)
     if not all(0 <= decay < 1 for decay in decays):
         raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay=}, {other_decays=}")

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from ddjax.inputs import checked_array
 from ddjax.transport.annealing import Potentials, anneal
 from ddjax.types import known, precise
 
@@ -75,6 +76,7 @@ def assignment(cost: Num[Array | np.ndarray, "n n"]) -> Int[Array, " n"]:
     >>> assignment(np.array([[1.0, 0.0], [5.0, 3.0]])).tolist()  # 0 + 5 costs more than 1 + 3
     [0, 1]
     """
+    cost = checked_array(cost, "a cost [n, n]")
     if cost.ndim != 2 or cost.shape[0] != cost.shape[1]:
         raise ValueError(f"an assignment needs a square cost, got {cost.shape=}")
     permutation, gap = cheapest(jax.lax.stop_gradient(precise(cost)))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from ddjax.inputs import checked_array
 from ddjax.types import precise
 
 Sample = Num[Array | np.ndarray, "_ d"]
@@ -21,8 +22,9 @@ def alike(x: Num[Array | np.ndarray, "..."], y: Num[Array | np.ndarray, "..."]) 
 
 def samples(x: Any, y: Any) -> tuple[Float[Array, "n d"], Float[Array, "m d"]]:
     """Two samples of points in one space, in one precision. Raises: ValueError for any other shapes, or for no points."""
-    if np.ndim(x) != 2 or np.ndim(y) != 2 or x.shape[1] != y.shape[1] or 0 in (*x.shape, *y.shape):
-        raise ValueError(f"need samples [n, d] and [m, d], got {np.shape(x)=}, {np.shape(y)=}")
+    x, y = checked_array(x, "samples [n, d]"), checked_array(y, "samples [m, d]")
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or 0 in (*x.shape, *y.shape):
+        raise ValueError(f"need samples [n, d] and [m, d], got {x.shape=}, {y.shape=}")
     return alike(x, y)
 
 

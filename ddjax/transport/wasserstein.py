@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array
 from ddjax.transport.permutations import cheapest
 from ddjax.transport.samples import Sample, power, samples, standard
 from ddjax.types import Scalar, known
@@ -17,6 +18,7 @@ def wasserstein(x: Sample, y: Sample, *, p: Scalar) -> Float[Array, ""]:
     Cubic in n: a second or two at 2,000 points. The gradient is that of the pairs, 0 for a pair that coincides.
     Raises: ValueError for unequal shapes, p < 1, or a cost matrix beyond 2 GiB.
     """
+    x, y = checked_array(x, "samples [n, d]"), checked_array(y, "samples [n, d]")
     if x.shape != y.shape or x.ndim != 2:
         raise ValueError(f"W_p by assignment needs two samples [n, d] of equal shape, got {x.shape=}, {y.shape=}")
     if known(p) and not 1 <= p < float("inf"):

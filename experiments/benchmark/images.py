@@ -8,17 +8,17 @@ import numpy as np
 SIZES = {  # image shape and nets
     "28 x 28": {
         "shape": (28, 28, 1),
-        "unet": {"widths": (32, 64, 64), "blocks": 2, "attention": (7,), "heads": 4},
+        "unet": {"width": (32, 64, 64), "depth": 2, "attention": (7,), "heads": 4},
         "dit": {"patch": 4, "width": 128, "depth": 6, "heads": 4},
     },
     "cifar10": {
         "shape": (32, 32, 3),
-        "unet": {"widths": (128, 256, 256), "blocks": 2, "attention": (16,), "heads": 4},
+        "unet": {"width": (128, 256, 256), "depth": 2, "attention": (16,), "heads": 4},
         "dit": {"patch": 2, "width": 384, "depth": 12, "heads": 4},
     },
     "tiny": {
         "shape": (8, 8, 3),
-        "unet": {"widths": (8, 16), "blocks": 1, "attention": (4,), "heads": 2},
+        "unet": {"width": (8, 16), "depth": 1, "attention": (4,), "heads": 2},
         "dit": {"patch": 4, "width": 16, "depth": 2, "heads": 2},
     },
 }
