@@ -16,8 +16,8 @@ import ddjax
 ROOT = Path(ddjax.__file__).parent
 FLOORS = (
     {"inputs"},
-    {"types", "compiled", "cli", "files"},
-    {"schedules"},
+    {"types", "cli", "files"},
+    {"compiled", "schedules"},
     {"times", "scoring", "training", "transport", "downloads"},
     {"predictions", "paths", "couplings", "weights", "mixtures", "data"},
     {"denoisers", "networks", "flows", "metrics"},

@@ -56,7 +56,10 @@ def in_blocks(metric: Metric, real: Batch, fake: Batch, blocks: int) -> float:
 
 
 def by_block(metric: Metric, real: Batch, fake: Batch, blocks: int) -> list[float]:
-    """The metric of each of at most so many disjoint blocks of its own size; of whole samples where it has none."""
+    """The metric of each of at most so many disjoint blocks of its own size; of whole samples where it has none.
+
+    Raises: ValueError for samples that do not fill one block: its value and its floor are of equal numbers.
+    """
     points, n = metric.points, len(real.x_0)
     if points is None:
         return [metric.distance(real, fake)]
