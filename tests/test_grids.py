@@ -3,11 +3,13 @@
 That luck moves no grid is in `test_looks`.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from ddjax import times
-from ddjax.judging import USUAL, choose_grid
+from ddjax.judging import USUAL, choose_grid, grids
 
 
 def usual(n):
@@ -48,20 +50,30 @@ def bowl(rng, blocks, gain):
 
 
 @pytest.mark.parametrize(("blocks", "gain"), [(10, 2.0), (30, 1.0)])
-def test_a_grid_that_is_better_is_found_and_its_error_has_no_bias(blocks, gain):
-    """In 4 of 5 searches at least, within 3 standard errors of 100; the error is on average that of the grid that is chosen.
+def test_a_grid_that_is_better_is_found(blocks, gain):
+    """In 4 of 5 searches at least, within 3 standard errors of 100.
 
-    Mutations: decided by Bonferroni over all that was tried (a third of the searches); the error of the blocks that decide (lower
-    by about .3 standard deviations of a difference), or of those that were searched on.
+    Mutation: decided by Bonferroni over all that was tried (a third of the searches).
     """
-    moved, off = [], []
+    moved = []
     for seed in range(100):
-        truth, errors = bowl(np.random.default_rng(seed), blocks, gain)
-        found = choose_grid(errors, 4)
-        moved.append((found.grid != usual(4)[0]).any())
-        off.append(found.error - truth(found.grid))
+        _, errors = bowl(np.random.default_rng(seed), blocks, gain)
+        moved.append((choose_grid(errors, 4).grid != usual(4)[0]).any())
     assert np.mean(moved) > 0.8 - 3 * np.sqrt(0.8 * 0.2 / 100)
-    assert abs(np.mean(off)) < 3 * np.std(off) / 10
+
+
+def test_the_error_of_the_chosen_grid_has_no_bias(monkeypatch):
+    """On average it is that of the grid that is chosen, within 3 standard errors of 300, where a third of the searches moves.
+
+    Mutation: the error of the blocks that decide, or of those that were searched on (lower by .11, five standard errors).
+    """
+    monkeypatch.setattr(grids.times, "grid", cache(times.grid))
+    off = []
+    for seed in range(300):
+        truth, errors = bowl(np.random.default_rng(seed), 10, 1.0)
+        found = choose_grid(errors, 4)
+        off.append(found.error - truth(found.grid))
+    assert abs(np.mean(off)) < 3 * np.std(off) / np.sqrt(300)
 
 
 def test_without_rounds_it_is_a_usual_grid():
