@@ -135,6 +135,7 @@ FAMILIES = {
         "image_size": (8, {"load.size"}),
         "hold_out": (7, {"load.every"}),
         "skip_unreadable": (True, {"load.skip_unreadable"}),
+        "follow_links": (True, {"load.follow_links"}),
         "resident": (512, {"load.largest"}),
         "inception": ("weights", {"spaces.inception", "inception.path"}),
         "net": ("unet", {"recipe.net", "recipe.residual"}),
@@ -169,6 +170,7 @@ FAMILIES = {
         "image_size": (8, {"load.size"}),
         "hold_out": (7, {"load.every"}),
         "skip_unreadable": (True, {"load.skip_unreadable"}),
+        "follow_links": (True, {"load.follow_links"}),
     },
     family: TRAINED
     | {
