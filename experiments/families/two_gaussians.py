@@ -75,11 +75,11 @@ def judge(settings: Config, trained: Trained) -> Findings:
     truth = lambda key, n: types.Batch(mixture.sample(key, n))  # noqa: E731
     key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)
     floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=PAIRS)
-    enough = max(settings.repeats, -(-DRAWS // settings.seeds))
+    enough = max(settings.repeats, DRAWS)
     entries = [(model.name, model.draw, trained.params[model.name], enough) for model in trained.models]
     entries += [(*oracle, settings.repeats) for oracle in gaussian_judges.oracles(mixture)]
     first = verdicts.steps_of(settings.nfe)
-    others = [n for n in settings.nfe if n != first]
+    others = tuple(n for n in settings.nfe if n != first)
     judged = judging.against(truth, chosen)
     numbers, clouds = [], {}
     for (name, draw, params, draws), key in zip(entries, jax.random.split(key_sweep, len(entries)), strict=True):
@@ -89,7 +89,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
 
         found = []
         key_others, key_first = jax.random.split(jax.random.clone(key))
-        for key_part, nfe, repeats in ((key_others, others, settings.repeats), (key_first, [first], draws)):
+        for key_part, nfe, repeats in ((key_others, others, settings.repeats), (key_first, (first,), draws)):
             swept = {"nfe": nfe, "churn": settings.churn, "repeats": repeats}
             found += judging.sweep(name, drawn, params, judged, floors, key_part, **swept) if nfe else []
         numbers += sorted(found, key=lambda number: number.nfe)
