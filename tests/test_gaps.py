@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
+from scipy import stats
 
 from ddjax import data, transport
 from experiments.judges import gaps
@@ -33,9 +34,11 @@ def where():
 
 
 def test_all_sets_have_one_size_and_training_images_are_at_the_floor(where):
-    """n of held-out images and of two disjoint parts; training images count as one baseline, a shifted set as many.
+    """n of held-out images and of two disjoint parts; the baseline is between the transports of the parts of the training
+    images, a shifted set counts as many baselines.
 
-    Mutations: parts that overlap; the ratio to the halves of the training images; blur not in units of the median distance.
+    Mutations: parts that overlap; the ratio to the halves of the training images; blur not in units of the median distance;
+    the same part each time.
     """
     assert len(where.test) == len(where.train) == len(where.other) == where.n == 120
     rows = {np.asarray(point).tobytes() for part in (where.train, where.other) for point in part}
@@ -43,7 +46,17 @@ def test_all_sets_have_one_size_and_training_images_are_at_the_floor(where):
     apart = np.linalg.norm(np.asarray(where.test)[:, None] - np.asarray(where.test)[None], axis=-1)
     close(where.unit, np.median(apart[np.triu_indices(120, 1)]), rtol=1e-5)
     close(where.blur, 0.3 * where.unit, rtol=1e-6)
-    assert gaps.trio(where.train, where)["ratio"] == pytest.approx(1)
+    off = [
+        float(
+            transport.sinkhorn_blocked(
+                flat(data.to_float(jnp.asarray(train.x[rows[:120]]))), where.test, blur=where.blur
+            )[0]
+        )
+        for train in [pictures(300, 0)]
+        for rows in [data.subsets.order(train.labels, 300, seed=seed) for seed in range(gaps.PARTS)]
+    ]
+    close(where.baseline, stats.gmean(off), rtol=1e-5)
+    assert np.std(off) > 0 and gaps.floors(where)["transport test"] == where.baseline
     floors = gaps.floors(where)
     close(
         floors["transport train"],
@@ -74,14 +87,15 @@ def sampled(labels, seed):
 @pytest.mark.parametrize("random_classes", [False, True])
 def test_a_perfect_sampler_has_ratio_1_and_one_that_lost_classes_far_more(random_classes):
     """The geometric mean over 24 sets, sorted by class, is 1 within 2 standard errors, whether the classes of the samples
-    are independent draws or in turns; samples of one class alone are 5 times worse in each.
+    are independent draws or in turns; samples of one class alone are 5 times worse in each. (Over 160
+    sets the means are 0.97 +- 0.03 and 1.013 +- 0.008.)
 
     Mutations: the first held-out images (a collapsed sampler then has .1); classes in their proportions for samples that
     have theirs at random (2.1), and the other way round (.5).
     """
     ratios = []
     for seed in range(24):
-        train, test = by_class(300, 100 + seed), by_class(240, 200 + seed, "test")
+        train, test = by_class(300, 300 + seed), by_class(240, 400 + seed, "test")
         where = gaps.space(flat, train, test, blur=0.3, largest=120, random_classes=random_classes)
         labels = np.random.default_rng(seed).integers(0, 3, where.n) if random_classes else np.arange(where.n) % 3
         ratios.append([gaps.trio(sampled(wanted, seed), where)["ratio"] for wanted in (labels, 0 * labels)])
