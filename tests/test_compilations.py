@@ -359,6 +359,7 @@ ROWS = {
     "schedules.spread_rate": lambda v: schedules.spread_rate(SCHEDULE, v.t),
     "schedules.squared_diffusion": lambda v: schedules.squared_diffusion(SCHEDULE, v.t),
     "schedules.logsnr": lambda v: schedules.logsnr(SCHEDULE, v.t),
+    "schedules.scales_at": lambda v: schedules.scales_at(SCHEDULE, v.t),
     "schedules.snr_loss": lambda v: schedules.snr_loss(SCHEDULE, v.t, v.s),
     **{
         f"schedules.{kind.__name__}": lambda v, kind=kind: kind()(v.t)
@@ -488,12 +489,13 @@ VALUES |= {"Coefficients", "Credible", "Distortion", "Eigenbasis", "Participatio
 VALUES |= {"Pairing", "RankHistogram", "Tarp", "PRDC", "Floor", "KernelDistance", "Memorisation", "Statistics"}
 ON_THE_HOST = {
     "cached_statistics",
+    "checked_schedule",
     "constant_gap",
     "horizon",
     "one_scale",
     "original",
     "rescaled",
-}  # files and NumPy alone
+}  # files, shapes and NumPy alone
 
 
 def public():
