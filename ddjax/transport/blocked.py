@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddjax.transport.dense import Sinkhorn, check_blur
+from ddjax.transport.dense import Sinkhorn, check_blur, resolved
 from ddjax.transport.samples import Sample, centred, samples, squared_shift
 from ddjax.types import Scalar
 
@@ -59,9 +59,7 @@ def _sinkhorn_blocked(x: Array, y: Array, blur: Scalar, tolerance: Scalar, max_i
 
         start = (jnp.zeros((), jnp.int32), jnp.zeros(size, dtype), jnp.asarray(True))
         _, potential, moving = jax.lax.while_loop(lambda carry: (carry[0] < max_iterations) & carry[2], step, start)
-        # a potential that is rounded by more than that moves no further, wherever it is
-        rounding = jnp.finfo(dtype).eps * jnp.abs(potential).mean()
-        return potential, ~moving & (rounding <= tolerance * held)
+        return potential, ~moving & resolved(potential, held, tolerance)  # or it stands still wherever it is
 
     def self_update(a: Array) -> Callable[[Array, Array], Array]:
         return lambda f, temperature: (f + _soft_min(a, a, f, temperature)) / 2  # the average makes f = T(f) stable
