@@ -83,6 +83,19 @@ def test_no_mass_moves_from_class_to_class():
     assert transport.sinkhorn_divergence(fake, real, blur=0.4) < 0.7 * found
 
 
+@pytest.mark.parametrize("solver", ["dense", "blocked"])
+def test_a_term_within_classes_converges_as_one_without(solver):
+    """Three classes at .3 of the median distance, far from the origin too. Mutation: classes so far apart that float32
+    rounds their marginals by more than the tolerance."""
+    draw, labels = np.random.default_rng(1), jnp.arange(60) % 3
+    for centre in (0.0, 30.0):
+        x_0 = jnp.asarray(draw.normal(size=(60, 2)) + centre + 4 * (np.arange(60) % 3 == 1)[:, None], jnp.float32)
+        term = objectives.sinkhorn_term(
+            scaled, SCHEDULE, blur=0.3, relative=True, classes=3, times=AT(0.25), solver=solver, iterations=1000
+        )
+        assert term(1.0, jax.random.key(3), (x_0, labels))[1]["converged"] == 1
+
+
 def test_free_points_go_where_the_data_are():
     """256 of them, to a hundredth of the start in 20 steps: the gradient of S is (x - where x belongs) / n."""
     real = jnp.asarray(np.random.default_rng(2).normal(size=(256, 2)) * [1.0, 0.3] + [3.0, 0.0], jnp.float32)

@@ -21,6 +21,7 @@ from ddjax import scoring
 from ddjax.metrics.manifold import prdc
 from ddjax.metrics.mmd import mmd
 from ddjax.transport import wasserstein
+from ddjax.transport.dense import resolved
 from ddjax.transport.samples import centred, samples, squared_shift
 from ddjax.types import Scalar, known
 
@@ -79,4 +80,5 @@ def _sinkhorn_cost(real: Array, fake: Array, regularisation: Scalar, tolerance: 
         geometry = PointCloud(real, fake, epsilon=jnp.asarray(regularisation).astype(widest))
         out = linear.solve(geometry, threshold=tolerance, max_iterations=10_000)
         cost = (out.primal_cost + squared_shift(real, fake, apart)).astype(dtype)
-        return EntropicCost(cost, jnp.all(jnp.asarray(out.converged)) & jnp.isfinite(cost))
+        shown = [resolved(potential, geometry.epsilon, tolerance) for potential in (out.f, out.g)]
+        return EntropicCost(cost, jnp.all(jnp.asarray([out.converged, *shown])) & jnp.isfinite(cost))

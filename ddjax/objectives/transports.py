@@ -23,7 +23,7 @@ from ddjax.transport.dense import check_blur
 from ddjax.types import Batch, Denoiser, Key, Metrics, Params, Scalar, Schedule, shaped, standard_normal
 
 _SOLVERS = {"dense": transport.sinkhorn, "blocked": transport.sinkhorn_blocked}
-_FAR = 10.0  # largest coordinates apart that two classes stand in `within_classes`
+_FAR = 3.0  # radii of the data that a class stands from the origin in `within_classes`; float32 rounds what is farther
 
 
 def flat(x: Float[Array, "batch *event"]) -> Float[Array, "batch d"]:
@@ -38,8 +38,9 @@ def within_classes(
 
     Classes have as many points in the one as in the other: S is then the mean over classes, by size, of each one's own S.
     """
-    size = jax.lax.stop_gradient(jnp.maximum(jnp.max(jnp.abs(fake)), jnp.max(jnp.abs(real))))
-    place = _FAR * size * jax.nn.one_hot(labels, classes, dtype=real.dtype)
+    about = jnp.concatenate([fake, real]) - jnp.mean(real, 0, keepdims=True)
+    radius = jax.lax.stop_gradient(jnp.sqrt(jnp.max(jnp.sum(about**2, 1))))
+    place = _FAR * radius * jax.nn.one_hot(labels, classes, dtype=real.dtype)
     return jnp.concatenate([fake, place], 1), jnp.concatenate([real, place], 1)
 
 

@@ -39,6 +39,11 @@ def check_blur(blur: Scalar) -> None:
         raise ValueError(f"need a positive blur, for blur must be positive and finite, got {blur=}")
 
 
+def resolved(potential: Float[Array, " n"], temperature: Scalar, tolerance: Scalar) -> Bool[Array, ""]:
+    """Whether a potential is rounded by less than what moves the marginals by the tolerance: if not, none can be shown."""
+    return jnp.finfo(potential.dtype).eps * jnp.mean(jnp.abs(potential)) <= tolerance * temperature
+
+
 @partial(jax.jit, static_argnames=("tolerance", "max_iterations"))
 def _sinkhorn(x: Array, y: Array, blur: Scalar, tolerance: float, max_iterations: int) -> Sinkhorn:
     from ott.tools.sinkhorn_divergence import sinkdiv  # four seconds to import, which only its users should pay
@@ -50,4 +55,5 @@ def _sinkhorn(x: Array, y: Array, blur: Scalar, tolerance: float, max_iterations
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         value, out = sinkdiv(x, y, epsilon=epsilon, solve_kwargs=solve)
     divergence = ((value + squared_shift(x, y, apart)) / 2).astype(dtype)
-    return Sinkhorn(divergence, jnp.all(jnp.asarray(out.converged)) & jnp.isfinite(divergence))
+    shown = [resolved(potential, epsilon, tolerance) for pair in out.potentials or () for potential in pair]
+    return Sinkhorn(divergence, jnp.all(jnp.asarray([*out.converged, *shown])) & jnp.isfinite(divergence))
