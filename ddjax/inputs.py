@@ -44,8 +44,8 @@ def checked_keys(keys: Any) -> Key[Array, "*size"]:
     raise ValueError(f"need a key: use jax.random.key(0), got {described(keys)}")
 
 
-def checked_array(value: Any, form: str = "an array") -> Array | np.ndarray:
-    """The value where it is an array, else an array of JAX of the number, list, tuple or frame that it is.
+def checked_array(value: Any, form: str = "an array") -> Any:  # both kinds of array, whatever shape a caller declares
+    """The value where it is an array of JAX or NumPy, else an array of JAX of the number, list, tuple or frame that it is.
 
     Args:
         form: what is expected, for the message.

@@ -54,7 +54,8 @@ def within_classes(x_0: Data, x_1: Data, labels: Int[Array, " n"]) -> Float[Arra
     Raises: ValueError as `squared`, and without a label for each example.
     """
     x_0 = checked_array(x_0, "data [n, *event]")
-    labels = None if labels is None else checked_array(labels, "labels [n]")
+    if labels is not None:
+        labels = checked_array(labels, "labels [n]")
     if labels is None or labels.shape != x_0.shape[:1]:
         raise ValueError(f"classes need one label for each example, got {x_0.shape=}, labels {_shape(labels)}")
     return jnp.where(labels[:, None] == labels[None, :], squared(x_0, x_1), jnp.inf)
@@ -76,7 +77,8 @@ def near_condition(share: Scalar = 0.99) -> Cost:
 
     def near_condition_cost(x_0: Data, x_1: Data, cond: Num[Array, "n *c"]) -> Float[Array, "n n"]:
         x_0 = checked_array(x_0, "data [n, *event]")
-        cond = None if cond is None else checked_array(cond, "conditions [n, *c]")
+        if cond is not None:
+            cond = checked_array(cond, "conditions [n, *c]")
         if cond is None or cond.shape[:1] != x_0.shape[:1]:
             raise ValueError(f"need one condition for each example, got {x_0.shape=}, cond {_shape(cond)}")
         return _near(squared(x_0, x_1), precise(cond).reshape(len(x_0), -1), share)

@@ -80,5 +80,5 @@ def _sinkhorn_cost(real: Array, fake: Array, regularisation: Scalar, tolerance: 
         geometry = PointCloud(real, fake, epsilon=jnp.asarray(regularisation).astype(widest))
         out = linear.solve(geometry, threshold=tolerance, max_iterations=10_000)
         cost = (out.primal_cost + squared_shift(real, fake, apart)).astype(dtype)
-        shown = [resolved(potential, geometry.epsilon, tolerance) for potential in (out.f, out.g)]
+        shown = [resolved(potential, geometry.epsilon, tolerance) for potential in (out.f, out.g)]  # pyright: ignore[reportAttributeAccessIssue]
         return EntropicCost(cost, jnp.all(jnp.asarray([out.converged, *shown])) & jnp.isfinite(cost))

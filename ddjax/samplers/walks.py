@@ -46,7 +46,7 @@ def sample_until(step: Step, key: Key, x_1: Float[Array, "batch *event"], times:
 
     Raises: as `sample`, of the grid up to its last time.
     """
-    times = grid(times) if isinstance(times, int) else checked_array(times, "a grid of times [steps + 1]")
+    times = _grid(times)
     if known(times):
         decreasing(times[: 1 + int((np.asarray(times) > times[-1]).sum())])
     until = Partial(_until, checked_step(step))
@@ -70,14 +70,16 @@ def decreasing(times: Times) -> Float[Array, " steps_plus_1"]:
 
     Raises: ValueError where it is concrete and no strictly decreasing vector, or for fewer than 1 step.
     """
-    if isinstance(times, int):
-        return jnp.asarray(grid(times), float)
-    times = checked_array(times, "a grid of times [steps + 1]")
+    times = _grid(times)
     if times.ndim != 1 or times.shape[0] < 2:
         raise ValueError(f"a grid is a vector of at least 2 times, got {times.shape=}")
     if known(times) and not (np.diff(times) < 0).all():
         raise ValueError(f"a grid must be strictly decreasing from noise (1) to data (0), got {times=}")
     return jnp.asarray(times, float)
+
+
+def _grid(times: Times) -> Array | np.ndarray:
+    return grid(times) if isinstance(times, int) else checked_array(times, "a grid of times [steps + 1]")
 
 
 @compiled
