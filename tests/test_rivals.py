@@ -117,13 +117,13 @@ def test_a_verdict_and_its_share_are_of_one_churn():
 
 
 def test_a_floor_that_is_no_noise_around_zero_is_drawn_as_a_band_and_clips_nothing():
-    """W_1 has floor .1: the band is .09 to .11 and a value of .005 is drawn there; of MMD^2 -1e-5 is drawn at the deviation.
+    """W_1 has floor .1: the band is .08 to .12 and a value of .005 is drawn there; of MMD^2 -1e-5 is drawn at two deviations.
 
     Mutations: the band from 0; values clipped to the deviation; or never clipped.
     """
     for floor, value, drawn, band in (
-        ((0.1, 0.01), 0.005, 0.005, (0.09, 0.11)),
-        ((0.0, 1e-4), -1e-5, 1e-4, (5e-5, 1e-4)),
+        ((0.1, 0.01), 0.005, 0.005, (0.08, 0.12)),
+        ((0.0, 1e-4), -1e-5, 2e-4, (1e-4, 2e-4)),
     ):
         numbers = [judging.measured("ddm", "d", nfe, np.full((1, 1), value), floor) for nfe in (1, 2)]
         axis = figures.by_steps(numbers, "d", "d").axes[0]
