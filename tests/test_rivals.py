@@ -111,19 +111,19 @@ def test_a_verdict_and_its_share_are_of_one_churn():
 
     found = [*numbers("ddm", (0.2, 0.15), 1.0), *numbers("ddm", (0.2, 0.11), 0.0), *numbers("fm", (0.9, 0.14), None)]
     told = rival_pages.verdict(found, "moons", {"ddm": {4: 0.5}, "fm": {4: 0.75}})
-    assert "fm has 0.140" in told and "75.0 %" in told and "no number of steps is worse" in told
+    assert "fm has 0.140" in told and "75.0 %" in told and "no number of steps is shown to be worse" in told
     worse = rival_pages.verdict([*numbers("ddm", (0.12, 0.13), 1.0), *numbers("ddm", (0.5, 0.12), 0.0)], "moons", {})
     assert "ddm has 0.130" in worse and "worse at 4 than at 1 steps by 0.01" in worse
 
 
 def test_a_floor_that_is_no_noise_around_zero_is_drawn_as_a_band_and_clips_nothing():
-    """W_1 has floor .1: the band is .09 to .11 and a value of .005 is drawn there; of MMD^2 -1e-5 is drawn at the deviation.
+    """W_1 has floor .1: the band is .08 to .12 and a value of .005 is drawn there; of MMD^2 -1e-5 is drawn at two deviations.
 
     Mutations: the band from 0; values clipped to the deviation; or never clipped.
     """
     for floor, value, drawn, band in (
-        ((0.1, 0.01), 0.005, 0.005, (0.09, 0.11)),
-        ((0.0, 1e-4), -1e-5, 1e-4, (5e-5, 1e-4)),
+        ((0.1, 0.01), 0.005, 0.005, (0.08, 0.12)),
+        ((0.0, 1e-4), -1e-5, 2e-4, (1e-4, 2e-4)),
     ):
         numbers = [judging.measured("ddm", "d", nfe, np.full((1, 1), value), floor) for nfe in (1, 2)]
         axis = figures.by_steps(numbers, "d", "d").axes[0]
