@@ -90,7 +90,9 @@ class Config(Source, Training):
 
 def drawn(settings: Config, recipe: Recipe, model: Model, where: Space, params: Params, key: Key, steps: int) -> Batch:
     """As many images as a set has, of the classes of the training images that they are compared with."""
-    labels = jnp.asarray(where.labels[data.subsets.in_turns(where.labels)]) if recipe.classes else None
+    labels = None
+    if recipe.classes and where.labels is not None:
+        labels = jnp.asarray(where.labels[data.subsets.in_turns(where.labels)])
     x_0 = model.draw(params, key, where.n, steps=steps, churn=settings.churn, cond=labels)
     return types.Batch(jnp.clip(x_0, -1, 1), labels)
 
