@@ -183,8 +183,10 @@ def test_dropped_labels_are_a_class_of_their_own_to_the_coupling():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: objectives.condition_dropout(None, probability=1.2, null=0),
-        lambda: objectives.condition_dropout(None, probability=0.1, null=0)(None, None, jnp.ones((3, 2))),
+        lambda: objectives.condition_dropout(lambda *given: None, probability=1.2, null=0),
+        lambda: objectives.condition_dropout(lambda *given: None, probability=0.1, null=0)(
+            None, None, jnp.ones((3, 2))
+        ),
     ],
 )
 def test_impossible_requests_are_refused(unchecked, make):

@@ -159,7 +159,9 @@ def test_coincident_draws_have_a_gradient():
         (lambda: Energy(scope=Windows(5))(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (lambda: Patched(lambda *_: 0.0, 5)(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (
-            lambda: objectives.distributional(None, schedules.Rectified(), score=Patched(Energy()), size=1),
+            lambda: objectives.distributional(
+                lambda *given: given[2], schedules.Rectified(), score=Patched(Energy()), size=1
+            ),
             "population size must be at least 2",
         ),
     ],

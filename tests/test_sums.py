@@ -198,7 +198,9 @@ def test_a_sum_says_whether_it_needs_pairs(unchecked):
     single = (1.0, Energy(2, 0), None)
     assert not Sum((single,)).pairs and Sum((single, (1.0, Energy(), None))).pairs
     with pytest.raises(ValueError, match="population size must be at least 2"):
-        objectives.distributional(None, schedules.Rectified(), score=Sum((single, (1.0, Energy(), None))), size=1)
+        objectives.distributional(
+            lambda *given: given[2], schedules.Rectified(), score=Sum((single, (1.0, Energy(), None))), size=1
+        )
 
 
 DRAWS, X_0 = jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))
