@@ -23,7 +23,7 @@ class Config:
     resume: str = "off"
 
 
-def trained(folder: str, at_step_100) -> None:
+def trained(folder: str, at_step) -> None:
     """Train for ever, as a command."""
 
     def run(_: Config) -> None:
@@ -31,7 +31,7 @@ def trained(folder: str, at_step_100) -> None:
         with checkpoints.manager(folder) as manager:
             training.fit(
                 state_of(optimizer), training.make_train_step(quadratic, optimizer), noise_batch, steps=10**9, chunk=100,
-                save_every=10**9, checkpoints=manager, log=lambda step, _: at_step_100() if step == 100 else None,
+                save_every=10**9, checkpoints=manager, log=lambda step, _: at_step(step),
             )  # fmt: skip
 
     cli.main(Config, run, words=[])
@@ -42,19 +42,21 @@ def terminal(folder: str, name: str) -> None:
     there = os.open(name, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(there, descriptor)
-    trained(folder, lambda: print("trains", flush=True))
+    trained(folder, lambda step: step == 100 and print("trains", flush=True))
 
 
 def limit(folder: str) -> None:
     """Be deaf to hangups, as `nohup` makes a command, and run into the limit of processor time."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    def reached() -> None:
-        os.kill(os.getpid(), signal.SIGHUP)
-        used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used), resource.RLIM_INFINITY))
+    def at_step(step: int) -> None:
+        if step == 100:
+            os.kill(os.getpid(), signal.SIGHUP)
+        if step == 1000:
+            used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+            resource.setrlimit(resource.RLIMIT_CPU, (int(used), resource.RLIM_INFINITY))
 
-    trained(folder, reached)
+    trained(folder, at_step)
 
 
 def unwaited(folder: str) -> None:
