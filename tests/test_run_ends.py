@@ -109,7 +109,7 @@ def test_a_device_without_room_is_one_line_with_what_helps(monkeypatch, capsys):
     assert called(run, monkeypatch, capsys) == (2, [told + help_])
 
 
-def full(*_):
+def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -120,7 +120,7 @@ def test_a_full_disk_is_one_line_with_the_file_and_what_to_do(tmp_path, what, mo
     log = folder.logger("a", 0)
 
     @contextlib.contextmanager
-    def opens(*_):
+    def opens(*_, **__):
         yield type("File", (), {"write": full})()
 
     def run(_):
