@@ -192,10 +192,10 @@ def test_a_sweep_tells_how_far_it_is(churn, monkeypatch, capsys):
     total = 4 + 4 * len(churn)
     told = swept()
     first, other = ("", "") if churn[0] is None else ("  churn 0.5", "  churn 1")
-    assert told[0].startswith(f"judging a 1/{total}  ") and f"  steps 1{first}  " in told[0]
+    assert told[:2] == [f"judging a 0/{total}  compiling", f"judging a 1/{total}  steps 1{first}"]
     last = f"judging a {total}/{total}  0.14 draws/s  steps 4{other}  0 s left"
-    assert told[-1] == last and len(told) == 2 + (total - 2) // 2
-    assert told[1].startswith(f"judging a 3/{total}  0.14 draws/s") and told[1].endswith(f"  {7 * (total - 3)} s left")
+    assert told[-1] == last and len(told) == 3 + (total - 2) // 2
+    assert told[2].startswith(f"judging a 3/{total}  0.14 draws/s") and told[2].endswith(f"  {7 * (total - 3)} s left")
     assert swept(label="exact")[-1] == last.replace("judging", "exact")
     assert swept(label=None) == []
 

@@ -183,7 +183,7 @@ def test_a_device_without_room_is_one_line_with_what_helps(monkeypatch, capsys):
     assert called(run, monkeypatch, capsys) == (2, [told + help_])
 
 
-def full(*_):
+def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
