@@ -392,6 +392,7 @@ ROWS = {
     "weights.variance": lambda v: weights.variance(SCHEDULE)(v.t),
     "weights.likelihood": lambda v: weights.likelihood(SCHEDULE)(v.t),
     "weights.on_scores": lambda v: weights.on_scores(SCHEDULE, weights.uniform)(v.t),
+    "weights.of_examples": lambda v: weights.of_examples(weights.uniform, v.t[None]),
     "metrics.reference": lambda v: reference.sinkhorn_cost(v.x, v.y),
     "inflation.eigenbasis": lambda v: inflation.eigenbasis(v.x).coordinates(v.y),
     "inflation.eigenbasis_of": lambda v: inflation.eigenbasis_of(v.x[0], np.diag(SPREAD)).points(v.y),
