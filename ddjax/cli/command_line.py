@@ -131,7 +131,8 @@ def _no_device() -> str | None:
     jax, asked = sys.modules.get("jax"), os.environ.get("JAX_PLATFORMS") or None
     try:
         for platform in asked.split(",") if asked else (None,):
-            jax and jax.devices(platform)
+            if jax is not None:
+                jax.devices(platform)
     except Exception as error:
         return str(error) or "it knows of none by this name"
     return None
