@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_key, described
 from ddjax.networks.populations import repeating
 from ddjax.types import Key, Network, known
 
@@ -81,7 +81,7 @@ def labelled(network: Network, classes: int) -> Network:
 
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         if cond is None or cond.shape != x_t.shape[:1]:
-            raise ValueError(f"need one label for each example, got {x_t.shape=}, {getattr(cond, 'shape', None)=}")
+            raise ValueError(f"need one label for each example, got {x_t.shape=} and {described(cond)}")
         if known(cond):  # by NumPy: known labels stay known while a loop around them is traced
             _require_labels(np.asarray(cond), classes)
         label = jnp.where(_is_label(cond, classes)[:, None], jax.nn.one_hot(cond, classes, dtype=x_t.dtype), jnp.nan)
