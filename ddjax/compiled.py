@@ -3,9 +3,11 @@
 The arguments are pytrees. Their arrays are arguments of the program; all else is compiled in. A program serves later calls only
 where what is compiled in cannot change:
 
-- numbers, strings, None, types, tuples of these, and frozen dataclasses of these, such as schedules;
+- numbers, strings, None, types, tuples of these, and frozen dataclasses of these, such as schedules, with no attribute beside
+  their fields;
 - the functions of this package;
-- the function of a `jax.tree_util.Partial`, unless it is a closure or a method, and the two functions of a `Network`: whoever makes
+- the function of a `jax.tree_util.Partial`, unless it is a closure (a decorated function is one) or a method, or a default of it
+  might change; the class of a registered pytree, an Equinox module for instance; and the two functions of a `Network`: whoever makes
   one of these says that its functions depend on their arguments alone.
 
 The factories of the package (`denoisers.bind`, `samplers.bridge`, `flows.velocity`, ...) return Partials, so a step that is built
@@ -15,6 +17,7 @@ for the one call: slower, but what it reads may have changed.
 
 import dataclasses
 import functools
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -28,6 +31,8 @@ from jax.tree_util import Partial
 from ddjax.types import Network, known
 
 PROGRAMS = 512  # the most that are kept, over all functions
+_VALUES = (type(None), bool, int, float, complex, str, bytes)  # themselves: a subclass may hold more
+_JITTED = type(jax.jit(lambda: None))
 _called = weakref.WeakSet()  # code, or type of a callable object, that was compiled for one call before
 
 
@@ -94,8 +99,7 @@ def _is_array(leaf: Any) -> bool:
 def _changeable(leaves: list[Any], structure: Any) -> Iterator[tuple[Any]]:
     """What might change of the values compiled in, each in a tuple, for one may be None's equal."""
     for leaf in leaves:
-        ours = isinstance(leaf, FunctionType) and leaf.__module__.partition(".")[0] == __package__
-        if not (_is_array(leaf) or ours or _is_value(leaf)):
+        if not (_is_array(leaf) or _is_ours(leaf) or _is_value(leaf)):
             yield (leaf,)
     for static in _statics(structure):
         if not (isinstance(static, _Pure) or _is_value(static) or _is_plain(static)):
@@ -112,19 +116,34 @@ def _statics(structure: Any) -> Iterator[Any]:
 
 
 def _is_value(value: Any) -> bool:
-    """Whether a value is the same for ever."""
-    if isinstance(value, tuple):
+    """Whether a value is the same for ever, and equal to no other that acts otherwise."""
+    if type(value) is tuple:
         return all(map(_is_value, value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         frozen = value.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
-        return frozen and all(_is_value(getattr(value, field.name)) for field in dataclasses.fields(value))
-    return value is None or isinstance(value, int | float | complex | str | bytes | type | np.dtype)
+        fields = dataclasses.fields(value)
+        more = getattr(value, "__dict__", {}).keys() - {
+            field.name for field in fields
+        }  # a subclass may add what may change
+        return frozen and not more and all(field.compare and _is_value(getattr(value, field.name)) for field in fields)
+    return type(value) in _VALUES or isinstance(value, type | np.dtype)
 
 
 def _is_plain(function: Any) -> bool:
-    """Whether it is a function, as it is or behind `jax.jit`, that closes over nothing."""
-    function = getattr(function, "__wrapped__", function)
-    return isinstance(function, FunctionType) and function.__closure__ is None
+    """Whether it is a function, as it is or behind `jax.jit`, that closes over nothing and whose defaults cannot change."""
+    if isinstance(function, _JITTED):
+        function = function.__wrapped__
+    if not isinstance(function, FunctionType) or _is_ours(function):
+        return isinstance(function, FunctionType)
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    return function.__closure__ is None and all(_is_value(default) or _is_plain(default) for default in defaults)
+
+
+def _is_ours(leaf: Any) -> bool:
+    """Whether it is a function of a module of this package. Its word alone is not enough: `functools.wraps` copies that."""
+    if not isinstance(leaf, FunctionType) or str(leaf.__module__).partition(".")[0] != __package__:
+        return False
+    return getattr(sys.modules.get(leaf.__module__), leaf.__qualname__, None) is leaf
 
 
 def _warn_if_again(value: Any) -> None:

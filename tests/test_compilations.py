@@ -5,6 +5,7 @@ The count is that of XLA's programs, as jax itself reports them. Mutations: a sc
 """
 
 import dataclasses
+import functools
 import gc
 import importlib
 import weakref
@@ -594,6 +595,35 @@ class Scaled:
         return schedules.Scales(self.value * (1 - t), t)
 
 
+class Widened(schedules.Rectified):
+    """A schedule of the package's, frozen, with an attribute that is no field and may be set."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, t):
+        return schedules.Scales(1 - t, self.value * t)
+
+
+@dataclasses.dataclass(frozen=True)
+class Uncompared:
+    """A schedule that equals another of its class, whatever its value."""
+
+    value: float = dataclasses.field(compare=False)
+
+    def __call__(self, t):
+        return schedules.Scales(1 - t, self.value * t)
+
+
+class Number(int):
+    """A number that is a step as well."""
+
+    value = 1.0
+
+    def __call__(self, key, x_t, t, s):
+        return self.value * x_t
+
+
 settings = {"value": 1.0}
 variable = 1.0
 buffer = np.ones((), np.float32)
@@ -638,8 +668,19 @@ GOES_STALE = {
     "dict": lambda: (of_denoiser(from_a_dict), lambda value: settings.update(value=value)),
     "global": lambda: (of_denoiser(from_a_global), set_global),
     "NumPy array": lambda: (of_denoiser(from_an_array), lambda value: buffer.fill(value)),
-    "schedule": lambda: changing(Scaled, lambda schedule: lambda: samplers.sample(
-        samplers.renoise(lambda key, x_t, t: x_t, schedule), jax.random.key(0), X, GRID)),
+    "schedule": lambda: changing(Scaled, lambda schedule: renoised(schedule)),
+    "attribute that is no field": lambda: changing(Widened, renoised),
+    "schedules that are equal": lambda: uncompared(),
+    "subclass of a number": lambda: changing(lambda value: Number(), lambda step: lambda: samplers.sample(
+        step, jax.random.key(0), X, GRID)),
+    "Partial of a decorated function": lambda: changing(Model, lambda m: of_denoiser(
+        Partial(functools.wraps(still)(lambda *args: m.denoise(*args))))),
+    "decorated function of the package": lambda: changing(Model, lambda m: of_denoiser(
+        decorated(denoisers.mean, lambda key, x_t, t: m.denoise(key, x_t, t)))),
+    "Partial of a function with a default": lambda: changing(Model, lambda m: of_denoiser(
+        Partial(lambda key, x_t, t, m=m: m.denoise(key, x_t, t)))),
+    "Partial of a function with a default by name": lambda: changing(Model, lambda m: of_denoiser(
+        Partial(lambda key, x_t, t, *, m=m: m.denoise(key, x_t, t)))),
     **{
         f"samplers.{method.__name__}": lambda method=method: changing(Model, lambda m: of_denoiser(m.denoise, method))
         for method in (samplers.euler, samplers.midpoint, samplers.heun, samplers.rk4, samplers.renoise)
@@ -697,6 +738,25 @@ def of_nnx():
     return of_denoiser(lambda key, x_t, t: net(key, x_t, t)), set_value
 
 
+def renoised(schedule):
+    return lambda: samplers.sample(samplers.renoise(Partial(itself), schedule), jax.random.key(0), X, GRID)
+
+
+def uncompared():
+    schedule = [None]
+
+    def set_value(value):
+        schedule[0] = Uncompared(value)
+
+    return lambda: renoised(schedule[0])(), set_value
+
+
+def decorated(function, wrapper):
+    """As `functools.wraps` names it, without its mark."""
+    wrapper.__module__ = function.__module__
+    return wrapper
+
+
 def by_hand(method):
     model = Model(1.0)
     step = method(lambda key, x_t, t: model.denoise(key, x_t, t), SCHEDULE)
@@ -715,6 +775,10 @@ def wide(key, x_t, t):
 
 def still(key, x, t):
     return 0 * x
+
+
+def itself(key, x_t, t):
+    return x_t
 
 
 @pytest.mark.parametrize("name", GOES_STALE)
