@@ -7,8 +7,8 @@ where what is compiled in cannot change:
   their fields;
 - the functions of this package;
 - the function of a `jax.tree_util.Partial`, unless it is a closure (a decorated function is one) or a method, or a default of it
-  might change; the class of a registered pytree, an Equinox module for instance; and the two functions of a `Network`: whoever makes
-  one of these says that its functions depend on their arguments alone.
+  might change; the class of a registered pytree, an Equinox module for instance; and the two functions of a `Network`: whoever
+  makes one of these says that its functions depend on their arguments alone.
 
 The factories of the package (`denoisers.bind`, `samplers.bridge`, `flows.velocity`, ...) return Partials, so a step that is built
 anew around other parameters meets the program of the step before. Anything else, a lambda, a method, a callable object, is compiled
@@ -122,9 +122,8 @@ def _is_value(value: Any) -> bool:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         frozen = value.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
         fields = dataclasses.fields(value)
-        more = getattr(value, "__dict__", {}).keys() - {
-            field.name for field in fields
-        }  # a subclass may add what may change
+        names = {field.name for field in fields}
+        more = getattr(value, "__dict__", {}).keys() - names  # a subclass may add what may change
         return frozen and not more and all(field.compare and _is_value(getattr(value, field.name)) for field in fields)
     return type(value) in _VALUES or isinstance(value, type | np.dtype)
 

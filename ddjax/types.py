@@ -118,9 +118,9 @@ def precise(array: Shaped[Array | np.ndarray, "*shape"] | Scalar) -> Float[Array
 def floating(array: Any, who: str) -> Float[Array, "*shape"]:
     """The array as one of JAX, whose dtype a result will keep.
 
-    Raises: ValueError for integers, to which the result would be rounded.
+    Raises: ValueError for integers, to which the result would be rounded, and for what is no array.
     """
-    array = jnp.asarray(array)
+    array = jnp.asarray(checked_array(array, f"{who} that are floating"))
     _require_floating(array.dtype, who)
     return array
 

@@ -34,7 +34,7 @@ def of_examples(weight: Weight, t: Float[Array, " batch"]) -> Float[Array, " bat
     >>> print(of_examples(uniform, jnp.array([0.2, 0.7])))
     [1. 1.]
     """
-    values = jax.vmap(weight)(t)
+    values = jax.vmap(checked_weight(weight))(t)
     if values.shape != t.shape:
         raise ValueError(
             f"the weight of an example is a scalar, got one of shape {values.shape[1:]}: of scales with a number for each "

@@ -228,6 +228,6 @@ def test_what_stands_in_the_way_is_told_before_anything_is_fetched(tmp_path, nam
     """A folder or a pipe. Fails by waiting for a reader of the pipe, or after the download."""
     for make in (os.mkdir, os.mkfifo):
         make(tmp_path / name)
-        with pytest.raises(cli.UserError, match="a folder or a pipe"):
+        with pytest.raises(cli.UserError, match=r"it is a (folder|pipe)"):
             download(FILE, "http://127.0.0.1:1", tmp_path, lambda present: None)
         (os.rmdir if make is os.mkdir else os.unlink)(tmp_path / name)

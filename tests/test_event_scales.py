@@ -366,6 +366,14 @@ def of_mixture(call):
 
 
 ROWS = {
+    "schedules.scales_at": [
+        Row(
+            lambda p: [
+                p.wide(s * f) for s, f in zip(schedules.scales_at(p.schedule, T), (p.u / p.q, 1 / p.q), strict=True)
+            ],
+            alone="each",
+        )
+    ],
     "schedules.with_rates": [Row(rates, alone="each")],
     "schedules.spread_rate": [Row(lambda p: p.wide(schedules.spread_rate(p.schedule, T)) / p.q**2, alone="each")],
     "schedules.squared_diffusion": [

@@ -387,7 +387,7 @@ def test_values_and_gradients_are_finite_and_in_single_precision():
 TWO = jnp.ones((2, 2))
 REFUSED = {
     "a score that returns a number": (
-        r"a score.*must return an array of shape \(2,\), got .* of shape \(\)",
+        r"a score.*must return an array of shape \(2,\), got .* shape \(\)",
         lambda: score_matching.implicit(jnp.sum, TWO),
     ),
     "a score of another length": (r"shape \(2,\)", lambda: score_matching.sliced(lambda x: x[:1], key(), TWO)),
@@ -407,7 +407,9 @@ REFUSED = {
     ),
     "a law of other times": (
         "a law of times",
-        lambda: score_matching.denoising_loss(None, SCHEDULE, times=lambda key, n: jnp.ones(3))(None, key(), TWO),
+        lambda: score_matching.denoising_loss(network_of_matrices, SCHEDULE, times=lambda key, n: jnp.ones(3))(
+            None, key(), TWO
+        ),
     ),
     "a divergence without its key": (
         "needs a key, got key=None",

@@ -346,7 +346,7 @@ def written(monkeypatch):
         end(image_pages, "while_training", "watch", None)
         end(image_pages, "drawn", "pictures", {})
         end(classifiers, "trained", "classifier", classifiers.Trained(None, None, 1.0, Path("features")))
-        end(gaps, "space", "space", gaps.Space(None, np.zeros((7, 2)), None, None, 1.0, 1.0, 1.0))
+        end(gaps, "space", "space", gaps.Space(None, np.zeros((7, 2)), None, None, 1.0, 1.0, 1.0, None))
         end(gaps, "of", "features", None)
         end(gaps, "trio", "trio", {})
         end(gaps, "floors", "floors", {})

@@ -11,6 +11,7 @@ WRITES = {
 }  # fmt: skip
 ALLOWED = {  # what writes in another way, and why it may
     "ddjax/files.py": "the one way itself",
+    "ddjax/cli/output.py": "the null device, in the place of a stream that has lost its reader",
     "ddjax/downloads/files.py": "goes on with NAME.part, which an earlier call left: a plain file, or it is refused",
     "ddjax/runs/folders.py": "a log grows by lines, after `write_atomically` has made it a plain file",
     "ddjax/runs/events.py": "a log of TensorBoard's, with a name of its own at each start",

@@ -108,7 +108,7 @@ def open_run(experiment: str, config: Engine, default: Path, *, facts: dict[str,
     try:
         settings = _taken_up(path, settings, config)
         for there in (file for file in _config_files(path) if file.exists()):
-            content = there.read_text()
+            content = there.read_text(encoding="utf-8")
         for file in _config_files(path):
             file.parent.mkdir(exist_ok=True)
             write_atomically(file, content)

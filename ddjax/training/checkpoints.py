@@ -259,7 +259,7 @@ def _read(folder: Path, like: TrainState) -> TrainState:
 def _metric(folder: Path, name: str) -> float | None:
     """A metric that was saved with a step, None where there is none."""
     try:
-        value = json.loads((folder / "metrics" / "metrics").read_text())[name]
+        value = json.loads((folder / "metrics" / "metrics").read_text(encoding="utf-8"))[name]
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return value if isinstance(value, int | float) else None

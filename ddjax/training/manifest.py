@@ -52,7 +52,7 @@ def fault(folder: Path, job: str | None = None) -> str | None:
 
 def key(folder: Path) -> str | None:
     """The implementation of random keys in an intact checkpoint; None where its manifest names none."""
-    return json.loads((folder / _NAME).read_text()).get("key")
+    return json.loads((folder / _NAME).read_text(encoding="utf-8")).get("key")
 
 
 def intact(folder: Path, job: str | None = None) -> bool:

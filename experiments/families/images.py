@@ -89,7 +89,10 @@ def presumed(settings: Config) -> dict[str, Any]:
     if settings.preset is not None:
         return {}
     side = settings.image_size
-    return of_data(settings.data) or by_size(*((side, side) if side else feeds.shape(settings)[:2]))
+    follow = of_data(settings.data) or by_size(*((side, side) if side else feeds.shape(settings)[:2]))
+    if "inject" in follow and settings.depth != Config.depth:  # fewer blocks than these have: xi joins before the last
+        follow |= {"inject": min(follow["inject"], settings.depth - 1)}
+    return follow
 
 
 def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> list[Recipe]:
