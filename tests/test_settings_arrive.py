@@ -160,7 +160,7 @@ FAMILIES = {
                    | {f"recipe.{name}" for name in ("name", "transport", "transport_until", "blur", "steps")} | {"train.steps"}),
         "passive": (None, set()),  # tests/test_ot_loss.py
         "net": ("dit", {"recipe.net", "recipe.residual"}),
-        "conditional": (True, {"recipe.classes", "recipe.within_classes", "train.labelled"}),
+        "conditional": (True, {"recipe.classes", "recipe.within_classes", "train.labelled", "space.random_classes"}),
         "blur": (0.5, {"space.blur"}),
         "blurs": ((2.0,), {"study.blurs"}),
         "samples": (100, {"space.largest"}),
@@ -310,7 +310,7 @@ def written(monkeypatch):
         def points(n, *_, **__):
             return Batch(jnp.zeros((n, 2)), jnp.zeros(n, int))
 
-        end(runs, "open_run", "opened", types.SimpleNamespace(path=None, settings={}))
+        end(runs, "open_run", "opened", types.SimpleNamespace(path=Path("a run that is not there"), settings={}))
         end(engine, "start", "start", None)
         end(recipes, "parameters", "parameters", 0)
         end(runner, "write", "write", None)
