@@ -131,7 +131,7 @@ def _is_value(value: Any) -> bool:
 def _is_plain(function: Any) -> bool:
     """Whether it is a function, as it is or behind `jax.jit`, that closes over nothing and whose defaults cannot change."""
     if isinstance(function, _JITTED):
-        function = function.__wrapped__
+        function = function.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
     if not isinstance(function, FunctionType) or _is_ours(function):
         return isinstance(function, FunctionType)
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())

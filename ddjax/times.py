@@ -171,6 +171,6 @@ def matched(schedule: Schedule, n: int) -> Float[Array, " n_plus_1"]:
 
 
 def _descending(n: int) -> np.ndarray:
-    if not isinstance(n, int | np.integer) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise ValueError(f"a grid needs a whole number of steps, at least 1, got {n=}")
     return np.linspace(1.0, 0.0, n + 1)

@@ -200,14 +200,16 @@ def test_impossible_settings_are_refused(make):
 
 
 @pytest.mark.parametrize("walk", [samplers.sample, samplers.sample_path, samplers.sample_until])
-def test_a_number_of_steps_is_the_uniform_grid(walk):
+def test_a_number_of_steps_is_the_uniform_grid(unchecked, walk):
     """Steps at t = 1, .75, .5, .25, bit for bit. Mutation: a grid of n times instead of n steps."""
     step = Partial(lambda key, x_t, t, s: x_t + t)
     by_number = walk(step, jax.random.key(0), X_1, 4)
     same(by_number, walk(step, jax.random.key(0), X_1, times.grid(4)))
     close(by_number if by_number.ndim == X_1.ndim else by_number[-1], X_1 + 2.5, rtol=1e-6)
-    with pytest.raises(ValueError, match="at least 1"):
-        walk(step, jax.random.key(0), X_1, 0)
+    same(by_number, walk(step, jax.random.key(0), X_1, np.int64(4)))
+    for wrong in (0, 2.0, True, "four"):
+        with pytest.raises(ValueError, match="whole number of steps, at least 1"):
+            walk(step, jax.random.key(0), X_1, wrong)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 8])

@@ -17,7 +17,7 @@ from ddjax.inputs import checked_array, checked_function, checked_key, checked_s
 from ddjax.times import grid
 from ddjax.types import Key, Scalar, Step, known, shaped
 
-Times = Float[Array | np.ndarray, " steps_plus_1"] | int  # a number of steps is `times.grid` of it
+Times = Float[Array | np.ndarray, " steps_plus_1"] | int | np.integer  # a number of steps is `times.grid` of it
 
 
 def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:
@@ -79,7 +79,8 @@ def decreasing(times: Times) -> Float[Array, " steps_plus_1"]:
 
 
 def _grid(times: Times) -> Array | np.ndarray:
-    return grid(times) if isinstance(times, int) else checked_array(times, "a grid of times [steps + 1]")
+    is_number = not isinstance(times, list | tuple) and getattr(times, "ndim", 0) == 0
+    return grid(times) if is_number else checked_array(times, "a grid of times [steps + 1]")
 
 
 @compiled
