@@ -34,7 +34,7 @@ at 0 and noise at 1; arguments stand in the order (params, key, arrays, *, setti
 
 import importlib
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = [  # noqa: RUF022 (in the order of the rooms, not of the alphabet)
     "schedules", "times", "scoring", "transport",
     "predictions", "paths", "couplings", "weights", "mixtures", "metrics", "data",
