@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_array
+from ddjax.inputs import checked_array, checked_count
 
 Draws = Float[Array, "m *event"]
 Estimator = Callable[[Draws, Callable[[Array], Array]], Array]
@@ -61,8 +61,7 @@ def banded(width: int) -> Estimator:
 
     Raises: ValueError for a width below 1.
     """
-    if width < 1:
-        raise ValueError(f"a band has width at least 1, got {width=}")
+    width = checked_count(width, "width")
 
     def banded_estimator(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
         samples = checked_array(samples, "samples [m, *event]")
