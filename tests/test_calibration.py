@@ -278,7 +278,7 @@ ONE = OBSERVATIONS[:, 0, 0]
         (lambda: metrics.rank_histogram(SAMPLES[:, :0], OBSERVATIONS, key()), "m >= 1"),
         (lambda: metrics.rank_histogram(SAMPLES[:0], OBSERVATIONS[:0], key()), "need samples"),
         (lambda: metrics.rank_histogram(SAMPLES, OBSERVATIONS, key(), bins=3), "bins must divide the 8 ranks"),
-        (lambda: metrics.rank_histogram(SAMPLES, OBSERVATIONS, key(), bins=1), "2 or more"),
+        (lambda: metrics.rank_histogram(SAMPLES, OBSERVATIONS, key(), bins=1), "at least 2, got bins=1"),
         (
             lambda: metrics.rank_histogram(SAMPLES, OBSERVATIONS, key(), prerank=lambda points: points),
             "a pre-rank must return",

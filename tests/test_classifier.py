@@ -64,7 +64,7 @@ def test_shifts_move_by_whole_pixels_repeat_the_edge_and_keep_the_label(side, re
 
 
 def test_one_class_is_none():
-    with pytest.raises(ValueError, match="at least 2 classes"):
+    with pytest.raises(ValueError, match="at least 2, got classes="):
         classifier.classifier((8, 8, 1), 1)
 
 

@@ -104,7 +104,7 @@ def test_impossible_draws_are_refused():
     draw = recipes.drawing(recipes.by_bridge(painter, S, (2,)))
     params = jnp.asarray(0.0)
     for words, said in (
-        ({"n": 0, "steps": 1}, "at least 1 sample"),
+        ({"n": 0, "steps": 1}, "at least 1, got n=0"),
         ({"n": 2, "steps": 1, "churn": 1.5}, "churn must lie"),
         ({"n": 2, "steps": jnp.array([0.0, 1.0])}, "strictly decreasing"),
         ({"n": 2, "steps": 1, "cond": jnp.zeros(3)}, "a condition for each"),

@@ -55,7 +55,7 @@ def test_one_pair_has_no_interval_and_no_pairs_are_refused():
     for a, b in (([1.0, 2.0], [1.0]), ([], [])):
         with pytest.raises(ValueError, match="need pairs"):
             paired(a, b)
-    with pytest.raises(ValueError, match="at least 1 comparison"):
+    with pytest.raises(ValueError, match="at least 1, got comparisons="):
         paired([1.0, 2.0], [1.0, 2.0], comparisons=0)
 
 

@@ -208,7 +208,7 @@ def test_a_number_of_steps_is_the_uniform_grid(unchecked, walk):
     close(by_number if by_number.ndim == X_1.ndim else by_number[-1], X_1 + 2.5, rtol=1e-6)
     same(by_number, walk(step, jax.random.key(0), X_1, np.int64(4)))
     for wrong in (0, 2.0, True, "four"):
-        with pytest.raises(ValueError, match="whole number of steps, at least 1"):
+        with pytest.raises(ValueError, match="need a whole number, at least 1"):
             walk(step, jax.random.key(0), X_1, wrong)
 
 

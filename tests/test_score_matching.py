@@ -399,8 +399,8 @@ REFUSED = {
         "a score.*a batch of one",
         lambda: score_matching.denoising_loss(lambda p, k, x, t, c: x[0], SCHEDULE)(None, key(), TWO),
     ),
-    "no probes": ("at least 1 probe", lambda: score_matching.sliced(lambda x: x, key(), TWO, probes=0)),
-    "no probes of a loss": ("at least 1 probe", lambda: score_matching.sliced_loss(None, SCHEDULE, probes=0)),
+    "no probes": ("at least 1, got probes=0", lambda: score_matching.sliced(lambda x: x, key(), TWO, probes=0)),
+    "no probes of a loss": ("at least 1, got probes=0", lambda: score_matching.sliced_loss(None, SCHEDULE, probes=0)),
     "times of another length": (
         r"each of 2 examples, got t.shape=\(3,\)",
         lambda: score_matching.denoising(lambda x, t: x, SCHEDULE, key(), TWO, jnp.ones(3)),

@@ -209,7 +209,7 @@ def test_a_part_is_a_set():
     part = data.part(whole, 37)
     assert len(part) == 37 and (classes_of(part.x) == part.labels).all() and part.classes == whole.classes
     assert data.part(whole, 400) is whole and data.part(whole, 10_000) is whole
-    with pytest.raises(ValueError, match="at least 1 image, got most=0"):
+    with pytest.raises(ValueError, match="at least 1, got most=0"):
         data.part(whole, 0)
 
 
