@@ -142,5 +142,5 @@ def test_the_loss_is_traced_once():
 )
 def test_populations_too_small_for_the_rule_are_refused_at_once(score, size):
     """Before any data is seen."""
-    with pytest.raises(ValueError, match="population size must be at least 2|at least 1, got size=0"):
+    with pytest.raises(ValueError, match=r"population size must be at least 2|at least 1, got size=0"):
         objectives.distributional(scaled, SCHEDULE, score=score, size=size)

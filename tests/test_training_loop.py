@@ -206,7 +206,7 @@ def test_a_terminal_of_80_columns_shows_all_that_matters(width, monkeypatch):
 @pytest.mark.parametrize("arguments", [{"chunk": 0}, {"chunk": 30, "save_every": 50}])
 def test_bad_chunks_are_refused(arguments):
     optimizer = optax.sgd(0.1)
-    with pytest.raises(ValueError, match="multiple of chunk|at least 1, got chunk=0"):
+    with pytest.raises(ValueError, match=r"multiple of chunk|at least 1, got chunk=0"):
         training.fit(
             state_of(optimizer),
             training.make_train_step(quadratic, optimizer),
