@@ -1,6 +1,6 @@
 """The map between data and latents, both ways along one field, and there and back.
 
-    (1)  inflate:  x_1 = x_0 + integral of field(x, t) dt from 0 to 1,    generate: the same from 1 to 0
+    (A)  inflate:  x_1 = x_0 + integral of field(x, t) dt from 0 to 1,    generate: the same from 1 to 0
 
 A field is `field(key, x, t)` with its params bound (`flows.velocity(denoise, schedule)`), a method one of `flows.euler`, `heun`
 and `rk4`, and `times` the grid of generation, from 1 down to data: an inflation climbs it. It ends at 0 where the field is

@@ -1,16 +1,17 @@
 """Scoring-rule losses of denoisers.
 
-    (1)  t_i ~ times,  noise_i ~ N(0, I),  x_t = alpha x_0 + sigma noise
-    (2)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m
-    (3)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
-    (4)  loss = mean_i w(t_i) sum_k p_ik score({xhat_ij}_j, x_0_k),   p_ik ~ p(x_t_i | x_0_k),  k in the group of i
+    (A)  t_i ~ times,  noise_i ~ N(0, I),  x_t = alpha x_0 + sigma noise
+    (B)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m
+    (C)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
+    (D)  loss = mean_i w(t_i) sum_k p_ik score({xhat_ij}_j, x_0_k),   p_ik ~ p(x_t_i | x_0_k),  k in the group of i
 
-Eq. (4) is the mean of eq. (3) over which example of a group of the batch made x_t_i, given x_t_i and the group: the same loss in
+Eq. (D) is the mean of eq. (C) over which example of a group of the batch made x_t_i, given x_t_i and the group: the same loss in
 expectation, with less variance (Rao and Blackwell). It tells where several may have made it: at large times, in few dimensions.
-DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t,
-scope="position")`; images gain by `scoring.Patched`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
-References: De Bortoli et al., arXiv 2502.02483, eq. (14) and Algorithm 1; of eq. (4) for score matching, Xu et al., "Stable
-Target Field", arXiv 2302.00670.
+DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.by_position(rule)` of the rule
+`scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t)`; images gain by `scoring.Patched`; plain x_0 regression is
+`scoring.Energy(beta=2, lam=0)` with one draw.
+References: De Bortoli et al. (DDM), arXiv 2502.02483, DDM eq. (14) and Algorithm 1; of eq. (D) for score matching, Xu et al.,
+"Stable Target Field", arXiv 2302.00670.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def distributional(
     population: Callable[..., Array] = denoisers.population,
     references: int = 1,
 ) -> LossFn:
-    """The scoring-rule loss, eq. (3), or eq. (4).
+    """The scoring-rule loss, eq. (C), DDM eq. (14) and Algorithm 1; or eq. (D).
 
     Args:
         times: law of t, moved off 0 and 1 by one rounding error of the data (`times.drawn`).
@@ -46,8 +47,8 @@ def distributional(
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
         population: how the m draws are made: `denoisers.population` for any denoiser, `denoisers.folded_population`
             for the faster one of those made by `denoisers.distributional`.
-        references: examples of a group, eq. (4), against all of which each of its x_t is scored; they have no conditions. 1 is
-            eq. (3).
+        references: examples of a group, eq. (D), against all of which each of its x_t is scored; they have no conditions. 1 is
+            eq. (C).
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
         unweighted means `confinement` and `interaction` where the rule tells them. All in float32 or better.
     Raises: ValueError for a population too small for the rule; the loss, for a batch that is no such thing, draws of
@@ -87,7 +88,7 @@ def distributional(
 def _over_groups(
     score: scoring.Rule, schedule: Schedule, references: int, draws: Array, x_0: Array, x_t: Array, t: Array
 ) -> Any:
-    """The mean of the scores of each example over the x_0 of its group, eq. (4)."""
+    """The mean of the scores of each example over the x_0 of its group, eq. (D)."""
 
     def one(draws: Array, x_t: Array, t: Array, x_0: Array) -> Any:
         alpha, sigma = schedule(t)

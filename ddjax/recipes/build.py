@@ -135,7 +135,7 @@ def _score(recipe: Recipe) -> scoring.Rule:
     patched = scoring.Patched(whole, recipe.score_patch) if recipe.score_patch else whole
     maps = [(float(k), whole, scoring.pooling(k)) for k in recipe.score_scales]
     if recipe.score_differences:
-        crps = scoring.Energy(1.0, recipe.lam, scope="element")
+        crps = scoring.by_element(scoring.Energy(1.0, recipe.lam))
         maps += [(recipe.score_differences, crps, scoring.finite_differences(axis)) for axis in (0, 1)]
     return scoring.Sum(((1.0, patched, None), *maps)) if maps else patched
 
@@ -145,7 +145,7 @@ def _rule(recipe: Recipe) -> scoring.Rule:
     if recipe.rule == "energy":
         return scoring.Energy(recipe.beta, recipe.lam)
     if recipe.rule == "iddm":
-        return scoring.Energy(lambda t: 2 - (2 - recipe.beta) * t, lambda t: recipe.lam * t, scope="position")
+        return scoring.by_position(scoring.Energy(lambda t: 2 - (2 - recipe.beta) * t, lambda t: recipe.lam * t))
     if recipe.rule == "sddm":
         return _weather
     kernel = {"imq": scoring.imq, "rbf": scoring.rbf, "exponential": scoring.exponential}[recipe.rule]
@@ -153,7 +153,7 @@ def _rule(recipe: Recipe) -> scoring.Rule:
 
 
 def _weather(samples: Array, x_0: Array, t: Array) -> scoring.Terms:
-    crps, squares = (scoring.Energy(beta, lam, scope="element")(samples, x_0) for beta, lam in ((1.0, 1.0), (2.0, 0.0)))
+    crps, squares = (scoring.by_element(scoring.Energy(*rule))(samples, x_0) for rule in ((1.0, 1.0), (2.0, 0.0)))
     return jax.tree.map(lambda a, b: t * a + (1 - t) * b, crps, squares)
 
 

@@ -1,7 +1,7 @@
 """The parts of an inflationary flow that a recipe names: its eigenbasis, its schedule, its denoiser, its loss and its sampler.
 
-(1)  y = B^T (x - mean),   y_1 ~ N(0, alpha(1)^2 s^2 + sigma(1)^2),   y_0 by Heun's method along the probability flow
-(2)  u = sqrt(t): what the network is told, and steps of equal size in; C(t) has grown by as much as the data after 1/10 of all t
+(A)  y = B^T (x - mean),   y_1 ~ N(0, alpha(1)^2 s^2 + sigma(1)^2),   y_0 by Heun's method along the probability flow
+(B)  u = sqrt(t): what the network is told, and steps of equal size in; C(t) has grown by as much as the data after 1/10 of all t
 """
 
 import base64
@@ -67,7 +67,7 @@ def denoiser(recipe: Recipe, network: Network) -> Denoiser:
 
 
 def _told_the_root(apply: Apply, params: Params, y: Array, t: Array, cond: Any, xi: Array | None) -> Array:
-    """Eq. (2)."""
+    """Eq. (B)."""
     return apply(params, y, jnp.sqrt(t), cond, xi)
 
 
@@ -96,12 +96,12 @@ def _velocity(
 
 
 def grid(n: int) -> Array:
-    """n steps of equal size in u, eq. (2), from t = 1 to 0."""
+    """n steps of equal size in u, eq. (B), from t = 1 to 0."""
     return times.grid(n) ** 2
 
 
 def by_inflation(recipe: Recipe, model: Denoiser, *, path: bool = False) -> Sampler:
-    """Eq. (1): samples of the data, or their paths, on the squares of a grid, eq. (2). Two calls of the denoiser a step."""
+    """Eq. (A): samples of the data, or their paths, on the squares of a grid, eq. (B). Two calls of the denoiser a step."""
     eigen = eigenbasis(recipe)
     prior = inflation.analytic_prior(schedule(recipe), eigen.variances)
     start = lambda key, shape: prior.sample(key, shape[0])  # noqa: E731
