@@ -45,6 +45,15 @@ def inflate(field: Field, key: Key, x_0: State, times: Times, *, method: Method 
     return samplers.sample(method(Partial(_reversed, checked_denoise(field, "field"))), key, x_0, _climbing(times))
 
 
+def _reversed(field: Field, key: Key, x: Array, minus_t: Array) -> Array:
+    return -field(key, x, -minus_t)
+
+
+def _climbing(times: Times) -> Array:
+    """The grid climbed, as the decreasing grid of -t that samplers walk: 1 - t would round the small times away."""
+    return -samplers.decreasing(times)[::-1]
+
+
 def generate(field: Field, key: Key, x_1: State, times: Times, *, method: Method = flows.heun) -> State:
     """The data of latents. Raises: ValueError as `samplers.sample`."""
     return samplers.sample(method(field), key, x_1, times)
@@ -107,15 +116,6 @@ def _truncated(keep: int, fill: Array | None, latents: Array) -> Array:
     fill = jnp.zeros(latents.shape[1:]) if fill is None else fill
     kept = jnp.arange(latents.shape[1]) < keep
     return jnp.where(kept[None], latents, fill.astype(latents.dtype)[None])
-
-
-def _reversed(field: Field, key: Key, x: Array, minus_t: Array) -> Array:
-    return -field(key, x, -minus_t)
-
-
-def _climbing(times: Times) -> Array:
-    """The grid climbed, as the decreasing grid of -t that samplers walk: 1 - t would round the small times away."""
-    return -samplers.decreasing(times)[::-1]
 
 
 def _require(every: int) -> None:

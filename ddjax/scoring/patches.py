@@ -16,7 +16,7 @@ from jaxtyping import Array, Real
 
 from ddjax.inputs import checked_draws, checked_rule
 from ddjax.scoring.rules import KernelRule, Rule, by_groups, needs_pairs
-from ddjax.scoring.scopes import Over, Windows, position
+from ddjax.scoring.scopes import Windows, position
 from ddjax.scoring.scores import Terms
 from ddjax.types import Scalar
 
@@ -59,7 +59,9 @@ class Patched:
 
     def _of_patches(self, samples: Array, observation: Array, t: Scalar) -> Terms:
         rule, windows = self.rule, Windows(self.size, self.wrap)
-        if isinstance(rule, KernelRule) and rule.over in (None, Over(position)):
+        if isinstance(rule, KernelRule) and (
+            rule.over is None or (rule.over.groups is position and rule.over.area is None)
+        ):
             return by_groups(rule, windows)(samples, observation, t)  # a patch is one vector, and so one position
         patches = vectors(samples, windows), vectors(observation[None], windows)[0]
         each = jax.vmap(lambda samples, observation: rule(samples, observation, t), in_axes=(1, 0))(*patches)

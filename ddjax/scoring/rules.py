@@ -79,14 +79,20 @@ class KernelRule:
 
 
 def Energy(
-    beta: Scalar | Callable[[Array], Array] = 1.0, lam: Scalar | Callable[[Array], Array] = 1.0, **deprecated: Any
+    beta: Scalar | Callable[[Array], Array] = 1.0,
+    lam: Scalar | Callable[[Array], Array] = 1.0,
+    *,
+    estimator: Estimator | str | None = None,
+    scope: str | Groups = "event",
+    area: Area | None = None,
 ) -> KernelRule:
     """The energy rule, rho = ||.||^beta, with beta and lam numbers or functions of t.
 
-    Args: deprecated: estimator, scope and area of `KernelRule`.
+    Args: estimator, scope, area: deprecated, as those of `KernelRule`.
     Raises: ValueError for a constant beta outside (0, 2], or as `KernelRule`.
     """
-    return KernelRule(_EnergyAt(beta) if callable(beta) else energy(beta), lam, **deprecated)
+    kernel = _EnergyAt(beta) if callable(beta) else energy(beta)
+    return KernelRule(kernel, lam, estimator, scope=scope, area=area)
 
 
 @dataclass(frozen=True)
