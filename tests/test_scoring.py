@@ -353,6 +353,8 @@ def test_a_traced_beta_of_two_is_the_square():
     close(jax.jit(jax.grad(rule))(samples, 2.0), jax.grad(rule)(samples, 2.0), rtol=1e-5)
     for beta in (2, 2.0, jnp.float32(2)):
         assert jax.hessian(lambda x, beta=beta: energy(beta).rho(jnp.sum(x**2)))(jnp.zeros(1)) == 2
+        error = lambda x, beta=beta: energy_score(x[None], jnp.zeros(1), beta=beta, lam=0)  # noqa: E731
+        assert jax.hessian(error)(jnp.zeros(1)) == 2
 
 
 def test_kernels_are_values_and_trees_of_their_numbers():

@@ -78,10 +78,10 @@ def consistency(
         t = time_laws.drawn(times, key_time, x_0)
         q = jnp.maximum(t - (jax.vmap(gap)(t) if callable(gap) else gap), 0.0)
         noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
-        along = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))
-        here = denoiser(params, key_f, along(x_0, noise, t), t, cond)
-        target = denoiser(jax.lax.stop_gradient(params), jax.random.clone(key_f), along(x_0, noise, q), q, cond)
-        squared = nan_beside(_squares(shaped(here, x_0.shape, "a denoiser"), target), x_0)
+        noised = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))
+        output = denoiser(params, key_f, noised(x_0, noise, t), t, cond)
+        target = denoiser(jax.lax.stop_gradient(params), jax.random.clone(key_f), noised(x_0, noise, q), q, cond)
+        squared = nan_beside(_squares(shaped(output, x_0.shape, "a denoiser"), target), x_0)
         # written so that 0 has a gradient, and small distances their digits
         distance = squared / (jnp.sqrt(squared + huber**2) + huber) if huber else squared
         loss = jnp.mean(weights.of_examples(weight, t) * distance)

@@ -100,10 +100,10 @@ def spectrum(image: Image) -> Float[Array, "height half parts"]:
     """
     image = precise(image)
     _, width, _ = _image(image)
-    found = jnp.fft.rfft2(image, axes=(0, 1), norm="ortho")
+    waves = jnp.fft.rfft2(image, axes=(0, 1), norm="ortho")
     column = np.arange(width // 2 + 1)[None, :, None]
     twice = (column > 0) & (2 * column < width)
-    parts = jnp.concatenate([found.real, found.imag], -1)
+    parts = jnp.concatenate([waves.real, waves.imag], -1)
     return parts * jnp.asarray(np.where(twice, 2**0.5, 1.0), parts.dtype)
 
 

@@ -39,7 +39,7 @@ class Patched:
 
     def __post_init__(self):
         checked_rule(self.rule)
-        Windows(self.size, self.wrap)  # which tells a mistake
+        Windows(self.size, self.wrap)  # which checks both
 
     @property
     def pairs(self) -> bool:
@@ -64,8 +64,8 @@ class Patched:
         ):
             return by_groups(rule, windows)(samples, observation, t)  # a patch is one vector, and so one position
         patches = vectors(samples, windows), vectors(observation[None], windows)[0]
-        each = jax.vmap(lambda samples, observation: rule(samples, observation, t), in_axes=(1, 0))(*patches)
-        return jax.tree.map(jnp.mean, each)
+        terms = jax.vmap(lambda samples, observation: rule(samples, observation, t), in_axes=(1, 0))(*patches)
+        return jax.tree.map(jnp.mean, terms)
 
 
 def vectors(
