@@ -1,5 +1,7 @@
 """Scoring rules of a population against one observation: energy and kernel rules, their parts, and sums of them for fields."""
 
+from typing import TYPE_CHECKING
+
 from ddjax.scoring.estimators import almost_fair, banded, biased, fair, paired
 from ddjax.scoring.kernels import Kernel, energy, exponential, imq, rbf
 from ddjax.scoring.maps import finite_differences, pooling, scaled, spectrum
@@ -21,8 +23,9 @@ from ddjax.scoring.scopes import Windows
 from ddjax.scoring.scores import Terms, energy_score, kernel_score, safe_power, score
 from ddjax.scoring.sums import Sum
 
-energy_score = with_deprecated(energy_score, Energy)
-kernel_score = with_deprecated(kernel_score, KernelRule)
+if not TYPE_CHECKING:  # type checkers and the reference see the functions as they are without deprecated keywords
+    energy_score = with_deprecated(energy_score, Energy)
+    kernel_score = with_deprecated(kernel_score, KernelRule)
 
 __all__ = [
     "Energy",
