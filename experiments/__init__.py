@@ -1,15 +1,11 @@
 """Experiments, run from a checkout: `python -m experiments` lists them.
 
-Families of models lie in families/, measurements without one in studies/: each is a command of its own name,
-`python -m experiments.two_gaussians`, `python -m experiments.limits`.
+Each is a folder and a command of its name, `python -m experiments.two_gaussians`; common/ holds what several share.
 """
 
 import sys
-from pathlib import Path
-
-__path__ += [str(Path(__file__).parent / room) for room in ("families", "studies")]
 
 if sys.argv[:1] == ["-m"]:  # python -m is about to look for a module of this package
-    from experiments import commands
+    from experiments.common import commands
 
     commands.require(sys.orig_argv)

@@ -6,42 +6,64 @@ A name is a room of ddjax unless it stands in `_ELSEWHERE`.
 import importlib
 from typing import Any
 
-_ELSEWHERE = {"jax": "jax", "jnp": "jax.numpy", "np": "numpy", "optax": "optax", "toys": "ddjax.data.toys"}
-_ELSEWHERE |= {"figures": "experiments.pages.figures", "moon_shapes": "experiments.judges.shapes"}
-_ELSEWHERE |= {"verdicts": "experiments.pages.verdicts"}
-_ELSEWHERE |= {
+_ELSEWHERE = {
+    "jax": "jax",
+    "jnp": "jax.numpy",
+    "np": "numpy",
+    "optax": "optax",
+    "toys": "ddjax.data.toys",
+    "figures": "experiments.common.figures",
+    "moon_shapes": "experiments.two_moons.shapes",
+    "verdicts": "experiments.common.verdicts",
     "jobs": "ddjax.runs.jobs",
     "saved": "ddjax.runs.saved",
     "pretrained": "ddjax.runs.pretrained",
     "digits": "ddjax.data.digits",
-    "report": "experiments.pages.report",
+    "report": "experiments.common.report",
+    "feeds": "experiments.common.images.feeds",
+    "image_checks": "experiments.images.checks",
+    "image_judges": "experiments.common.images.evaluate",
+    "image_spaces": "experiments.common.images.spaces",
+    "intervals": "experiments.compare.intervals",
+    "trained_images": "experiments.common.images.trained",
+    "image_pages": "experiments.common.images.report",
+    "classifiers": "ddjax.runs.classifiers",
+    "coverages": "experiments.inverse_problems.coverages",
+    "measurements": "experiments.inverse_problems.measurements",
+    "inflations": "ddjax.recipes.inflations",
+    "exact_flows": "experiments.common.exact_flows",
+    "velocity_judges": "experiments.anisotropic_flow.evaluate",
+    "velocity_pages": "experiments.anisotropic_flow.report",
+    "gaussian_judges": "experiments.two_gaussians.evaluate",
+    "gaussian_pages": "experiments.two_gaussians.report",
+    "moon_judges": "experiments.two_moons.evaluate",
+    "moon_pages": "experiments.two_moons.report",
+    "rival_judges": "experiments.family.evaluate",
+    "rival_pages": "experiments.family.report",
+    "grid_judges": "experiments.family.grids",
+    "grid_pages": "experiments.family.grid_report",
+    "condition_judges": "experiments.conditional_ot.evaluate",
+    "condition_pages": "experiments.conditional_ot.report",
+    "conditioning_judges": "experiments.common.conditioning",
+    "conditioning_pages": "experiments.common.conditioning_report",
+    "gap_judges": "experiments.ot_loss.evaluate",
+    "gap_pages": "experiments.ot_loss.report",
+    "view_judges": "experiments.three_views.evaluate",
+    "view_pages": "experiments.three_views.report",
+    "score_judges": "experiments.score_matching.evaluate",
+    "score_pages": "experiments.score_matching.report",
+    "inflation_judges": "experiments.inflation.evaluate",
+    "inflation_pages": "experiments.inflation.report",
+    "posterior_judges": "experiments.inflation_inference.evaluate",
+    "posterior_pages": "experiments.inflation_inference.report",
+    "forecast_judges": "experiments.forecast.evaluate",
+    "forecast_pages": "experiments.forecast.report",
+    "inverse_problem_judges": "experiments.inverse_problems.evaluate",
+    "inverse_problem_pages": "experiments.inverse_problems.report",
+    "claim_pages": "experiments.family.claims",
+    "guidance_judges": "experiments.guidance.evaluate",
+    "guidance_pages": "experiments.guidance.report",
 }
-_ELSEWHERE |= {"feeds": "experiments.imaging.feeds", "image_checks": "experiments.imaging.checks"}
-_ELSEWHERE |= {"image_judges": "experiments.imaging.judging", "image_spaces": "experiments.imaging.spaces"}
-_ELSEWHERE |= {"intervals": "experiments.imaging.intervals", "trained_images": "experiments.imaging.trained"}
-_ELSEWHERE |= {"image_pages": "experiments.pages.images", "classifiers": "ddjax.runs.classifiers"}
-_ELSEWHERE |= {"coverages": "experiments.judges.coverages", "measurements": "experiments.imaging.measurements"}
-_ELSEWHERE |= {"inflations": "ddjax.recipes.inflations", "exact_flows": "experiments.judges.exact_flows"}
-_ELSEWHERE |= {f"velocity_{room}": f"experiments.{room}.velocities" for room in ("judges", "pages")}
-_DATA = (
-    "gaussian",
-    "moon",
-    "rival",
-    "grid",
-    "condition",
-    "conditioning",
-    "gap",
-    "view",
-    "score",
-    "inflation",
-    "posterior",
-    "forecast",
-    "inverse_problem",
-    "claim",
-    "guidance",
-)
-for _data in _DATA:
-    _ELSEWHERE |= {f"{_data}_{room}": f"experiments.{room}.{_data}s" for room in ("judges", "pages")}
 
 
 class _Lazy:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ddjax import cli
 from ddjax.cli.settings import Range
 from ddjax.runs import engine
-from experiments import run as runner
+from experiments.common import runner
+from experiments.common.runner import Experiment, Findings, Trained
+from experiments.common.settings import Scored
 from experiments.lazy import figures, gaussian_judges, jax, judging, mixtures, np, recipes, types
-from experiments.run import Experiment, Findings, Trained
-from experiments.training import Scored
 
 if TYPE_CHECKING:
     from ddjax.recipes import Recipe

@@ -11,9 +11,9 @@ import pytest
 from ddjax import couplings, inflation, objectives, predictions
 from ddjax.mixtures import GaussianMixture
 from ddjax.schedules import with_rates
-from experiments.judges import exact_flows
-from experiments.judges import velocities as judges
-from experiments.studies import anisotropic_flow
+from experiments.anisotropic_flow import __main__ as anisotropic_flow
+from experiments.anisotropic_flow import evaluate as judges
+from experiments.common import exact_flows
 
 VARIANCES = np.array([1.7, 0.4])
 SCHEDULES = {

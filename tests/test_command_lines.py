@@ -22,7 +22,7 @@ import pytest
 from ddjax import cli
 from ddjax.cli import settings, usage
 from ddjax.cli.settings import FileToRead, FileToWrite, FolderToRead, FolderToWrite, Multiple
-from experiments.training import Scored
+from experiments.common.settings import Scored
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +34,7 @@ def _calls_main(path):
 
 
 COMMANDS = [
-    ".".join(part for part in path.relative_to(ROOT).with_suffix("").parts if part not in ("families", "studies"))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in sorted((ROOT / "experiments").rglob("*.py"))
     if _calls_main(path)
 ]
@@ -271,9 +271,10 @@ def test_help_shows_every_flag_once_with_an_example_that_is_read(name, monkeypat
     flags that there are not, or with a value out of range.
     """
     make, presets = command(name)
-    program = f"python -m {make.__module__.removesuffix('.__main__')}"
+    program = f"python -m {name.removesuffix('.__main__')}"
+    moved = None if make.__module__ == name else program
     with pytest.raises(SystemExit) as stop:
-        cli.parse(make, ["--width", "-1", "--help"], presets=presets)
+        cli.parse(make, ["--width", "-1", "--help"], presets=presets, program=moved)
     told = capsys.readouterr().out
     assert stop.value.code == 0 and told.startswith(f"usage: {program} ")
     heads = re.findall(r"^(\w[\w ]*):$", told, re.M)
@@ -307,7 +308,7 @@ def test_what_families_share_stands_in_groups():
     assert usage.grouped(["lam", "no_such", "out"]) == {"common": ["out"], usage.OWN: ["no_such"], "model": ["lam"]}
 
 
-@pytest.mark.parametrize("name", ["pages.report", "pages", "run", "judges"])
+@pytest.mark.parametrize("name", ["common.report", "common", "two_gaussians.report", "benchmark.costs"])
 def test_a_module_that_is_no_command_says_so(name, tmp_path):
     """One line with those that are. Mutations: `require` never called; a package passed over; a command taken for none."""
     code, out, err = call(f"experiments.{name}", at=tmp_path)
@@ -325,7 +326,9 @@ def test_lines_are_read_without_jax(tmp_path):
 
 def test_a_verdict_is_told(monkeypatch):
     """Exit code 1 comes with a sentence. Mutation: `SystemExit(1)`."""
-    from experiments import dispersion, dispersion_law, limits
+    from experiments.common import dispersion_law
+    from experiments.dispersion import __main__ as dispersion
+    from experiments.limits import __main__ as limits
 
     monkeypatch.setattr(limits, "ladder", lambda *_, **__: ("", 5.0))
     monkeypatch.setattr(dispersion_law, "trained", lambda *_, **__: 2.0)

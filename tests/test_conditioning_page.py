@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ddjax import judging
-from experiments.judges import conditionings as judges
-from experiments.pages import conditionings as pages
-from experiments.studies import conditioning
+from experiments.common import conditioning as judges
+from experiments.common import conditioning_report as pages
+from experiments.conditioning import __main__ as conditioning
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/conditioning.md").read_text()

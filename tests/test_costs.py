@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_allclose as close
 
 from ddjax import recipes
-from experiments import cost_analysis, cost_page, images
+from experiments.benchmark import cost_analysis, cost_page
+from experiments.images import __main__ as images
 
 ROOT = Path(__file__).parents[1]
 STORED = json.loads((ROOT / "docs/results/costs.json").read_text())

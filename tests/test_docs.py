@@ -17,7 +17,7 @@ import pytest
 import ddjax
 from ddjax.data import image_files, names
 from ddjax.judging import paired
-from experiments.imaging import judging
+from experiments.common.images import evaluate as judging
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

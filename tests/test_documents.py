@@ -9,7 +9,8 @@ import yaml
 
 from ddjax import cli
 from ddjax.cli import documents
-from experiments import images, two_gaussians
+from experiments.images import __main__ as images
+from experiments.two_gaussians import __main__ as two_gaussians
 
 LEVELS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ddjax import cli
-from experiments import two_gaussians
+from experiments.two_gaussians import __main__ as two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
@@ -215,7 +215,7 @@ def test_help_is_quick_because_it_does_not_import_jax():
         assert "usage:" in call(module, "--help").stdout
     code = (
         "import sys, ddjax.__main__, ddjax.commands.sample, ddjax.commands.export, ddjax.commands.info, "
-        "experiments.two_gaussians; sys.exit('jax' in sys.modules)"
+        "experiments.two_gaussians.__main__; sys.exit('jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
@@ -229,7 +229,7 @@ def test_limits_hold_the_exact_sampler_to_the_floor():
 
 def test_dispersion_law_by_training():
     """lam = .5, beta = 1: the trained spread is .378 of the true one (math by quadrature elsewhere), not 1."""
-    from experiments.dispersion_law import exact, trained
+    from experiments.common.dispersion_law import exact, trained
 
     assert abs(exact(0.5, 1.0) - 0.378) < 5e-4
     assert abs(trained(0.5, 1.0, steps=600, batch=1024) / exact(0.5, 1.0) - 1) < 0.03

@@ -10,7 +10,8 @@ from run_folders import a_run
 from ddjax import cli, recipes
 from ddjax.commands import export, sample
 from ddjax.runs import exported, saved
-from experiments import images, two_moons
+from experiments.images import __main__ as images
+from experiments.two_moons import __main__ as two_moons
 
 MOONS = "--seeds 1 --exp 3 4 ddm --width 8 --depth 2 --guidance 3 1"
 UNET = "--net unet --width 8 --depth 1 --inject 1 --no-baseline --guidance 2"

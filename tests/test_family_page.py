@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ddjax import judging, recipes, times
-from experiments.families import presets
-from experiments.judges import grids, rivals
-from experiments.pages import claims
-from experiments.studies import family_page, family_tuning
+from experiments.family import claims, grids, presets
+from experiments.family import evaluate as rivals
+from experiments.family import page as family_page
+from experiments.family import tuning as family_tuning
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/family.md").read_text()

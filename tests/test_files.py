@@ -21,8 +21,9 @@ from ddjax.downloads import Remote, download
 from ddjax.networks import weights
 from ddjax.runs import classifiers, engine, pictures
 from ddjax.training import lock, manifest
-from experiments import two_gaussians
-from experiments.pages import figures, flows
+from experiments.common import figures
+from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.two_moons import flows
 
 OLD = b'{"job": "other", "step": 1, "loss": 1.0}\n' * 9  # rows, so that the writer of rows has something to keep
 ARRAYS = {"params": {"a": np.ones((50, 2), np.float32)}}

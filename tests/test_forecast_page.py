@@ -10,9 +10,9 @@ import pytest
 from numpy.testing import assert_allclose as close
 
 from ddjax import judging
-from experiments.judges import forecasts as judges
-from experiments.pages import forecasts as pages
-from experiments.studies import forecast
+from experiments.forecast import __main__ as forecast
+from experiments.forecast import evaluate as judges
+from experiments.forecast import report as pages
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/forecast.md").read_text()

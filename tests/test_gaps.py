@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose as close
 from scipy import stats
 
 from ddjax import data, transport
-from experiments.judges import gaps
+from experiments.ot_loss import evaluate as gaps
 
 SIDE = 4
 

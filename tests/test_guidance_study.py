@@ -12,13 +12,14 @@ from test_experiments import CACHED, ROOT, command
 
 from ddjax import cli, recipes
 from ddjax.runs import pretrained
-from experiments import large_run
-from experiments.families import images, two_gaussians
-from experiments.imaging import judging
-from experiments.judges import guidances
-from experiments.judges.guidances import FULL, ONE, TWO, How, Judged, Row
-from experiments.pages import guidances as pages
-from experiments.studies import guidance
+from experiments.benchmark import large_run
+from experiments.common.images import evaluate as judging
+from experiments.guidance import __main__ as guidance
+from experiments.guidance import evaluate as guidances
+from experiments.guidance import report as pages
+from experiments.guidance.evaluate import FULL, ONE, TWO, How, Judged, Row
+from experiments.images import __main__ as images
+from experiments.two_gaussians import __main__ as two_gaussians
 
 RNG = np.random.default_rng(5)
 CLASSES = np.arange(60) % 3

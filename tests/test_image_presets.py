@@ -13,7 +13,7 @@ from test_data_idx import words
 from ddjax import cli, recipes
 from ddjax.data import cifar
 from ddjax.runs import classifiers
-from experiments import images
+from experiments.images import __main__ as images
 
 RNG = np.random.default_rng(0)
 PRESETS = ("digits", "glyphs", "photos", "mnist", "cifar10", "cifar10-dit")

@@ -19,8 +19,12 @@ from test_experiments import CACHED, OPTIMISED, ROOT, command
 
 from ddjax import cli, data, metrics
 from ddjax.types import Batch
-from experiments import images, stream_timing, train_classifier
-from experiments.imaging import checks, judging, spaces
+from experiments.benchmark import stream_timing
+from experiments.common.images import evaluate as judging
+from experiments.common.images import spaces
+from experiments.images import __main__ as images
+from experiments.images import checks
+from experiments.train_classifier import __main__ as train_classifier
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from ddjax import cli, data, inflation, recipes
 from ddjax.__main__ import main
 from ddjax.recipes import inflations
 from ddjax.runs import classifiers
-from experiments.families import inflation as family
-from experiments.judges import inflations as judges
-from experiments.pages import inflations as pages
+from experiments.inflation import __main__ as family
+from experiments.inflation import evaluate as judges
+from experiments.inflation import report as pages
 
 COV = np.array([[1.0, 0.6], [0.6, 0.9]])
 EIGEN = inflation.eigenbasis_of(np.array([0.2, -0.1]), COV)

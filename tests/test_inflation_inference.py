@@ -13,9 +13,9 @@ from ddjax import inflation
 from ddjax.cli import UserError
 from ddjax.data import toys
 from ddjax.mixtures import GaussianMixture
-from experiments.judges import exact_flows
-from experiments.judges import posteriors as judges
-from experiments.studies import inflation_inference
+from experiments.common import exact_flows
+from experiments.inflation_inference import __main__ as inflation_inference
+from experiments.inflation_inference import evaluate as judges
 
 PRIOR = np.array([1.5, 0.7, 2.0])
 

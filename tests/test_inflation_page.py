@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ddjax import judging
-from experiments.judges.inflations import WAYS
-from experiments.pages import velocities
+from experiments.anisotropic_flow import report as velocities
+from experiments.inflation.evaluate import WAYS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/inflation.md").read_text()

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from experiments.imaging import intervals, judging
+from experiments.common.images import evaluate as judging
+from experiments.compare import intervals
 
 RNG = np.random.default_rng(11)
 

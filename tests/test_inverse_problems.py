@@ -11,12 +11,12 @@ from numpy.testing import assert_allclose as close
 
 from ddjax import cli, denoisers, mixtures, recipes
 from ddjax.mixtures import GaussianMixture
-from experiments import run as runner
-from experiments.families import inverse_problems as family
-from experiments.imaging import measurements
-from experiments.imaging.measurements import Measurement
-from experiments.judges import conditionings, coverages
-from experiments.judges import inverse_problems as judges
+from experiments.common import conditioning as conditionings
+from experiments.common import runner
+from experiments.inverse_problems import __main__ as family
+from experiments.inverse_problems import coverages, measurements
+from experiments.inverse_problems import evaluate as judges
+from experiments.inverse_problems.measurements import Measurement
 
 SHAPE = (4, 6, 1)
 IMAGES = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)

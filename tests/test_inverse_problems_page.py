@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ddjax import judging
-from experiments.pages import conditionings
-from experiments.pages import inverse_problems as pages
+from experiments.common import conditioning_report as conditionings
+from experiments.inverse_problems import report as pages
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/inverse_problems.md").read_text()

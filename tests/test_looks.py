@@ -11,13 +11,15 @@ import pytest
 
 from ddjax import judging, times
 from ddjax.judging import grids
-from experiments.families import two_gaussians
-from experiments.imaging import intervals
-from experiments.imaging import judging as images
-from experiments.judges.grids import CHOSEN, Judged
-from experiments.pages import claims, readings
-from experiments.pages import grids as grid_pages
-from experiments.studies import limits, three_views
+from experiments.common import readings
+from experiments.common.images import evaluate as images
+from experiments.compare import intervals
+from experiments.family import claims
+from experiments.family import grid_report as grid_pages
+from experiments.family.grids import CHOSEN, Judged
+from experiments.limits import __main__ as limits
+from experiments.three_views import __main__ as three_views
+from experiments.two_gaussians import __main__ as two_gaussians
 
 LEVEL, RUNS = 0.05, 250
 SEEDS, STEPS = 5, (1, 2, 4, 8, 16, 50)

@@ -10,7 +10,8 @@ from ddjax import cli, data, runs, training
 from ddjax.runs import engine, jobs
 from ddjax.training import memory
 from ddjax.types import Network
-from experiments import images, large_run
+from experiments.benchmark import large_run
+from experiments.images import __main__ as images
 
 N = 1_000_000  # float32 numbers: 4 MB
 

@@ -15,9 +15,10 @@ from ddjax import cli, judging, recipes
 from ddjax.data import toys
 from ddjax.recipes import build
 from ddjax.types import Batch
-from experiments import conditional_ot, two_moons
-from experiments.judges import conditions
-from experiments.judges import moons as moon_judges
+from experiments.conditional_ot import __main__ as conditional_ot
+from experiments.conditional_ot import evaluate as conditions
+from experiments.two_moons import __main__ as two_moons
+from experiments.two_moons import evaluate as moon_judges
 
 
 @pytest.fixture(scope="module")

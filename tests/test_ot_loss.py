@@ -13,8 +13,8 @@ from test_experiments import OPTIMISED, ROOT
 
 from ddjax import cli, recipes, runs
 from ddjax.runs import engine, jobs, saved
-from experiments.families import ot_loss
-from experiments.imaging import gap_models
+from experiments.ot_loss import __main__ as ot_loss
+from experiments.ot_loss import models as gap_models
 
 SMALL = [
     "--steps",

@@ -8,7 +8,10 @@ from PIL import Image
 from ddjax import data
 from ddjax.runs import pictures
 from ddjax.types import Batch
-from experiments.pages import flows, images, moons, rivals
+from experiments.common.images import report as images
+from experiments.family import report as rivals
+from experiments.two_moons import flows
+from experiments.two_moons import report as moons
 
 
 def test_pictures_are_the_samples_in_rows_and_bytes():

@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 
 from ddjax import cli, recipes
-from experiments import run as runner
-from experiments.families import family, images, presets
-from experiments.imaging import settings
+from experiments.common import runner
+from experiments.common.images import settings
+from experiments.family import __main__ as family
+from experiments.family import presets
+from experiments.images import __main__ as images
 
 
 def test_a_variant_changes_one_setting_of_every_preset():

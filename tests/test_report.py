@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ddjax import judging
-from experiments.judges import sizes
-from experiments.pages import readings, report, terms, verdicts
+from experiments.common import readings, report, terms, verdicts
+from experiments.common.images import sizes
 
 DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=")
 FLOOR = (0.001, 0.002)

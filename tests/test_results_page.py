@@ -8,7 +8,7 @@ import pytest
 
 import ddjax
 from ddjax import judging
-from experiments.pages import conditions
+from experiments.conditional_ot import report as conditions
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/results.md").read_text()

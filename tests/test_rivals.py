@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from ddjax import judging, metrics, recipes
-from experiments.families import family, presets
-from experiments.judges import grids, rivals
-from experiments.pages import figures
-from experiments.pages import rivals as rival_pages
+from experiments.common import figures
+from experiments.family import __main__ as family
+from experiments.family import evaluate as rivals
+from experiments.family import grids, presets
+from experiments.family import report as rival_pages
 
 POINTS = 4000
 

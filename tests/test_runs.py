@@ -19,7 +19,8 @@ from ddjax import recipes, runs
 from ddjax.cli import UserError
 from ddjax.runs import engine, saved
 from ddjax.training import checkpoints
-from experiments import children, two_gaussians
+from experiments.benchmark import children
+from experiments.two_gaussians import __main__ as two_gaussians
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +182,7 @@ def test_a_last_line_cut_short_by_a_kill_is_no_damage(tmp_path):
 
 WORK = """
 import os, sys, time
-from experiments import children
+from experiments.benchmark import children
 def work():
     open(sys.argv[1], "w").write(str(os.getpid()))
     time.sleep(100)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ddjax import judging
-from experiments import run as runner
-from experiments.judges import scores as judges
-from experiments.pages import scores as pages
-from experiments.studies import score_matching
+from experiments.common import runner
+from experiments.score_matching import __main__ as score_matching
+from experiments.score_matching import evaluate as judges
+from experiments.score_matching import report as pages
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/score_matching.md").read_text()

@@ -11,7 +11,8 @@ import pytest
 from ddjax import cli
 from ddjax.cli import settings
 from ddjax.cli.settings import Count, Fraction, Multiple, Range
-from experiments import images, two_gaussians
+from experiments.images import __main__ as images
+from experiments.two_gaussians import __main__ as two_gaussians
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,15 @@ import pytest
 
 from ddjax import data
 from ddjax.data import subsets
-from experiments.families import images as images_family
-from experiments.families import inverse_problems, ot_loss
-from experiments.imaging import feeds, judging, spaces, trained
-from experiments.judges import gaps, guidances, rivals
-from experiments.pages import images as image_pages
+from experiments.common.images import evaluate as judging
+from experiments.common.images import feeds, spaces, trained
+from experiments.common.images import report as image_pages
+from experiments.family import evaluate as rivals
+from experiments.guidance import evaluate as guidances
+from experiments.images import __main__ as images_family
+from experiments.inverse_problems import __main__ as inverse_problems
+from experiments.ot_loss import __main__ as ot_loss
+from experiments.ot_loss import evaluate as gaps
 
 CLASSES, SIDE = 4, 4
 SORTED = np.repeat(np.arange(CLASSES, dtype=np.int32), 100)

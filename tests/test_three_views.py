@@ -9,9 +9,9 @@ import pytest
 from ddjax import schedules
 from ddjax.cli import UserError
 from ddjax.mixtures import GaussianMixture
-from experiments.judges import views as judges
-from experiments.judges.views import BACKWARD, FLOW, FORWARD
-from experiments.studies import three_views
+from experiments.three_views import __main__ as three_views
+from experiments.three_views import evaluate as judges
+from experiments.three_views.evaluate import BACKWARD, FLOW, FORWARD
 
 SCHEDULE, N, TIMES = schedules.OrnsteinUhlenbeck(10.0), 2000, np.linspace(0, 1, 5) ** 2
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from ddjax import judging
 from ddjax.mixtures import GaussianMixture
-from experiments.judges.views import BACKWARD, FLOW, FORWARD
-from experiments.pages import views as pages
-from experiments.studies import three_views
+from experiments.three_views import __main__ as three_views
+from experiments.three_views import report as pages
+from experiments.three_views.evaluate import BACKWARD, FLOW, FORWARD
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/three_views.md").read_text()

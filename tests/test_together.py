@@ -13,8 +13,9 @@ from ddjax.cli import UserError
 from ddjax.runs import jobs, saved
 from ddjax.runs.engine import Engine
 from ddjax.training import together
-from experiments import run as runner
-from experiments.families import ot_loss, two_gaussians
+from experiments.common import runner
+from experiments.ot_loss import __main__ as ot_loss
+from experiments.two_gaussians import __main__ as two_gaussians
 
 SEEDS = 3
 SMALL = {"event_shape": (2,), "width": 16, "depth": 2, "population": 2, "steps": 200, "learning_rate": 1e-2}

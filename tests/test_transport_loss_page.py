@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ddjax import judging
-from experiments.imaging import gap_models
+from experiments.ot_loss import models as gap_models
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/transport_loss.md").read_text()

@@ -5,8 +5,9 @@ import numpy as np
 from numpy.testing import assert_allclose as close
 
 from ddjax import networks, recipes
-from experiments.families.presets import COST, PRESETS
-from experiments.studies import family_tuning, warm_start
+from experiments.family import tuning as family_tuning
+from experiments.family import warm_start
+from experiments.family.presets import COST, PRESETS
 
 
 def test_training_goes_on_from_the_regression():

@@ -39,7 +39,7 @@ def run(config: Config) -> None:
     from ddjax import recipes, targets, training
     from ddjax.runs import jobs
     from ddjax.training import checkpoints
-    from experiments import two_gaussians  # pyright: ignore[reportAttributeAccessIssue]
+    from experiments.two_gaussians import __main__ as two_gaussians
 
     cache = tempfile.TemporaryDirectory()  # each turn builds its loop anew; only the first may compile it
     jax.config.update("jax_compilation_cache_dir", cache.name)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.pages.figures import COLORS
+from experiments.common.figures import COLORS
 
 Part = dict[str, Any]
 

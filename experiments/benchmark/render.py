@@ -74,7 +74,7 @@ def of_suite(suite: str, part: dict[str, Any], name: str) -> list[str]:
 def save_figures(folder: Path, machine: dict[str, Any]) -> None:
     """Those for which there are results."""
     from experiments.benchmark import plots
-    from experiments.pages import figures
+    from experiments.common import figures
 
     suites, name = machine["suites"], machine["machine"]
     if "quality" in suites:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from experiments.children import end_with
+from experiments.benchmark.children import end_with
 
 PEAK_SIZES = (1024, 2048)  # of the matrices whose product measures the machine
 PEAK_REPEATS = 5

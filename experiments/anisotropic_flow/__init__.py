@@ -1,0 +1,1 @@
+"""Flow matching on the paths of inflationary flows."""

@@ -1,0 +1,1 @@
+"""What several experiments share: the runner, settings, figures and reports."""

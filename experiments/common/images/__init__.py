@@ -1,0 +1,1 @@
+"""What experiments on images share: settings, batches, feature spaces, evaluation and report."""

@@ -1,0 +1,1 @@
+"""Two trained image models in different numbers of steps."""

@@ -1,0 +1,1 @@
+"""Eight Gaussians to two moons with a condition, under three couplings."""

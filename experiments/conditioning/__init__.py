@@ -1,0 +1,1 @@
+"""Conditioning on a measurement where the posterior is known."""

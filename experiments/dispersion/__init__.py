@@ -1,0 +1,1 @@
+"""The spread that lam and beta imply."""

@@ -1,0 +1,1 @@
+"""Distributional diffusion, its follow-ups and few-step baselines on the same data."""

@@ -1,0 +1,118 @@
+"""The tables of docs/family.md, from the stored runs of the few-step family."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddjax import cli
+from experiments.family import warm_start
+from experiments.lazy import claim_pages, grid_judges, grid_pages, judging, rival_judges, rival_pages, runs
+
+ROOT = Path(__file__).parents[2]
+START, END = "<!-- tables: made by python -m experiments.family_page, not by hand -->", "<!-- tables: end -->"
+STEM, TUNING = "family_", "tuning"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Write the tables of docs/family.md from docs/results/family_*.json, each with its command.
+
+    Example: python -m experiments.family_page
+    """
+
+
+def section(results: Path) -> str:
+    """All between the markers, and the markers."""
+    found = {
+        path.stem.removeprefix(STEM): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(results.glob(f"{STEM}*.json"))
+    }
+    tuning = [found.pop(name) for name in sorted(found) if name.startswith(TUNING)]
+    told = [*of_claims(found), *(text for run in found.values() for text in of_run(run))]
+    told += of_warm_start(json.loads((results / "warm_start.json").read_text(encoding="utf-8")))
+    told += [text for run in tuning for text in of_tuning(run)]
+    return "\n\n".join([START, *told, END])
+
+
+def of_claims(runs: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What the runs say of the papers."""
+    yield "### Claims of the papers, one by one"
+    yield (
+        "By the paired differences of the runs below, whose intervals hold together in 95 of 100 times, row by row "
+        "(`experiments/family/claims.py` says when a claim is reproduced):"
+    )
+    yield judging.markdown(claim_pages.HEADS, claim_pages.rows(runs))
+
+
+def of_run(run: dict[str, Any]) -> Iterator[str]:
+    """Title, command and tables of one stored run."""
+    settings, numbers = run["settings"], [judging.Number(**row) for row in run["numbers"]]
+    closed = {target: rival_judges.closed(numbers, target) for target in settings["target"]}
+    what = " and ".join(target.replace("_", " ") for target in closed)
+    varied = f": {' '.join(settings['vary'])}" if settings["vary"] else ""
+    budget = (
+        f"{settings['steps']:,} steps"
+        if settings["equal"] == "steps"
+        else f"the time of {settings['steps']:,} steps of ddm"
+    )
+    yield f"### {what.capitalize()}, {budget}{varied}"
+    yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range:"
+    for target in closed:
+        yield rival_pages.told_numbers(numbers, target)
+        if (by := rival_pages.deciding(target)) is not rival_pages.W_1:
+            yield rival_pages.told_numbers(numbers, target, by)
+    for table in [*rival_pages.gap_tables(closed), *rival_pages.difference_tables(numbers, closed)]:
+        yield _folded(table)
+    grids = {
+        name: {int(n): grid_judges.Judged(**one) for n, one in found.items()} for name, found in run["grids"].items()
+    }
+    for name, judged in grids.items():
+        yield _folded(grid_pages.table(name, judged))
+    timing = {
+        name: rival_judges.Seconds(of["step"], {int(n): t for n, t in of["draw"].items()})
+        for name, of in run["timing"].items()
+    }
+    for table in rival_pages.time_tables(timing):
+        yield _folded(table)
+    told = [rival_pages.verdict(numbers, target, closed[target]) for target in closed]
+    yield "\n".join(f"- {line}" for line in [*told, *(grid_pages.sentence(name, of) for name, of in grids.items())])
+
+
+def of_warm_start(run: dict[str, Any]) -> Iterator[str]:
+    """DDM from a regression model, beside scratch."""
+    settings, (floor, std) = run["settings"], run["floor"]
+    yield f"### A regression model as the start, on {settings['target']}"
+    seeds = f"medians of {settings['seeds']} seeds and their range, W₁, floor {floor:.3f} ± {std:.3f}"
+    yield f"`{run['provenance']['command']}`: {settings['steps']:,} steps of regression, {seeds}:"
+    yield judging.markdown(warm_start.HEADS, warm_start.rows(run["w1"], run["steps"]))
+
+
+def of_tuning(run: dict[str, Any]) -> Iterator[str]:
+    """Every trial."""
+    yield f"### The search behind the presets, on {run['settings']['target']}"
+    whole = [{"command": run["provenance"]["command"], "seconds": run["seconds"]["total"]}]
+    commands = ", ".join(f"`{part['command']}` ({part['seconds']:.0f} s)" for part in run.get("parts", whole))
+    yield f"By {commands}, of which the later one stands, on cores that other work kept busy."
+    steps = [f"{n} step{'s' * (n > 1)}" for n in (1, 2, 4)]
+    table = judging.markdown(["preset", "trial", *(f"W₁, {n}" for n in steps), ""], run["trials"])
+    yield f"<details><summary>every trial</summary>\n\n{table}\n\n</details>"
+
+
+def _folded(table: Any) -> str:
+    told = judging.markdown(table.heads, [[cell.text for cell in line] for line in table.lines])
+    return f"<details><summary>{table.title}</summary>\n\n{told}\n\n</details>"
+
+
+def run(config: Config) -> None:
+    """Read, write."""
+    page = ROOT / "docs" / "family.md"
+    before, marker, rest = page.read_text(encoding="utf-8").partition(START)
+    _, end, after = rest.partition(END)
+    if not marker or not end:
+        raise cli.UserError(f"{page} must hold the lines {START} and {END}")
+    runs.write_atomically(page, before + section(ROOT / "docs" / "results") + after)
+    print(f"{page} made")

@@ -1,0 +1,1 @@
+"""What scoring rules see of a wrong ensemble forecast."""

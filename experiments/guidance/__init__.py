@@ -1,0 +1,1 @@
+"""Guidance of a conditional image model at few steps."""

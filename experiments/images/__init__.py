@@ -1,0 +1,1 @@
+"""Distributional diffusion beside regression on images."""

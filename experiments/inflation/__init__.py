@@ -1,0 +1,1 @@
+"""Inflationary flows on toys and digits."""

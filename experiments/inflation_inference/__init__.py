@@ -1,0 +1,1 @@
+"""Bayesian inference through inflationary flows."""

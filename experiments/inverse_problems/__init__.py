@@ -1,0 +1,1 @@
+"""Digits restored from measurements, with calibrated intervals."""

@@ -1,0 +1,221 @@
+"""Inverse problems with learned models: digits given part of them, and whether intervals of the samples cover the truth.
+
+A held-out digit is itself a draw of p(x_0 | y), so that calibrated samples have its ranks uniform. Distributional diffusion
+conditions by draws; the regression baseline, of the same net and steps, is guided by gradients, with a scale tuned on other digits.
+Before that, the two Gaussians of `experiments.conditioning` with a learned model in the place of the exact posterior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from ddjax import cli
+from ddjax.cli.settings import Count, Positive, Range
+from ddjax.runs import engine
+from experiments.common import runner
+from experiments.common.runner import Experiment, Findings, Trained
+from experiments.common.settings import Training
+from experiments.lazy import (
+    conditioning_judges,
+    coverages,
+    data,
+    denoisers,
+    inverse_problem_judges,
+    inverse_problem_pages,
+    jax,
+    jnp,
+    measurements,
+    np,
+    recipes,
+    targets,
+    types,
+)
+
+if TYPE_CHECKING:
+    from ddjax.recipes import Recipe
+    from experiments.inverse_problems.evaluate import Denoisers, Way
+
+
+@dataclass(frozen=True)
+class Config(Training):
+    """Train DDM and regression on the embedded digits, and restore held-out ones: inpainting, deblurring, super-resolution.
+
+    Tables: coverage of central intervals, ranks, energy score and misfit of every way to sample given y, at equal numbers of
+    steps and of evaluations; conditioning by M draws in 1 to 8 steps, and by level of noise. Writes config.yaml, metrics.jsonl,
+    summary.json, figures, report.html and checkpoints into --out.
+
+    Example: python -m experiments.inverse_problems --out runs/inverse
+    """
+
+    noise: Positive = 0.5
+    """Standard deviation of the measurement's noise; pixels are in [-1, 1]."""
+    other_noise: tuple[Positive, ...] = (1.0,)
+    """Further levels, for the table by noise."""
+    draws: tuple[Annotated[int, Range(2)], ...] = (16, 64, 256)
+    """Draws M of `samplers.conditioned` in the table by draws and steps."""
+    digits: Annotated[int, Range(20, 240)] = 100
+    """Held-out digits behind each number."""
+    tuning: Annotated[int, Range(10, 120)] = 30
+    """Other held-out digits, by which the scales of guidance are chosen."""
+    points: Annotated[int, Range(100)] = 10_000
+    """Samples behind each number of the two Gaussians."""
+    steps: Count = 3000
+    batch: Count = 256
+    width: Count = 256
+    learning_rate: Positive = 3e-3
+    """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
+
+    def check(self) -> None:
+        """Raises: UserError for more than one seed."""
+        super().check()
+        if self.seeds != 1:
+            raise cli.UserError(f"inverse problems are judged with one seed, got --seeds {self.seeds}")
+
+    def floats(self) -> dict[tuple[str, ...], int | float]:
+        """And the layers of one piece of the draws."""
+        return super().floats() | {("draws", "width"): 4 * max(self.draws) * self.width}
+
+
+DDM, MEAN, PLANE = "DDM", "regression", "DDM on two Gaussians"
+DRAWS, STEPS, PARTICLES = 64, 4, 16  # of the table of ways
+EVALUATIONS = DRAWS * STEPS
+PLANE_DRAWS = (4, 16, 64)
+
+
+def recipes_of(settings: Config, shape: tuple[int, int, int]) -> list[Recipe]:
+    """Draws and mean of digits, and draws of the two Gaussians."""
+    shared = settings.recipe() | {"cosine": True}
+    image = shared | {
+        "event_shape": shape, "predicts": "x0", "time_exponent": 0.5, "weight_decay": 0.01, "warmup": 200, "clip": 1.0,
+        "residual": True, "score_patch": 3, "population": 4, "beta": 0.1,
+    }  # fmt: skip
+    plane = shared | {"event_shape": (2,), "width": 128, "depth": 4, "learning_rate": 5e-3, "time_exponent": 0.7}
+    return [
+        recipes.Recipe(name=DDM, **image),
+        recipes.Recipe(name=MEAN, kind="regression", **image),
+        recipes.Recipe(name=PLANE, **plane),
+    ]
+
+
+def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
+    """Digits without their labels, or fresh points."""
+    if recipe.name == PLANE:
+        mixture = targets.two_gaussians()
+        return lambda key: mixture.sample(key, settings.batch)
+    cut = data.batches(data.load("digits", "train"), settings.batch)
+    return lambda key: types.Batch(cut(key).x_0)
+
+
+class Asked(NamedTuple):
+    """A way with its steps, the evaluations of a network that a sample costs, and whether it has a scale to tune."""
+
+    way: Way
+    steps: int
+    evaluations: int
+    guided: bool = False
+
+
+def asked_of(of: Denoisers, problem: Any) -> dict[str, Asked]:
+    """Every way of the first table: DPS and PiGDM with as many steps, and with as many evaluations."""
+    judges, many = inverse_problem_judges, EVALUATIONS // 2
+    drawn, particles = (judges.conditioned(of, problem, draws=DRAWS), judges.particles(of, problem, draws=PARTICLES))
+    found = {
+        "nothing (unconditional)": Asked(judges.unconditional(of, problem), STEPS, STEPS),
+        f"{DRAWS} draws, {STEPS} steps": Asked(drawn, STEPS, EVALUATIONS),
+        f"particles of {PARTICLES} draws, {STEPS} steps": Asked(particles, STEPS, judges.EACH * PARTICLES * STEPS),
+    }
+    for name, make in {"DPS": judges.dps, "PiGDM": judges.pigdm}.items():
+        way = make(of, problem, most=many)
+        found |= {f"{name}, {steps} steps": Asked(way, steps, 2 * steps, True) for steps in (STEPS, many)}
+    return found
+
+
+class Bench:
+    """Digits to tune and to judge by, and what is asked of a problem."""
+
+    def __init__(self, settings: Config):
+        seen, test = (data.to_float(jnp.asarray(data.load("digits", split).x)) for split in ("train", "test"))
+        flat = np.asarray(seen).reshape(len(seen), -1)
+        self.varies = flat.std(0) > 0.1
+        self.variance = float(flat.var(0).mean())
+        order = np.random.default_rng(0).permutation(len(test))
+        self.tuning, self.truth = test[order[: settings.tuning]], test[order[-settings.digits :]]
+
+    def scale(self, problem: Any, asked: Asked) -> float:
+        """The scale of guidance that is best on digits that nothing else is judged by."""
+        key_y, key_draw = jax.random.split(jax.random.key(2025))
+        loss = lambda x: float(coverages.energies(x, self.tuning, problem, self.varies).mean())  # noqa: E731
+        way = partial(asked.way, noise=problem.noise, steps=asked.steps)
+        return inverse_problem_judges.tuned(way, loss, problem.measure(key_y, self.tuning), key_draw)
+
+    def judged(self, problem: Any, way: Way, n: int, **told: Any) -> tuple[dict[str, Any], Any]:
+        """A way on the first n digits: its numbers, and the measurements and samples behind them."""
+        key_y, key_draw, key_judge = jax.random.split(jax.random.key(2026), 3)
+        y = problem.measure(key_y, self.truth[:n])
+        x = way(key_draw, y, coverages.SAMPLES, noise=problem.noise, **told)
+        return coverages.judged(x, self.truth[:n], y, problem, self.varies, key_judge)._asdict(), (y, x)
+
+    def table(self, problem: Any, chosen: dict[str, Asked], shown: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Every way judged, with its cost and scale; first samples of each go to `shown`."""
+        found = {}
+        for name, asked in chosen.items():
+            told = {"scale": self.scale(problem, asked)} if asked.guided else {}
+            numbers, (y, x) = self.judged(problem, asked.way, len(self.truth), steps=asked.steps, **told)
+            shown |= {name: np.asarray(x[:, :2]), "measured": problem.shown(np.asarray(y))}
+            found[name] = told | {"evaluations": asked.evaluations} | numbers
+        shown["truth"] = np.asarray(self.truth)
+        return found
+
+    def sweep(self, of: Denoisers, problem: Any, draws: tuple[int, ...]) -> dict[int, dict[int, dict[str, Any]]]:
+        """Conditioning by M draws in 1 to 8 steps, on half of the digits."""
+        ways = {m: inverse_problem_judges.conditioned(of, problem, draws=m) for m in draws}
+        half = len(self.truth) // 2
+        return {
+            m: {n: self.judged(problem, way, half, steps=n)[0] for n in inverse_problem_judges.STEPS}
+            for m, way in ways.items()
+        }
+
+    def effective(self, of: Denoisers, problem: Any) -> list[float]:
+        """Median effective size along the steps of the first table."""
+        key_y, key_size = jax.random.split(jax.random.key(8))
+        y = problem.measure(key_y, self.truth)
+        return inverse_problem_judges.effective(of, problem, y, key_size, draws=DRAWS, steps=STEPS)
+
+
+def judge(settings: Config, trained: Trained) -> Findings:
+    """All ways at the level of noise; those of many evaluations at the others; draws by steps; and the two Gaussians."""
+    bench = Bench(settings)
+    bound = {
+        recipe.name: denoisers.bind(recipes.predictor(recipe), trained.params[recipe.name][0])
+        for recipe in trained.recipes
+    }
+    of = inverse_problem_judges.Denoisers(bound[DDM], bound[MEAN], bench.variance)
+    found, pictures = {}, {}
+    for name in measurements.PROBLEMS:
+        problem = measurements.measurement(name, trained.recipes[0].event_shape, settings.noise)
+        asked = asked_of(of, problem)
+        costly = {way: one for way, one in asked.items() if one.evaluations == EVALUATIONS}
+        pictures[name] = {}
+        noises = {settings.noise: bench.table(problem, asked, pictures[name])}
+        noises |= {noise: bench.table(replace(problem, noise=noise), costly, {}) for noise in settings.other_noise}
+        effective = {noise: bench.effective(of, replace(problem, noise=noise)) for noise in noises}
+        sweep = bench.sweep(of, problem, settings.draws)
+        found[name] = {"noise": noises, "effective": effective, "sweep": sweep}
+        print(f"judged: {name}", flush=True)
+    ways = conditioning_judges.ways(PLANE_DRAWS, (PARTICLES,), bound[PLANE])
+    del ways[conditioning_judges.PLUGGED]
+    plane = conditioning_judges.measured(ways, settings.points, 5)
+    return inverse_problem_pages.findings(found, plane, pictures, settings.noise)
+
+
+def run(settings: Config) -> None:
+    """Train, judge, write the report, print the tables."""
+    engine.start(settings)
+    shape = data.load("digits", "train").shape
+    runner.run(Experiment("inverse_problems", recipes_of(settings, shape), batches, judge), settings)
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)

@@ -1,0 +1,1 @@
+"""What exact oracles reach at every number of steps."""

@@ -1,0 +1,1 @@
+"""Diffusion on images with an optimal-transport loss."""

@@ -1,0 +1,7 @@
+"""`python -m experiments.benchmark.patch_timing`, by its old name."""
+
+from ddjax import cli
+from experiments.benchmark.patch_timing import Config, run
+
+if __name__ == "__main__":
+    cli.main(Config, run, program="python -m experiments.patch_timing")

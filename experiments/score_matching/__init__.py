@@ -1,0 +1,1 @@
+"""Every objective of score matching beside the exact score."""

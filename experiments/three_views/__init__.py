@@ -1,0 +1,1 @@
+"""SDE, density and probability flow of one process."""

@@ -1,0 +1,1 @@
+"""The classifier in whose features images are measured."""

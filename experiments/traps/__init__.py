@@ -1,0 +1,1 @@
+"""Three published mistakes and what each costs."""

@@ -1,0 +1,1 @@
+"""Distributional diffusion on the paper's two Gaussians."""

@@ -1,0 +1,1 @@
+"""Flow matching, couplings, guidance and distributional diffusion on two moons."""

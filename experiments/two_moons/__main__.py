@@ -1,0 +1,154 @@
+"""Flow matching on two moons, step by step: concatenated and sinusoidal time, optimal-transport coupling, classes with
+guidance, and distributional diffusion on the same net and budget.
+
+Expected with the defaults: experiments 1 to 3 at the floor of W_1 at 50 steps; losses .92 to .97 with independent pairs
+and below .04 with coupled ones; at 1 step only the coupled flow and DDM draw moons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from ddjax import cli
+from ddjax.cli.settings import Count, Fraction, NonNegative, Positive, Range, Seeds, Steps
+from ddjax.runs import engine
+from experiments.common import runner
+from experiments.common.runner import Experiment, Findings, Trained
+from experiments.common.settings import Distributional
+from experiments.lazy import jax, jnp, judging, moon_judges, moon_pages, moon_shapes, np, recipes, toys, types
+
+if TYPE_CHECKING:
+    from ddjax.recipes import Model, Recipe
+    from ddjax.runs import Run
+    from ddjax.types import Batch, Key, Params
+
+
+@dataclass(frozen=True)
+class Config(Distributional):
+    """Train the models of the two-moons page and judge them at 1 to 50 steps.
+
+    1: time concatenated. 2: sinusoidal time. 3: minibatch OT coupling. 4: class-conditional with guidance, for independent,
+    label-blind and class-aware coupling. ddm: distributional diffusion. Writes config.yaml, metrics.jsonl, watched.jsonl,
+    summary.json, figures, flow.gif, report.html and checkpoints into --out.
+
+    Example: python -m experiments.two_moons --exp 3 ddm --seeds 2
+    """
+
+    exp: tuple[Literal["1", "2", "3", "4", "ddm", "all"], ...] = ("all",)
+    """Experiments to run."""
+    seeds: Seeds = 3
+    steps: Count = 10_000
+    batch: Count = 256
+    noise: NonNegative = 0.03
+    """Standard deviation of the noise around the moons."""
+    depth: Annotated[int, Range(2, 1000)] = 3
+    """Number of hidden layers; xi joins the second."""
+    learning_rate: Positive = 2e-3
+    """Rate of AdamW, constant."""
+    weight_decay: NonNegative = 0.01
+    """Decoupled weight decay."""
+    dropout: Fraction = 0.1
+    """Share of labels that experiment 4 hides from its net."""
+    guidance: tuple[float, ...] = (1.0, 3.0)
+    """Guidance weights w: 1 is conditional, above it pulls towards the class."""
+    nfe: tuple[Steps, ...] = (1, 2, 5, 10, 50)
+    samples: Annotated[int, Range(1000)] = 10_000
+    """Points for each measured distance (W_1 takes blocks of 1,000 of them)."""
+    blocks: Count = 2
+    """Blocks of 1,000 points behind each W_1."""
+    repeats: Annotated[int, Range(5)] = 8
+    """Pairs of fresh true samples behind each floor."""
+
+    def floats(self) -> dict[tuple[str, ...], int | float]:
+        """Numbers that must be in memory at once."""
+        return super().floats() | {("samples",): 4 * self.samples, ("blocks",): 2000 * self.blocks}
+
+
+SHOWN, CLASSES, EXACT = 2000, 2, "exact sampler"
+COUPLINGS = {"independent": "independent", "blind OT": "blind", "class-aware OT": "aware"}
+
+
+def recipes_of(settings: Config) -> list[Recipe]:
+    """The models of the chosen experiments, in the order of the page: one net, one optimiser, and what differs."""
+    shared = {"event_shape": (2,), "predicts": "velocity", "weight_decay": settings.weight_decay} | settings.recipe()
+    flow = partial(recipes.Recipe, kind="flow", **shared)
+    labelled = partial(flow, classes=CLASSES, label_dropout=settings.dropout, guidance=settings.guidance[0])
+    of = {
+        "1": [flow(name="1 time concatenated", time="raw")],
+        "2": [flow(name="2 sinusoidal time")],
+        "3": [flow(name="3 OT coupling", coupling="aware")],
+        "4": [labelled(name=f"4 {name}", coupling=coupling) for name, coupling in COUPLINGS.items()],
+        "ddm": [recipes.Recipe(name="DDM", inject=1, **shared)],
+    }
+    return [recipe for word, some in of.items() if word in settings.exp or "all" in settings.exp for recipe in some]
+
+
+def ways(recipe: Recipe, settings: Config) -> dict[str, float]:
+    """Each way to sample from a model, by its name in tables: the guidance weight."""
+    return {f"{recipe.name}, w = {w:g}": w for w in settings.guidance} if recipe.classes else {recipe.name: 1.0}
+
+
+def drawer(recipe: Recipe, model: Model, *, n: int, guidance: float) -> Any:
+    """(params, key, steps, churn) -> samples, half of them of each class where the model has classes."""
+    labels = jnp.arange(n, dtype=jnp.int32) % CLASSES if recipe.classes else None
+
+    def drawn(params: Params, key: Key, steps: int, churn: float | None = None) -> Batch:
+        return types.Batch(model.draw(params, key, n, steps=steps, cond=labels, churn=churn, guidance=guidance), labels)
+
+    return drawn
+
+
+def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
+    """Fresh moons for every step, with labels where the model eats them."""
+    moons = partial(toys.two_moons, n=settings.batch, noise=settings.noise)
+    return lambda key: tuple(moons(key)) if recipe.classes else moons(key).x_0
+
+
+def watch(settings: Config, recipe: Recipe, model: Model, folder: Run) -> Any:
+    """Judge averaged parameters at the largest number of steps, always on the same draw."""
+    weight = next(iter(ways(recipe, settings).values()))
+    draw = drawer(recipe, model, n=moon_judges.BLOCK, guidance=weight)
+    return lambda params: moon_judges.at_a_checkpoint(partial(draw, params, steps=max(settings.nfe)), settings.noise)
+
+
+def judge(settings: Config, trained: Trained) -> Findings:
+    """Every way to sample from every model at every number of steps, and the exact sampler."""
+    real = partial(moon_judges.truth, noise=settings.noise)
+    key_floor, key_judge, key_shape = jax.random.split(jax.random.key(2026), 3)
+    labelled = any(recipe.classes for recipe in trained.recipes)
+    floors = moon_judges.floors(real, key_floor, labelled=labelled, n=settings.samples, repeats=settings.repeats)
+    judged_by = partial(moon_judges.judge, real, last=max(settings.nfe), blocks=settings.blocks)
+    numbers, clouds, shapes, tracks = [], {}, {}, {}
+    for recipe, model in trained.pairs():
+        params = trained.params[model.name]
+        for name, weight in ways(recipe, settings).items():
+            key_judge, key = jax.random.split(key_judge)
+            drawn = drawer(recipe, model, n=settings.samples, guidance=weight)
+            judged = judged_by(labelled=bool(recipe.classes))
+            numbers += judging.sweep(name, drawn, params, judged, floors, key, nfe=settings.nfe)
+            clouds[name] = [moon_pages.shown(drawn(params[0], jax.random.key(9), n), SHOWN) for n in settings.nfe]
+        (name, weight), *_ = ways(recipe, settings).items()
+        path = moon_shapes.track(recipe, params[0], jax.random.clone(key_shape), n=SHOWN, guidance=weight)
+        shapes |= {name: moon_shapes.shape(path)} if recipe.kind == "flow" else {}
+        tracks[name] = np.asarray(path)
+    exact = lambda _, key, steps, churn: moon_judges.exact_sampler(key, settings.samples, noise=settings.noise)  # noqa: E731
+    nothing = [None] * settings.seeds
+    keys = jax.random.split(jax.random.key(9), len(settings.nfe))
+    clouds[EXACT] = [
+        moon_pages.shown(exact(None, key, n, None), SHOWN) for key, n in zip(keys, settings.nfe, strict=True)
+    ]
+    numbers += judging.sweep(EXACT, exact, nothing, judged_by(labelled=False), floors, key_judge, nfe=settings.nfe)
+    return moon_pages.findings(trained, numbers, floors, shapes, moon_pages.Shown(clouds, tracks, settings.nfe), EXACT)
+
+
+def run(settings: Config) -> None:
+    """Train, judge, write the report, print the tables."""
+    engine.start(settings)
+    family = Experiment("two_moons", recipes_of(settings), batches, judge, watch, preset="-".join(settings.exp))
+    runner.run(family, settings)
+
+
+if __name__ == "__main__":
+    cli.main(Config, run)
