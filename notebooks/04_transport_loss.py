@@ -97,7 +97,7 @@ def fit(recipe, steps, state=None):
     model = recipes.build(recipe)
     if state is None:
         state = training.TrainState.create(model.network.init(jax.random.key(0)), model.optimizer, jax.random.key(1))
-    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.ema_decay)
+    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.optimizer.ema_decay)
     scanned = training.may_scan(model.network)
     return training.fit(state, train_step, data.batches(unlabelled, 128), steps=steps, label=None, scanned=scanned)
 

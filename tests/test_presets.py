@@ -75,8 +75,8 @@ def test_equal_seconds_give_a_dear_step_fewer_steps():
     budget = family.Config().steps * presets.COST["ddm"]
     for recipe in equal:
         preset = family.parts(recipe)[0]
-        assert abs(recipe.steps * presets.COST[preset] - budget) <= presets.COST[preset]
-    assert next(recipe.steps for recipe in equal if recipe.name.startswith("ddm on")) == family.Config().steps
+        assert abs(recipe.optimizer.steps * presets.COST[preset] - budget) <= presets.COST[preset]
+    assert next(recipe.optimizer.steps for recipe in equal if recipe.name.startswith("ddm on")) == family.Config().steps
 
 
 def test_patches_are_of_images():

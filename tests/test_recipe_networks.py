@@ -47,7 +47,7 @@ def test_what_predicts_drops_nothing_out():
     dropping, plain = (recipes.Recipe(**entries, dropout=rate) for rate in (0.5, 0.0))
     params = jax.tree.map(lambda leaf: leaf + 0.1, recipes.build(plain).network.init(jax.random.key(0)))
     x_t, t = jax.random.normal(jax.random.key(1), (2, 8, 8, 1)), jnp.array([0.3, 0.6])
-    predicted = [recipes.predictor(recipe)(params, jax.random.key(2), x_t, t, None) for recipe in (dropping, plain)]
+    predicted = [recipe.predictor()(params, jax.random.key(2), x_t, t, None) for recipe in (dropping, plain)]
     np.testing.assert_array_equal(*predicted)
     assert jnp.any(
         recipes.build(dropping).network.apply(params, x_t, t, None, None)

@@ -330,7 +330,7 @@ def test_transport_is_in_the_features_of_a_saved_classifier(tmp_path):
     law = lambda k, n: times.stratified(k, n)  # noqa: E731
     phi = lambda x: net.features(frozen, jnp.clip(x, -1, 1))  # noqa: E731
     term = objectives.sinkhorn_term(
-        recipes.predictor(recipe), recipes.SCHEDULE, blur=0.1, relative=True, features=phi, times=law
+        recipe.predictor(), schedules.Rectified(), blur=0.1, relative=True, features=phi, times=law
     )
     _, key_term = jax.random.split(key(4))
     np.testing.assert_allclose(metrics["transport"], term(params, key_term, x_0)[0], rtol=1e-4)
@@ -349,7 +349,7 @@ def test_few_step_models_are_drawn_by_their_own_samplers():
     jumping = recipes.Recipe(name="a", kind="mean_flow", time="raw", **changed)
     model = recipes.build(jumping)
     still = jax.tree.map(jnp.zeros_like, model.network.init(key()))
-    path = recipes.sampler(jumping, path=True)(still, key(6), 3, times.grid(4))
+    path = jumping.sampler(path=True)(still, key(6), 3, times.grid(4))
     np.testing.assert_array_equal(path, jnp.broadcast_to(path[:1], path.shape))
     for of in (consistency, model):
         with pytest.raises(ValueError, match="leave churn out"):
@@ -382,7 +382,7 @@ def test_an_inflation_is_drawn_from_the_law_of_its_data():
         drawn = np.asarray(model.draw(still, key(5), n, steps=64))
         np.testing.assert_allclose(drawn.mean(0), [0.2, -0.1], atol=4 / n**0.5)
         np.testing.assert_allclose(np.cov(drawn.T), [[1.0, 0.6], [0.6, 0.9]], atol=4 * 2**0.5 / n**0.5)
-        path = recipes.sampler(recipe, path=True)(still, key(6), 3, times.grid(4))
+        path = recipe.sampler(path=True)(still, key(6), 3, times.grid(4))
         assert path.shape == (5, 3, 2)
     with pytest.raises(ValueError, match="leave churn out"):
         model.draw(still, key(5), 2, steps=2, churn=0.5)
@@ -391,7 +391,7 @@ def test_an_inflation_is_drawn_from_the_law_of_its_data():
 def test_an_eigenbasis_survives_its_text_and_others_are_refused():
     """Written and read again it is equal in float32; text that is none, or one of other data, is refused by the recipe's name."""
     recipe = recipes.Recipe(name="a", kind="inflation", event_shape=(2,), eigen=TEXT)
-    for got, want in zip(inflations.eigenbasis(recipe), EIGEN, strict=True):
+    for got, want in zip(recipe.eigenbasis(), EIGEN, strict=True):
         np.testing.assert_array_equal(got, want)
     for text in ("", "no base64!", TEXT[:40]):
         with pytest.raises(ValueError, match="'a' holds no eigenbasis"):
@@ -419,8 +419,8 @@ def test_patches_scales_and_differences_join_the_score_and_must_fit():
     for name, (value, rule) in added.items():
         model = recipes.build(dataclasses.replace(whole, **{name: value}))
         loss = model.loss_fn(model.network.init(jax.random.key(1)), jax.random.key(2), batch)[0]
-        denoiser = denoisers.distributional(net, recipes.SCHEDULE, predicts="velocity")
-        right = objectives.distributional(denoiser, recipes.SCHEDULE, times=times.stratified, score=rule, size=2)
+        denoiser = denoisers.distributional(net, schedules.Rectified(), predicts="velocity")
+        right = objectives.distributional(denoiser, schedules.Rectified(), times=times.stratified, score=rule, size=2)
         np.testing.assert_allclose(loss, right(net.init(jax.random.key(1)), jax.random.key(2), batch)[0], rtol=1e-5)
         assert loss > of_whole
     with pytest.raises(ValueError, match="larger than the images"):

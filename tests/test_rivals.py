@@ -54,9 +54,21 @@ def test_presets_are_what_they_are_called():
     assert (made["sddm"].population, made["ddm"].population, made["iddm"].beta) == (3, 4, 0.1)
     assert made["fm-ot"].coupling == "aware" and made["fm"].coupling == "independent"
     assert made["imf"].improved and not made["mean-flow"].improved
-    assert len({(recipe.width, recipe.depth, recipe.steps, recipe.ema_decay) for recipe in made.values()}) == 1
+    assert (
+        len(
+            {
+                (recipe.width, recipe.depth, recipe.optimizer.steps, recipe.optimizer.ema_decay)
+                for recipe in made.values()
+            }
+        )
+        == 1
+    )
     asked = family.recipes_of(family.Config(target=("forty",), learning_rate=0.25))
-    assert {recipe.learning_rate for recipe in asked} == {0.25} != {recipe.learning_rate for recipe in made.values()}
+    assert (
+        {recipe.optimizer.learning_rate for recipe in asked}
+        == {0.25}
+        != {recipe.optimizer.learning_rate for recipe in made.values()}
+    )
 
 
 def test_chosen_grids_are_searched_on_the_first_seed_and_judged_on_the_others(monkeypatch):

@@ -129,7 +129,7 @@ def test_averages_are_models_of_a_run(together, tmp_path):
     names = ["ddm", "ddm, average 0.5", "ddm, average 0"]
     assert [recipe.name for recipe, _ in judged[0].pairs()] == names == list(judged[0].params)
     loaded = [saved.load(tmp_path / "run", recipes.job(name, 0)) for name in names]
-    assert [each.recipe.ema_decay for each in loaded] == [0.999, 0.5, 0.0]
+    assert [each.recipe.optimizer.ema_decay for each in loaded] == [0.999, 0.5, 0.0]
     for each, name in zip(loaded, names, strict=True):
         jax.tree.map(np.testing.assert_array_equal, each.params, judged[0].params[name][0])
     leaves = [np.asarray(jax.tree.leaves(each.params)[0]) for each in loaded]

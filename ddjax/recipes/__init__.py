@@ -14,8 +14,9 @@
 from ddjax.recipes.build import build
 from ddjax.recipes.conditions import Labels, Numbers
 from ddjax.recipes.model import Model, job, joint_job, parameters
-from ddjax.recipes.networks import Dit, Mlp, Network, Unet
+from ddjax.recipes.networks import Dit, Layers, Mlp, Network, Unet
 from ddjax.recipes.optimizer import Optimizer
+from ddjax.recipes.parts import part
 from ddjax.recipes.recipe import Recipe
 from ddjax.recipes.rules import Energy, Exponential, Iddm, Imq, Rbf, Rule, Sddm
 from ddjax.recipes.stored import (
@@ -28,13 +29,14 @@ from ddjax.recipes.stored import (
     Regression,
     averages,
     changed,
+    entries,
     read,
     stored,
 )
 from ddjax.recipes.transport import Transport
 
 __all__ = [
-    "Consistency", "Distributional", "Dit", "Energy", "Exponential", "Flow", "Iddm", "Imq", "Inflation", "Kind", "Labels",
+    "Consistency", "Distributional", "Dit", "Energy", "Exponential", "Flow", "Iddm", "Imq", "Inflation", "Kind", "Labels", "Layers",
     "MeanFlow", "Mlp", "Model", "Network", "Numbers", "Optimizer", "Rbf", "Recipe", "Regression", "Rule", "Sddm", "Transport",
-    "Unet", "averages", "build", "changed", "job", "joint_job", "parameters", "read", "stored",
+    "Unet", "averages", "build", "changed", "entries", "job", "joint_job", "parameters", "part", "read", "stored",
 ]  # fmt: skip

@@ -14,13 +14,19 @@ Number = Annotated[int, Range(0)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mlp:
-    """A multi-layer perceptron, which sees an event as one vector."""
+class Layers:
+    """The size of a network of hidden layers."""
 
     width: Count = 128
     """Width of the hidden layers."""
     depth: Depth = 4
     """Number of hidden layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mlp(Layers):
+    """A multi-layer perceptron, which sees an event as one vector."""
+
     residual: bool = False
     """Add each hidden layer to its input."""
     time: Literal["features", "raw"] = "features"

@@ -26,8 +26,9 @@ from ddjax.recipes.distributional import Distributional
 from ddjax.recipes.flow import Flow
 from ddjax.recipes.inflation import Inflation
 from ddjax.recipes.mean_flow import MeanFlow
-from ddjax.recipes.networks import Dit, Mlp, Network, Unet
+from ddjax.recipes.networks import Dit, Mlp, Unet
 from ddjax.recipes.optimizer import Optimizer
+from ddjax.recipes.parts import part
 from ddjax.recipes.recipe import Recipe
 from ddjax.recipes.regression import Regression
 from ddjax.recipes.transport import Transport
@@ -128,20 +129,18 @@ def read(values: dict[str, Any]) -> Recipe:
     return make[flat.kind](flat)
 
 
-def _part(make: Any, flat: _Flat) -> Any:
-    """A value of a class whose fields are flat entries of the same names."""
-    return make(**{field.name: getattr(flat, field.name) for field in fields(make)})
-
-
 def _named(flat: _Flat) -> dict[str, Any]:
-    network: Network = _part({"mlp": Mlp, "unet": Unet, "dit": Dit}[flat.net], flat)
-    names = [field.name for field in fields(Optimizer) if field.name != "warmup"]
-    optimizer = Optimizer(warmup=flat.warmup if flat.cosine else None, **{name: getattr(flat, name) for name in names})
-    return {"name": flat.name, "event_shape": flat.event_shape, "network": network, "optimizer": optimizer}
+    return {
+        "name": flat.name,
+        "event_shape": flat.event_shape,
+        "network": part({"mlp": Mlp, "unet": Unet, "dit": Dit}[flat.net], flat),
+        "optimizer": part(Optimizer, flat, warmup=flat.warmup if flat.cosine else None),
+        "other_decays": flat.other_decays,
+    }
 
 
 def _condition(flat: _Flat) -> Condition | None:
-    return _part(Labels, flat) if flat.classes else _part(Numbers, flat) if flat.cond_size else None
+    return part(Labels, flat) if flat.classes else part(Numbers, flat) if flat.cond_size else None
 
 
 def _on_schedule(flat: _Flat) -> dict[str, Any]:
@@ -180,7 +179,7 @@ def _distributional(flat: _Flat) -> Recipe:
     names = ("score_patch", "score_scales", "score_differences", "population", "references", "inject")
     return Distributional(
         **_denoising(flat),
-        rule=_part(rule, flat),
+        rule=part(rule, flat),
         gate=flat.gate and flat.net == "mlp",
         **{name: getattr(flat, name) for name in names},
     )

@@ -1,14 +1,14 @@
-"""How a model is optimised, and which averages of its parameters are kept, as plain values."""
+"""How a model is optimised, as plain values."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from ddjax.cli.settings import MAY_BE_EMPTY, Count, Decay, NonNegative, Positive, Range
+from ddjax.cli.settings import Count, Decay, NonNegative, Positive, Range
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """AdamW for so many steps, and exponential moving averages of the parameters."""
+    """AdamW for so many steps, and the exponential moving average of the parameters that are sampled from."""
 
     steps: Count = 3000
     """Training steps."""
@@ -22,8 +22,6 @@ class Optimizer:
     """Decoupled weight decay."""
     ema_decay: Decay = 0.999
     """Decay of the averaged parameters that are sampled from, in [0, 1)."""
-    other_decays: Annotated[tuple[Decay, ...], MAY_BE_EMPTY] = ()
-    """Decays of further averages, kept in the same training: each is judged, and can be sampled, as a model of its own."""
 
     def make(self):
         """The `optax.GradientTransformation`."""

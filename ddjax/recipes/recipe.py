@@ -7,9 +7,9 @@ so that command lines answer without it; methods import it.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from ddjax.cli.settings import MAY_REPEAT, Count
+from ddjax.cli.settings import MAY_BE_EMPTY, MAY_REPEAT, Count, Decay
 from ddjax.recipes.conditions import Condition, Labels, Numbers
 from ddjax.recipes.networks import Kernel, Mlp, Network
 from ddjax.recipes.optimizer import Optimizer
@@ -24,6 +24,8 @@ class Recipe(ABC):
     """[d] for vectors, [height, width, channels] for images."""
     network: Network = Mlp()
     optimizer: Optimizer = Optimizer()
+    other_decays: Annotated[tuple[Decay, ...], MAY_BE_EMPTY] = ()
+    """Decays of further averages, kept in the same training: each is judged, and can be sampled, as a model of its own."""
 
     condition: ClassVar[Condition | None] = None  # a field of the kinds that have one
     churns: ClassVar[bool] = False  # whether its sampler takes a churn, the noise of the bridge
@@ -49,7 +51,7 @@ class Recipe(ABC):
         return self.condition.cond_size if isinstance(self.condition, Numbers) else 0
 
     @abstractmethod
-    def noise_schedule(self):
+    def noise_schedule(self) -> Any:
         """The `types.Schedule` that it is trained and sampled on."""
 
     def net(self, *, dropout: bool = False, kernel: Kernel = "auto"):
@@ -58,15 +60,15 @@ class Recipe(ABC):
         return self.network.make(self.event_shape, dropout=dropout, kernel=kernel, **sizes)
 
     @abstractmethod
-    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto") -> Any:
         """What it predicts with: a `types.Denoiser`, `types.Velocity` or `flows.AverageVelocity`."""
 
     @abstractmethod
-    def loss(self):
+    def loss(self) -> Any:
         """Its `types.LossFn`."""
 
     @abstractmethod
-    def sampler(self, *, path: bool = False, kernel: Kernel = "auto"):
+    def sampler(self, *, path: bool = False, kernel: Kernel = "auto") -> Any:
         """Its `sampling.Sampler`; with `path` of every state, [steps + 1, n, *event] from x_1 to x_0."""
 
     def optimiser(self):

@@ -4,6 +4,7 @@
 """
 
 import types
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -36,6 +37,19 @@ def _plain(value: Any) -> Any:
     return stored(value) if is_dataclass(value) else list(value) if isinstance(value, tuple) else value
 
 
+def entries(recipe: Recipe) -> dict[str, Any]:
+    """The plain values of a recipe by their names, those of its network as `network.width`."""
+    return dict(_leaves(stored(recipe), ""))
+
+
+def _leaves(values: dict[str, Any], place: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", value
+
+
 def read(values: dict[str, Any]) -> Recipe:
     """The recipe that was stored, entries that it lacks at their defaults.
 
@@ -62,10 +76,10 @@ def _value(hint: Any, value: Any, place: str) -> Any:
     if cls is None or not isinstance(value, dict):
         raise ValueError(f"{place} is one of {', '.join(classes)}, got {str(value)[:60]}")
     hints = kinds(cls)
-    entries = {name: entry for name, entry in value.items() if name != "kind"}
-    if unknown := [name for name in entries if name not in hints]:
+    given = {name: entry for name, entry in value.items() if name != "kind"}
+    if unknown := [name for name in given if name not in hints]:
         raise ValueError(f"{cls.__name__} has no entry {str(unknown[0])[:60]!r}: this version does not know it")
-    made = {name: _value(hints[name], entry, name) for name, entry in entries.items()}
+    made = {name: _value(hints[name], entry, name) for name, entry in given.items()}
     if reason := refusal(cls, {name: entry for name, entry in made.items() if not _classes(hints[name])}):
         raise ValueError(reason)
     return cls(**made)
@@ -82,18 +96,15 @@ def _classes(hint: Any) -> list[type]:
 def averages(recipe: Recipe) -> list[Recipe]:
     """The models that training one recipe yields: itself, and one for each other decay.
 
-    >>> from ddjax.recipes.optimizer import Optimizer
-    >>> [each.name for each in averages(Flow(name="small", event_shape=(2,), optimizer=Optimizer(other_decays=(0.99,))))]
+    >>> [each.name for each in averages(Flow(name="small", event_shape=(2,), other_decays=(0.99,)))]
     ['small', 'small, average 0.99']
     """
-    alone = replace(recipe.optimizer, other_decays=())
-    others = {
-        f"{recipe.name}, average {decay:g}": replace(alone, ema_decay=decay) for decay in recipe.optimizer.other_decays
-    }
-    return [replace(recipe, name=name, optimizer=one) for name, one in ({recipe.name: alone} | others).items()]
+    alone = replace(recipe, other_decays=())
+    others = [changed(alone, name=f"{recipe.name}, average {d:g}", ema_decay=d) for d in recipe.other_decays]
+    return [alone, *others]
 
 
-def changed(recipe: Recipe, **entries: Any) -> Recipe:
+def changed(recipe: Recipe, **changes: Any) -> Recipe:
     """`dataclasses.replace` that finds a field where it is: of the recipe, or else of the value in it that has it.
 
     A class stands for its value, with what it shares with the one in its place: `rule=Imq` keeps lam.
@@ -104,8 +115,8 @@ def changed(recipe: Recipe, **entries: Any) -> Recipe:
     Raises: AttributeError for a field that the recipe has not; ValueError for one that does not go with the others.
     """
     own = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-    made = own | {name: _of_class(own[name], entry) for name, entry in entries.items() if name in own}
-    rest = {name: entry for name, entry in entries.items() if name not in own}
+    made = own | {name: _of_class(own[name], entry) for name, entry in changes.items() if name in own}
+    rest = {name: entry for name, entry in changes.items() if name not in own}
     for name, value in made.items():
         if is_dataclass(value):
             inside = {field.name: rest.pop(field.name) for field in fields(value) if field.name in rest}

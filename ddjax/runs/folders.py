@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -190,23 +190,14 @@ def _with_defaults(settings: dict[str, Any], config: Engine) -> dict[str, Any]:
     """Settings, and today's defaults of those that are not there; entries of the models each by itself."""
     from ddjax import recipes
 
-    models = [recipes.stored(recipes.read(values)) for values in settings.get("models", [])]
+    models = [recipes.entries(recipes.read(values)) for values in settings.get("models", [])]
     defaults = {
         field.name: _plain(field.default)
         for field in dataclasses.fields(config)
         if field.name not in _NOT_SETTINGS and field.default is not dataclasses.MISSING
     }
-    entries = {f"{name} of model {i}": value for i, model in enumerate(models, 1) for name, value in _leaves(model)}
+    entries = {f"{name} of model {i}": value for i, model in enumerate(models, 1) for name, value in model.items()}
     return defaults | {name: value for name, value in settings.items() if name != "models"} | entries
-
-
-def _leaves(model: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    """The plain values of a stored model by their names, those of its network as `network.width`."""
-    for name, value in model.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{place}{name}.")
-        else:
-            yield f"{place}{name}", value
 
 
 def _plain(value: Any) -> Any:

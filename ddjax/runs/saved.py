@@ -125,7 +125,7 @@ def _classes(path: Path, settings: dict[str, Any], recipe: recipes.Recipe) -> tu
 
 def _params(run: folders.Run, kept: Kept) -> Params:
     """The averaged parameters of a model; of a run whose seeds were trained together, those of its seed."""
-    model, name, others = recipes.build(kept.trained), kept.trained.name, len(kept.trained.optimizer.other_decays)
+    model, name, others = recipes.build(kept.trained), kept.trained.name, len(kept.trained.other_decays)
     needed, there = 4 * (4 + others) * recipes.parameters(model), memory.has()  # with averages, and moments of AdamW
     if there is not None and needed > there:
         raise UserError(

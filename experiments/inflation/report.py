@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ddjax import runs
 from ddjax.judging import Number
-from ddjax.recipes import Recipe, inflations
+from ddjax.recipes import Inflation
 from experiments.common import figures, report
 from experiments.common.readings import HIGHER, LOWER
 from experiments.common.runner import Findings, Trained
@@ -27,7 +27,7 @@ def findings(
     floors: dict[str, Any],
 ) -> Findings:
     """The page; notes say which of the expectations are met."""
-    d = len(inflations.eigenbasis(trained.recipes[0]).variances)
+    d = len(trained.recipes[0].eigenbasis().variances)
     pictures = {
         "samples.png": (samples(judged), "Data, latents in units of the prior, and what comes back; seed 0."),
         "coverage.png": (
@@ -179,7 +179,7 @@ def coverage(judged: dict[str, list[Judged]], d: int) -> Figure:
     return figure
 
 
-def participation(found: Sequence[Recipe]) -> Figure:
+def participation(found: Sequence[Inflation]) -> Figure:
     """PR(t) of every model in the data's own units."""
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axis, times = figure.subplots(), np.linspace(0, 1, 65)
