@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 
-from ddjax import denoisers, mixtures, objectives, recipes, schedules, times, weights
+from ddjax import denoisers, mixtures, objectives, schedules, times, weights
 from ddjax.types import Network
 
 SCHEDULE = schedules.DDPM()

@@ -119,7 +119,12 @@ def test_a_flow_of_classes_keeps_its_path_and_its_null():
 
     Mutations: `path` or `null` not handed on to the flow.
     """
-    recipe = recipes.Recipe(name="f", kind="flow", event_shape=(2,), width=8, depth=2, classes=3, label_dropout=0.1)
+    recipe = recipes.Flow(
+        name="f",
+        event_shape=(2,),
+        network=recipes.Mlp(width=8, depth=2),
+        condition=recipes.Labels(classes=3, label_dropout=0.1),
+    )
     params = recipes.build(recipe).network.init(key(1))
     grid, cond = times.grid(3), jnp.arange(4, dtype=jnp.int32) % 3
     for guidance in (1.0, 2.0):

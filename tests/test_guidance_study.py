@@ -119,7 +119,13 @@ def test_settings_that_say_nothing_are_refused(module, settings, told):
 
 def test_models_of_other_data_are_refused(tmp_path):
     """A run on points has no images; an image model without classes has no guidance. Mutation: a traceback at the first label."""
-    points = recipes.Recipe(name="ddm", event_shape=(2,), width=8, depth=2, population=2, steps=100)
+    points = recipes.Distributional(
+        name="ddm",
+        event_shape=(2,),
+        network=recipes.Mlp(width=8, depth=2),
+        population=2,
+        optimizer=recipes.Optimizer(steps=100),
+    )
     a_run(tmp_path / "points", "two_gaussians", two_gaussians.Config(out=tmp_path / "points"), [points])
     with pytest.raises(cli.UserError, match="a denoiser of images is wanted, which ddm-seed0 is not"):
         guidance.run(guidance.Config(run=tmp_path / "points", out=tmp_path / "out"))

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose as close
 from scipy.optimize import linear_sum_assignment
 from test_experiments import CACHED, OPTIMISED, ROOT, command
 
-from ddjax import cli, judging, recipes
+from ddjax import cli, judging
 from ddjax.data import toys
 from ddjax.recipes import build
 from ddjax.types import Batch

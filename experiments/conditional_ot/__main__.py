@@ -103,7 +103,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
     size = {"samples": settings.samples, "repeats": settings.repeats, "noise": settings.noise}
     judged = partial(condition_judges.cell, tolerance=settings.tolerance, **size)
     cells = {model.name: judged(recipe, model, trained.params[model.name]) for recipe, model in trained.pairs()}
-    free = [recipe for recipe in trained.recipes if recipe.coupling == "independent"]
+    free = [recipe for recipe in trained.recipes if isinstance(recipe, Flow) and recipe.coupling == "independent"]
     floors = {recipe.name.split(", ")[0]: condition_judges.floor(recipe, **size) for recipe in free}
     summary = {"cells": cells, "floors": floors, "orders": condition_judges.orders(cells)}
     caption = "Flows of seed 0: grey where they start, coloured by the told moon where they end."

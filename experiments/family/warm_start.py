@@ -17,7 +17,7 @@ from experiments.common.runner import Findings
 from experiments.common.study import Study
 from experiments.family.__main__ import Config as Family
 from experiments.family.__main__ import TargetName
-from experiments.family.presets import COST, TUNED
+from experiments.family.presets import COST, TUNED, recipe_of
 from experiments.family.tuning import NFE, error, trained
 from experiments.lazy import jax, judging, np, report, rival_judges, verdicts
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Depth, NonNegative, Positive, Range, Seeds, Steps
-from ddjax.recipes import Inflation, Mlp, Recipe, part
+from ddjax.recipes import Inflation, Mlp, part
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
@@ -124,7 +124,7 @@ def source_of(settings: Config) -> Source:
     return Source(sample, held_out, train.shape, eigen, distances, base, n)
 
 
-def recipes_of(settings: Config, source: Source) -> list[Recipe]:
+def recipes_of(settings: Config, source: Source) -> list[Inflation]:
     """One model for each number of kept directions and, where some are kept, each gap."""
     shared = {"event_shape": source.event_shape, "eigen": inflations.written(source.eigen)}
     shared |= {"network": part(Mlp, settings), "optimizer": settings.optimizer()}
@@ -148,14 +148,15 @@ def judge(settings: Config, trained: Trained, *, source: Source) -> Findings:
         key = jax.random.clone(key_sweep)
         numbers.extend(judging.sweep(name, of_draw, params, against, source.floors, key, nfe=nfe))
 
-    for recipe, model in trained.pairs():
+    flows = [recipe for recipe in trained.recipes if isinstance(recipe, Inflation)]
+    for recipe, model in zip(flows, trained.models, strict=True):
         draw = lambda params, key, steps, model=model: model.draw(params, key, source.n, steps=steps)  # noqa: E731
         swept(recipe.name, draw, trained.params[recipe.name], settings.nfe)
         if recipe.keep:
             few = inflation_judges.from_the_kept(recipe, model, steps=steps, method=settings.method)
             alone = lambda params, key, steps, few=few: few(params, key, source.n)  # noqa: E731
             swept(f"{recipe.name}: the kept latents alone", alone, trained.params[recipe.name], (steps,))
-    for keep in sorted({recipe.keep or len(source.eigen.variances) for recipe in trained.recipes}):
+    for keep in sorted({recipe.keep or len(source.eigen.variances) for recipe in flows}):
         gaussian = inflation_judges.pca_gaussian(source.eigen, keep)
         plain = lambda params, key, steps, gaussian=gaussian: gaussian(params, key, source.n)  # noqa: E731
         swept(f"PCA's Gaussian of {keep} (no training)", plain, [None], (steps,))
@@ -167,7 +168,7 @@ def judge(settings: Config, trained: Trained, *, source: Source) -> Findings:
                 trained.params[recipe.name], jax.random.split(jax.random.clone(key_judge), settings.seeds), strict=True
             )
         ]
-        for recipe in trained.recipes
+        for recipe in flows
     }
     return inflation_pages.findings(trained, numbers, judged, source.distances, source.floors)
 
