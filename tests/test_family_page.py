@@ -23,11 +23,27 @@ TUNING, ON_DIGITS = (json.loads((ROOT / f"docs/results/family_tuning{of}.json").
 
 
 def test_the_tables_are_the_stored_runs():
-    """Mutation: any digit of either."""
+    """Of the page and of the page behind it. Mutation: any digit of either."""
+    results = ROOT / "docs/results"
     before, start, rest = PAGE.partition(family_page.START)
     made, end, after = rest.partition(family_page.END)
-    assert start + made + end == family_page.section(ROOT / "docs/results")
-    assert "| ddm " in made and "### Moons" in made and before and not after.strip()
+    assert start + made + end == family_page.by_budget(results) and "| moons " in made and before and after
+    assert (ROOT / "docs/family_tables.md").read_text() == family_page.tables(results)
+
+
+@pytest.mark.parametrize(
+    ("ddm", "cell"),
+    [((0.6, 0.6), "**fm 1.00**, ddm 6.00*"), ((0.1, 0.9), "**fm 1.00**, ddm 5.00"), ((0.05, 0.06), "**ddm 0.55**")],
+)
+def test_the_best_at_a_step_budget(ddm, cell):
+    """The floor is 0.1 and fm has 0.1 with both seeds; a star where both seeds agree. Mutation: `apart.high`; the mean of ddm."""
+    shared = {"metric": "w1 moons", "nfe": 4, "churn": None, "low": 0.0, "high": 0.0, "floor": 0.1, "floor_std": 0.05,
+              "seeds": 2, "draws": 2}  # fmt: skip
+    models = {"fm": (0.1, 0.1), "ddm": ddm, "exact mean (oracle)": (0.0, 0.0)}
+    numbers = [
+        judging.Number(model=name, value=float(np.median(w1)), by_seed=w1, **shared) for name, w1 in models.items()
+    ]
+    assert family_page._best(numbers, "moons", 4) == cell
 
 
 def test_what_the_page_and_the_results_page_say_of_them():

@@ -74,7 +74,7 @@ def findings(
 def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping[Any, float]], at: int = 4) -> str:
     """The best model at `at` steps, its share of the gap where there is one, and whether more steps harm it."""
     named, by = _told(target), deciding(target)
-    trained = _at_one_churn([n for n in numbers if n.metric == f"{by.name} {target}" and "oracle" not in n.model])
+    trained = of_models(numbers, target)
     there = [n for n in trained if n.nfe == at]
     if not there:
         return f"{named}: not judged at {at} steps"
@@ -86,6 +86,12 @@ def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping
     share = "" if gap is None else f", {100 * gap:.1f} % of the gap between the exact mean and the floor closed"
     told = f"{best.value:.{by.digits}f} where the floor is {best.floor:.{by.digits}f}{share}"
     return f"{named}, {by.title} at {at} steps: {best.model} has {told}; {harm or calm}"
+
+
+def of_models(numbers: Sequence[Number], target: str) -> list[Number]:
+    """The deciding metric of the trained models on a target, at one churn."""
+    metric = f"{deciding(target).name} {target}"
+    return _at_one_churn([n for n in numbers if n.metric == metric and "oracle" not in n.model])
 
 
 def told_numbers(numbers: Sequence[Number], target: str, by: Measure = W_1) -> str:
