@@ -59,6 +59,14 @@ def checked_array(value: Any, form: str = "an array") -> Any:  # both kinds of a
         raise ValueError(f"need {form}, or lists of numbers that make one, got {described(value)}") from None
 
 
+def checked_draws(samples: Any, observation: Any) -> tuple[Any, Any]:
+    """Draws [m, *event] and an observation [*event] as arrays. Raises: ValueError for others, or events of two shapes."""
+    samples, observation = checked_array(samples, "samples [m, *event]"), checked_array(observation, "an observation")
+    if samples.shape[1:] != observation.shape:
+        raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
+    return samples, observation
+
+
 def checked_function(function: Any, name: str, *arguments: str, instead: str = "") -> Callable[..., Any]:
     """The function, once its signature takes these arguments by position; one without a signature is believed.
 

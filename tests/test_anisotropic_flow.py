@@ -24,8 +24,8 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_for_a_gaussian_independent_pairs_teach_the_pfode_and_transport_another_velocity(name):
-    """Eq. (3) is the probability flow of the exact posterior mean, and the regression of the targets on x_t; transported pairs
-    have that of eq. (4), and not eq. (3). Mutations: `sigma` for `sigma^2` in eq. (3); the coupling left out."""
+    """Eq. (C) is the probability flow of the exact posterior mean, and the regression of the targets on x_t; transported pairs
+    have that of eq. (D), and not eq. (C). Mutations: `sigma` for `sigma^2` in eq. (C); the coupling left out."""
     schedule, t, n, paired = SCHEDULES[name], 0.4, 4000, 1000
     slopes = judges.gaussian_slopes(schedule, jnp.asarray(VARIANCES, float), t)
     x = jnp.array([[0.3, -0.8]])

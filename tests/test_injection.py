@@ -56,7 +56,7 @@ def test_a_gated_mlp_is_the_block_that_it_stands_for():
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 5)])
 def test_positions_have_noise_of_their_own_and_noise_in_common(height, width):
-    """Eq. (2) by the definition, also where an edge cuts windows; every scale is N(0, 1), and the last is one for all.
+    """Eq. (B) by the definition, also where an edge cuts windows; every scale is N(0, 1), and the last is one for all.
 
     Mutations: a mean for the sum over the root; rows and columns exchanged; one scale too few; windows that do not move.
     """

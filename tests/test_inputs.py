@@ -178,7 +178,7 @@ ARRAYS = {
     if name.split(".")[0] in ROOMS
 }
 MAKES = {  # functions that are made, and take arrays
-    "scoring.Energy": lambda of: scoring.Energy(area=of([0.5, 1.0]), scope="element")(of(DRAWS[0]), of(POINT), 0.5),
+    "scoring.Energy": lambda of: scoring.by_element(scoring.Energy(), of([0.5, 1.0]))(of(DRAWS[0]), of(POINT), 0.5),
     "scoring.KernelRule": lambda of: scoring.KernelRule(scoring.rbf())(of(DRAWS[0]), of(POINT), 0.5),
     "scoring.Patched": lambda of: scoring.Patched(scoring.Energy(), 2)(
         of(jnp.stack([IMAGES[0], IMAGES[1]])), of(IMAGES[0]), 0.5

@@ -138,7 +138,7 @@ TABLE = {
 def test_luck_alone_says_nothing(verdict, monkeypatch):
     """Within 3 standard errors of 5 in 100.
 
-    Mutations: eq. (2) of `grids` decides; intervals of each comparison alone; 1.96 in the place of t; the point estimate in the
+    Mutations: eq. (B) of `grids` decides; intervals of each comparison alone; 1.96 in the place of t; the point estimate in the
     place of the interval; one deviation of the floor in the place of two; gates that take 8 repeats, or 1 draw.
     """
     monkeypatch.setattr(grids.times, "grid", cache(times.grid))

@@ -108,7 +108,7 @@ def rule_of(recipe):
 
         return weather
     if recipe.rule == "iddm":
-        return scoring.Energy(lambda t: 2 * (1 - t) + b * t, lambda t: lam * t, scope="position")
+        return scoring.by_position(scoring.Energy(lambda t: 2 * (1 - t) + b * t, lambda t: lam * t))
     kernels = {"imq": scoring.imq, "rbf": scoring.rbf, "exponential": scoring.exponential}
     return scoring.KernelRule(kernels[recipe.rule](width), lam) if recipe.rule in kernels else scoring.Energy(b, lam)
 
@@ -408,7 +408,7 @@ def test_patches_scales_and_differences_join_the_score_and_must_fit():
     whole = recipes.Recipe(name="a", event_shape=(4, 4, 1), width=8, depth=2, population=2)
     batch = jax.random.normal(jax.random.key(0), (8, 4, 4, 1))
     pooled = [(float(k), scoring.Energy(), scoring.pooling(k)) for k in (2, 4)]
-    sloped = [(3.0, scoring.Energy(scope="element"), scoring.finite_differences(i)) for i in (0, 1)]
+    sloped = [(3.0, scoring.by_element(scoring.Energy()), scoring.finite_differences(i)) for i in (0, 1)]
     added = {
         "score_patch": (2, scoring.Patched(scoring.Energy(), 2)),
         "score_scales": ((2, 4), scoring.Sum(((1.0, scoring.Energy(), None), *pooled))),

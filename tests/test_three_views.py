@@ -51,7 +51,7 @@ def test_correlations_tell_the_views_apart(walked):
 
 
 def test_the_ends_of_both_sdes_are_independent_given_the_middle(walked):
-    """Eq. (2); of the flow, whose middle determines both ends in another way, they are not."""
+    """Eq. (B); of the flow, whose middle determines both ends in another way, they are not."""
     mixture = three_views.line()
     for name in (FORWARD, BACKWARD):
         assert abs(judges.residual_correlation(mixture, SCHEDULE, walked, name, 2)) < 4 / N**0.5

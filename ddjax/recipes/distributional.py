@@ -1,6 +1,6 @@
 """Distributional diffusion (DDM): draws of x_0 given x_t, learned by a scoring rule.
 
-De Bortoli et al., "Distributional Diffusion Models with Scoring Rules", arXiv 2502.02483: loss eq. (14), Algorithms 1 and 2.
+De Bortoli et al., "Distributional Diffusion Models with Scoring Rules", arXiv 2502.02483: loss DDM eq. (14), Algorithms 1 and 2.
 """
 
 from dataclasses import dataclass
@@ -81,6 +81,6 @@ class Distributional(Denoising):
         patched = scoring.Patched(whole, self.score_patch) if self.score_patch else whole
         maps = [(float(k), whole, scoring.pooling(k)) for k in self.score_scales]
         if self.score_differences:
-            crps = scoring.Energy(1.0, self.rule.lam, scope="element")
+            crps = scoring.by_element(scoring.Energy(1.0, self.rule.lam))
             maps += [(self.score_differences, crps, scoring.finite_differences(axis)) for axis in (0, 1)]
         return scoring.Sum(((1.0, patched, None), *maps)) if maps else patched

@@ -1,7 +1,7 @@
 """Inflationary flows: an eigenbasis, a schedule with a scale for each of its directions, a denoiser, its loss and its sampler.
 
-(1)  y = B^T (x - mean),   y_1 ~ N(0, alpha(1)^2 s^2 + sigma(1)^2),   y_0 by Heun's method along the probability flow
-(2)  u = sqrt(t): what the network is given, and steps of equal size in; C(t) has grown by as much as the data after 1/10 of all t
+(A)  y = B^T (x - mean),   y_1 ~ N(0, alpha(1)^2 s^2 + sigma(1)^2),   y_0 by Heun's method along the probability flow
+(B)  u = sqrt(t): what the network is given, and steps of equal size in; C(t) has grown by as much as the data after 1/10 of all t
 """
 
 import base64
@@ -80,7 +80,7 @@ class Inflation(Recipe):
         return self.network.make(shape, dropout=dropout, kernel=kernel)
 
     def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto"):
-        """A `types.Denoiser` of the mean of y_0 given y_t, in the eigenbasis; the network is given sqrt(t), eq. (2)."""
+        """A `types.Denoiser` of the mean of y_0 given y_t, in the eigenbasis; the network is given sqrt(t), eq. (B)."""
         from jax.tree_util import Partial
 
         from ddjax import inflation
@@ -117,7 +117,7 @@ class Inflation(Recipe):
         return Partial(_velocity, self.noise_schedule(), self.predictor(kernel=kernel))
 
     def sampler(self, *, path: bool = False, kernel: Kernel = "auto"):
-        """Eq. (1): samples of the data, or their paths, on the squares of a grid, eq. (2). Two calls of the denoiser a step."""
+        """Eq. (A): samples of the data, or their paths, on the squares of a grid, eq. (B). Two calls of the denoiser a step."""
         import jax
 
         from ddjax import flows, inflation
@@ -140,7 +140,7 @@ class Inflation(Recipe):
 
 
 def _of_root(apply, params, y, t, cond, xi):
-    """Eq. (2)."""
+    """Eq. (B)."""
     import jax.numpy as jnp
 
     return apply(params, y, jnp.sqrt(t), cond, xi)
@@ -162,7 +162,7 @@ def written(eigen) -> str:
 
 
 def grid(n: int):
-    """n steps of equal size in u, eq. (2), from t = 1 to 0."""
+    """n steps of equal size in u, eq. (B), from t = 1 to 0."""
     from ddjax import times
 
     return times.grid(n) ** 2

@@ -76,7 +76,7 @@ class Iddm:
         from ddjax import scoring
 
         beta, lam = self.beta, self.lam
-        return scoring.Energy(lambda t: 2 - (2 - beta) * t, lambda t: lam * t, scope="position")
+        return scoring.by_position(scoring.Energy(lambda t: 2 - (2 - beta) * t, lambda t: lam * t))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Sddm:
 
         from ddjax import scoring
 
-        crps, squared_error = scoring.Energy(1.0, 1.0, scope="element"), scoring.Energy(2.0, 0.0, scope="element")
+        crps, squared_error = (scoring.by_element(scoring.Energy(*rule)) for rule in ((1.0, 1.0), (2.0, 0.0)))
 
         def rule(samples, x_0, t):
             terms = crps(samples, x_0), squared_error(samples, x_0)

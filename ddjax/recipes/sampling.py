@@ -1,6 +1,6 @@
 """Prior, bound model, steps, samples: written once, for bridges and flows alike.
 
-(1)  x_1 ~ prior,   x_0 = samplers.sample(step, x_1, grid),   step made of (params, cond, churn, guidance)
+(A)  x_1 ~ prior,   x_0 = samplers.sample(step, x_1, grid),   step made of (params, cond, churn, guidance)
 """
 
 from collections.abc import Callable
@@ -160,7 +160,7 @@ def _padded(grid: Array) -> Array:
 
 
 def _sampler(make_step: MakeStep, prior: Prior, event_shape: tuple[int, ...], path: bool) -> Sampler:
-    """Eq. (1)."""
+    """Eq. (A)."""
     sample = samplers.sample_path if path else samplers.sample_until
 
     def sampler(params, key, n, grid, cond=None, *, churn=None, guidance=1.0) -> Array:
