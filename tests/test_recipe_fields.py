@@ -61,7 +61,7 @@ TABLE = {
         "score_differences": (0.5, LOSS),
         "population": (3, LOSS),
         "references": (2, LOSS),
-        "inject": (0, SHAPES),
+        "inject": (0, BOTH),
         "gate": (True, SHAPES),
     }),
     recipes.Regression: (REGRESSION, DENOISING),
@@ -163,7 +163,11 @@ def observed(recipe):
     }
     if len(recipe.event_shape) == 3 and isinstance(recipe, recipes.Regression):
         program = str(jax.make_jaxpr(apply)(params, x_0))
-        found |= {"bf16": "bf16" in program, "recomputed": "remat" in program, "random bits": "random_bits" in program}
+        found |= {
+            "bf16": "bf16" in program,
+            "recomputed": program.count("remat2["),
+            "random bits": "random_bits" in program,
+        }
     if not isinstance(recipe.network, Unet):
         batch = x_0 if cond is None else (x_0, cond)
         found["loss"] = float(jax.jit(model.loss_fn)(params, jax.random.key(4), batch)[0])
