@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ddjax import cli
 from ddjax.cli.settings import Range
+from ddjax.recipes import Distributional, Energy, Mlp, Recipe, part
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
 from experiments.common.settings import Scored
-from experiments.lazy import figures, gaussian_judges, jax, judging, mixtures, np, recipes, types
+from experiments.lazy import figures, gaussian_judges, jax, judging, mixtures, np, types
 
 if TYPE_CHECKING:
-    from ddjax.recipes import Recipe
     from ddjax.types import Batch, Key
 
 
 @dataclass(frozen=True)
-class Config(Scored):
+class Config(Scored, Mlp):
     """Train distributional diffusion (DDM) on N((1, -1), I/4), and judge it beside both oracles."""
 
     samples: Annotated[int, Range(2)] = 2000
@@ -28,8 +28,11 @@ class Config(Scored):
 
 def recipes_of(settings: Config) -> list[Recipe]:
     """One model for each beta."""
-    shared = settings.recipe() | {"event_shape": (2,)}
-    return [recipes.Recipe(name=f"ddm-beta{beta:g}", beta=beta, **shared) for beta in settings.beta]
+    shared = {"event_shape": (2,), "network": part(Mlp, settings), "optimizer": settings.optimizer()}
+    return [
+        part(Distributional, settings, name=f"ddm-beta{beta:g}", rule=Energy(beta=beta, lam=settings.lam), **shared)
+        for beta in settings.beta
+    ]
 
 
 def target() -> Any:

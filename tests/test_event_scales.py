@@ -35,7 +35,7 @@ from ddjax import (
     times,
     weights,
 )  # fmt: skip
-from ddjax.recipes.drawing import by_bridge, by_flow, by_jumps, by_renoise
+from ddjax.recipes.sampling import by_bridge, by_flow, by_jumps, by_renoise
 from ddjax.schedules import Scales
 from ddjax.types import Network, Schedule
 

@@ -119,7 +119,13 @@ def test_settings_that_say_nothing_are_refused(module, settings, told):
 
 def test_models_of_other_data_are_refused(tmp_path):
     """A run on points has no images; an image model without classes has no guidance. Mutation: a traceback at the first label."""
-    points = recipes.Recipe(name="ddm", event_shape=(2,), width=8, depth=2, population=2, steps=100)
+    points = recipes.Distributional(
+        name="ddm",
+        event_shape=(2,),
+        network=recipes.Mlp(width=8, depth=2),
+        population=2,
+        optimizer=recipes.Optimizer(steps=100),
+    )
     a_run(tmp_path / "points", "two_gaussians", two_gaussians.Config(out=tmp_path / "points"), [points])
     with pytest.raises(cli.UserError, match="a denoiser of images is wanted, which ddm-seed0 is not"):
         guidance.run(guidance.Config(run=tmp_path / "points", out=tmp_path / "out"))
@@ -157,6 +163,7 @@ def test_models_of_a_run_are_compared(tmp_path):
 
 
 PAGE = (ROOT / "docs/guidance.md").read_text()
+PROSE = " ".join(PAGE.split())
 STORED = json.loads((ROOT / "docs/results/guidance_glyphs.json").read_text())
 
 
@@ -181,12 +188,14 @@ def test_what_the_page_says_of_the_tables():
     some, plain = "t in [0.2, 0.8]", at[ONE, 1.0, 4]
     best, bold, early = at[some, 1.5, 4], at[ONE, 3.0, 4], (at[ONE, 1.0, 1], at[ONE, 1.5, 1])
     for told in (
-        f"{best.accuracy:.3f} for {plain.accuracy:.3f} and a Fréchet distance of {best.frechet:.1f} for {plain.frechet:.1f}",
+        f"{best.accuracy:.3f} against {plain.accuracy:.3f} and a Fréchet distance of {best.frechet:.1f}",
+        f"a Fréchet distance of {best.frechet:.1f} against {plain.frechet:.1f}",
         f"reach {bold.accuracy:.3f}",
-        f"accuracy {early[1].accuracy:.3f} for {early[0].accuracy:.3f}, distance {early[1].frechet:.0f} for {early[0].frechet:.0f}",
+        f"accuracy {early[1].accuracy:.3f} against {early[0].accuracy:.3f},",
+        f"distance {early[1].frechet:.0f} against {early[0].frechet:.0f}.",
     ):
-        assert f" {told}".replace(" 0.", " .") in " ".join(PAGE.split())
-    assert f"at a diversity of {best.diversity:.2f} for {plain.diversity:.2f}" in PAGE
+        assert f" {told}" in PROSE
+    assert f"at a diversity of {best.diversity:.2f} against {plain.diversity:.2f}" in PROSE
     assert round(bold.frechet / plain.frechet) == 5
     assert best.frechet == min(j.frechet for (_, _, n), j in at.items() if n == 4)
     assert early[1].frechet == min(j.frechet for (_, _, n), j in at.items() if n == 1)

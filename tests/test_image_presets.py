@@ -44,7 +44,7 @@ def test_presets_build_what_they_name(preset):
     x, t, labels = jnp.zeros((2, *shape)), jnp.zeros(2), jnp.array([3, 10], jnp.int32)
     for recipe in found:
         params = jax.eval_shape(recipes.build(recipe).network.init, jax.random.key(0))
-        out = jax.eval_shape(recipes.predictor(recipe), params, jax.random.key(0), x, t, labels)
+        out = jax.eval_shape(recipe.predictor(), params, jax.random.key(0), x, t, labels)
         assert out.shape == x.shape and out.dtype == jnp.float32
         assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
 

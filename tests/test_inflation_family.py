@@ -10,7 +10,7 @@ import pytest
 
 from ddjax import cli, data, inflation, recipes
 from ddjax.__main__ import main
-from ddjax.recipes import inflations
+from ddjax.recipes.inflation import written
 from ddjax.runs import classifiers
 from experiments.inflation import __main__ as family
 from experiments.inflation import evaluate as judges
@@ -27,9 +27,8 @@ def gaussian(key, n):
 
 def exact(**changed):
     """A recipe, and parameters of 0, with which it is exact for the Gaussian."""
-    recipe = recipes.Recipe(
-        name="a", kind="inflation", event_shape=(2,), width=8, depth=2, eigen=inflations.written(EIGEN), **changed
-    )
+    net = recipes.Mlp(width=8, depth=2)
+    recipe = recipes.Inflation(name="a", event_shape=(2,), network=net, eigen=written(EIGEN), **changed)
     return recipe, jax.tree.map(jnp.zeros_like, recipes.build(recipe).network.init(jax.random.key(0)))
 
 

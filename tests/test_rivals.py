@@ -1,6 +1,7 @@
 """The few-step family: its targets and their laws, one net for all presets, and a small run from end to end."""
 
 import json
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ def test_targets_are_in_units_of_their_spread_and_have_the_law_that_is_told(name
 def test_all_presets_have_one_net():
     """Hidden layers of the same sizes; what eats xi or a second time has one more kernel, of its own size, and no other."""
     made = family.recipes_of(family.Config(target=("moons",)))
-    assert [family.parts(recipe) for recipe in made] == [(preset, "moons") for preset in presets.PRESETS]
+    assert [family.parts(recipe) for recipe in made] == [(preset, "moons") for preset in presets.TUNED]
     counts = {family.parts(recipe)[0]: recipes.parameters(recipes.build(recipe)) for recipe in made}
     assert counts["fm"] == counts["fm-ot"] == counts["ddpm"] == counts["consistency"]
     width = family.Config().width
@@ -49,14 +50,26 @@ def test_all_presets_have_one_net():
 def test_presets_are_what_they_are_called():
     """The settings that make each what it is; all others are shared."""
     made = {family.parts(recipe)[0]: recipe for recipe in family.recipes_of(family.Config(target=("forty",)))}
-    told = {name: (recipe.kind, recipe.rule) for name, recipe in made.items() if recipe.kind == "distributional"}
-    assert {rule for _, rule in told.values()} == {"energy", "iddm", "sddm", "imq", "rbf", "exponential"}
-    assert (made["sddm"].population, made["ddm"].population, made["iddm"].beta) == (3, 4, 0.1)
+    drawn = [recipe for recipe in made.values() if isinstance(recipe, recipes.Distributional)]
+    assert {type(recipe.rule) for recipe in drawn} == set(get_args(recipes.Rule))
+    assert (made["sddm"].population, made["ddm"].population, made["iddm"].rule.beta) == (3, 4, 0.1)
     assert made["fm-ot"].coupling == "aware" and made["fm"].coupling == "independent"
     assert made["imf"].improved and not made["mean-flow"].improved
-    assert len({(recipe.width, recipe.depth, recipe.steps, recipe.ema_decay) for recipe in made.values()}) == 1
+    assert (
+        len(
+            {
+                (recipe.network.width, recipe.network.depth, recipe.optimizer.steps, recipe.optimizer.ema_decay)
+                for recipe in made.values()
+            }
+        )
+        == 1
+    )
     asked = family.recipes_of(family.Config(target=("forty",), learning_rate=0.25))
-    assert {recipe.learning_rate for recipe in asked} == {0.25} != {recipe.learning_rate for recipe in made.values()}
+    assert (
+        {recipe.optimizer.learning_rate for recipe in asked}
+        == {0.25}
+        != {recipe.optimizer.learning_rate for recipe in made.values()}
+    )
 
 
 def test_chosen_grids_are_searched_on_the_first_seed_and_judged_on_the_others(monkeypatch):

@@ -247,8 +247,10 @@ def written(monkeypatch):
         end = functools.partial(seen.end, monkeypatch)
 
         def built(recipe, *, chunk):
-            for name, value in dataclasses.asdict(recipe).items():
-                seen.note(f"recipe.{name}", value)
+            for place, value in recipes.entries(recipe).items():
+                *outer, name = place.split(".")
+                named = outer[-1] if outer and name == "kind" else place if outer == ["transport"] else name
+                seen.note(f"recipe.{named}", tuple(value) if isinstance(value, list) else value)
 
             def draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0):
                 for name, value in {"n": n, "steps": steps, "churn": churn, "guidance": guidance}.items():

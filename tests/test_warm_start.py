@@ -5,9 +5,10 @@ import numpy as np
 from numpy.testing import assert_allclose as close
 
 from ddjax import networks, recipes
+from experiments.family import __main__ as family
 from experiments.family import tuning as family_tuning
 from experiments.family import warm_start
-from experiments.family.presets import COST, PRESETS
+from experiments.family.presets import COST, TUNED, recipe_of
 
 
 def test_training_goes_on_from_the_regression():
@@ -15,9 +16,9 @@ def test_training_goes_on_from_the_regression():
 
     Mutations: a start from scratch; the regression's buffers, which training donates.
     """
-    of = family_tuning.shared("moons", 1) | {"width": 8, "name": "a"}
-    ddm = recipes.Recipe(**of | PRESETS["ddm"] | {"learning_rate": 1e-12})
-    regression = recipes.build(recipes.Recipe(**of | PRESETS["ddpm"]))
+    settings, of = family.Config(width=8, steps=1), {"name": "a", "event_shape": (2,)}
+    ddm = recipe_of("ddm", settings, **of | TUNED["ddm"] | {"learning_rate": 1e-12})
+    regression = recipes.build(recipe_of("ddpm", settings, **of | TUNED["ddpm"]))
     mean = jax.tree.map(lambda leaf: leaf + 0.1, regression.network.init(jax.random.key(3)))
     params = family_tuning.trained(ddm, "moons", 0, mean)
     wanted = networks.from_mean(recipes.build(ddm).network.init(jax.random.key(4)), mean)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_array, checked_draws
+from ddjax.inputs import checked_array, checked_count, checked_draws
 from ddjax.scoring.scores import Draws, Observation, Rho, Terms, score
 from ddjax.types import Scalar, precise
 
@@ -72,8 +72,7 @@ def banded(width: int) -> Estimator:
 
     Raises: ValueError for a width below 1.
     """
-    if width < 1:
-        raise ValueError(f"a band has width at least 1, got {width=}")
+    width = checked_count(width, "width")
 
     def banded_estimator(samples: Events, rho: Rho) -> Float[Array, ""]:
         samples = checked_array(samples, "samples [m, *event]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ddjax import cli
@@ -116,7 +116,7 @@ def turns(way: Way, settings: Any, train: Images) -> Iterator[Step]:
     from ddjax.training import memory
 
     recipe = images.recipes_of(settings, train.shape, len(train.classes))[0]
-    model = recipes.build(replace(recipe, **way.net))
+    model = recipes.build(recipes.changed(recipe, **way.net))
     state = jobs.initial_state(model.network, model.optimizer, 0)
     step = jax.jit(training.make_train_step(model.loss_fn, model.optimizer, accumulate=way.parts), donate_argnums=0)
     resident = jax.jit(data.batches(train, settings.batch))

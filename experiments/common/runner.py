@@ -161,8 +161,8 @@ def _together(
 
 
 def _budget(settings: Training, recipe: Recipe) -> Budget:
-    decays = {"ema_decay": recipe.ema_decay, "other_decays": recipe.other_decays}
-    return jobs.Budget(recipe.steps, settings.save_every, accumulate=settings.accumulate, **decays)
+    decays = {"ema_decay": recipe.optimizer.ema_decay, "other_decays": recipe.other_decays}
+    return jobs.Budget(recipe.optimizer.steps, settings.save_every, accumulate=settings.accumulate, **decays)
 
 
 def require_places(path: Path) -> None:

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Depth, Fraction, Multiple, NonNegative, Positive, Range, Seeds
+from ddjax.recipes import Flow, Labels, Mlp, Numbers, Recipe, part
+from ddjax.recipes.conditions import Condition
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
 from experiments.common.settings import Training
-from experiments.lazy import condition_judges, condition_pages, recipes, toys
+from experiments.lazy import condition_judges, condition_pages, toys
 
 if TYPE_CHECKING:
-    from ddjax.recipes import Recipe
     from ddjax.types import Key
 
 
 @dataclass(frozen=True)
-class Config(Training):
+class Config(Training, Mlp):
     """Train {no, class, x} condition x {independent, OT, condition-aware OT} and print W_2 of each.
 
     Minibatch OT that does not see the condition makes the start depend on it, and sampling does not: the model is wrong by
@@ -59,18 +60,29 @@ class Config(Training):
 
 
 PRESETS = {"full": {"steps": 20_000, "seeds": 5}}
-CONDITIONS = {"unconditional": {}, "class": {"classes": 2}, "x coordinate": {"cond_size": 1}}
+CONDITIONS: dict[str, Condition | None] = {
+    "unconditional": None,
+    "class": Labels(classes=2),
+    "x coordinate": Numbers(cond_size=1),
+}
 COUPLINGS = {"independent": "independent", "OT": "blind", "condition-aware OT": "aware"}
 
 
 def recipes_of(settings: Config) -> list[Recipe]:
     """Every condition under every coupling that differs for it."""
-    shared = {"kind": "flow", "event_shape": (2,), "prior": "eight_gaussians", "share": settings.share}
+    shared = {"event_shape": (2,), "prior": "eight_gaussians", "network": part(Mlp, settings)}
     return [
-        recipes.Recipe(name=f"{condition}, {name}", coupling=coupling, **shared, **eaten, **settings.recipe())
-        for condition, eaten in CONDITIONS.items()
+        Flow(
+            name=f"{condition}, {name}",
+            condition=value,
+            coupling=coupling,
+            share=settings.share if coupling == "aware" and isinstance(value, Numbers) else Flow.share,
+            optimizer=settings.optimizer(),
+            **shared,
+        )
+        for condition, value in CONDITIONS.items()
         for name, coupling in COUPLINGS.items()
-        if eaten or coupling != "aware"  # without a condition there is nothing to be aware of
+        if value or coupling != "aware"  # without a condition there is nothing to be aware of
     ]
 
 
@@ -91,7 +103,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
     size = {"samples": settings.samples, "repeats": settings.repeats, "noise": settings.noise}
     judged = partial(condition_judges.cell, tolerance=settings.tolerance, **size)
     cells = {model.name: judged(recipe, model, trained.params[model.name]) for recipe, model in trained.pairs()}
-    free = [recipe for recipe in trained.recipes if recipe.coupling == "independent"]
+    free = [recipe for recipe in trained.recipes if isinstance(recipe, Flow) and recipe.coupling == "independent"]
     floors = {recipe.name.split(", ")[0]: condition_judges.floor(recipe, **size) for recipe in free}
     summary = {"cells": cells, "floors": floors, "orders": condition_judges.orders(cells)}
     caption = "Flows of seed 0: grey where they start, coloured by the told moon where they end."

@@ -16,9 +16,9 @@ from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
 from experiments.common.settings import Training
-from experiments.common.variants import variants
-from experiments.family.presets import COST, DEFINED, VARIED, Preset, of_target
-from experiments.lazy import grid_judges, jax, judging, np, recipes, rival_judges, rival_pages
+from experiments.common.variants import variants, varied
+from experiments.family.presets import COST, DEFINED, VARIED, Preset, of_target, recipe_of
+from experiments.lazy import grid_judges, jax, judging, np, rival_judges, rival_pages
 
 if TYPE_CHECKING:
     from ddjax.recipes import Recipe
@@ -44,7 +44,7 @@ class Config(Training):
     only: tuple[Preset, ...] = tuple(DEFINED)
     """Presets to train, each on the targets that it was tuned for."""
     vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
-    """Variants beside every preset: `beta=.5,1.5 lam=.5+beta=1` adds three to each."""
+    """Variants beside every preset that has the setting: `beta=.5,1.5 lam=.5+beta=1` adds three to ddm."""
     equal: Literal["steps", "seconds"] = "steps"
     """What all presets train for: --steps each, or the time in which ddm makes them (`presets.COST`)."""
     seeds: Seeds = 5
@@ -54,6 +54,8 @@ class Config(Training):
     """Number of hidden layers."""
     learning_rate: Positive | None = None
     """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent (default: each preset's own)."""
+    warmup: Annotated[int, Range(0)] | None = 100
+    clip: Positive | None = 1.0
     nfe: tuple[Steps, ...] = (1, 2, 4, 8, 16, 50)
     """Numbers of sampling steps to judge."""
     churn: tuple[Fraction, ...] = (1.0,)
@@ -96,17 +98,14 @@ SHORT = {"short": {"target": ("moons",), "seeds": 1, "steps": 1000, "samples": 2
 
 def recipes_of(settings: Config) -> list[Recipe]:
     """One model for each target, preset and variant, in that order: one net, one optimiser, and what a preset changes."""
-    shared = settings.recipe() | {"predicts": "velocity", "cosine": True, "clip": 1.0}
     rate = {} if settings.learning_rate is None else {"learning_rate": settings.learning_rate}
-    made = []
+    models = []
     for target in settings.target:
-        shape = {"event_shape": rival_judges.target(target).event}
-        tuned = of_target(target)
+        shape, tuned = rival_judges.target(target).event, of_target(target)
         for preset in (preset for preset in settings.only if preset in tuned):
-            of = shared | shape | {"steps": _steps(settings, preset)} | tuned[preset] | rate
-            for told, changed in variants(settings.vary, VARIED).items():
-                made.append(recipes.Recipe(**of | changed | {"name": f"{preset}{told} on {target}"}))
-    return made
+            changes = {"steps": _steps(settings, preset)} | tuned[preset] | rate
+            models.append(recipe_of(preset, settings, name=f"{preset} on {target}", event_shape=shape, **changes))
+    return varied(models, settings.vary, VARIED, lambda name, variant: name.replace(" on ", f"{variant} on ", 1))
 
 
 def _steps(settings: Config, preset: Preset) -> int:

@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax import data, judging, metrics, mixtures, recipes, scoring, targets, training
+from ddjax import data, judging, metrics, mixtures, schedules, scoring, targets, training
 from ddjax.data import toys
 from ddjax.judging import Metric
 from ddjax.mixtures import GaussianMixture
-from ddjax.recipes import Recipe
+from ddjax.recipes import Recipe, sampling
 from ddjax.runs import jobs
 from ddjax.types import Batch, Key
 
@@ -29,6 +29,7 @@ NOISE = 0.03  # of the moons
 BLOCK = 1000  # points of a W_1 in the plane
 MEDIAN = 6.0  # distance between two digits, the bandwidth of their MMD
 TIMED, ROUNDS = 100, 5  # training steps of a timed run, and runs
+SCHEDULE = schedules.Rectified()
 EXACT, MEAN = "exact posterior (oracle)", "exact mean (oracle)"
 
 Sample = Callable[[Key, int], Array]
@@ -150,7 +151,7 @@ def oracles(name: str) -> dict[str, Any]:
     if (law := target(name).law) is None:
         return {}
     return {
-        of: recipes.drawing(recipes.by_bridge(oracle(law, recipes.SCHEDULE), recipes.SCHEDULE, (2,)))
+        of: sampling.drawing(sampling.by_bridge(oracle(law, SCHEDULE), SCHEDULE, (2,)))
         for of, oracle in ((EXACT, mixtures.oracle), (MEAN, mixtures.mean_oracle))
     }
 
@@ -162,7 +163,7 @@ def closed(numbers: Sequence[judging.Number], name: str) -> dict[str, dict[int, 
 
 def churns(recipe: Recipe, churn: tuple[float, ...]) -> tuple[float | None, ...]:
     """The churns that a model is sampled with: of a bridge those asked for, of others none."""
-    return churn if recipe.kind in ("distributional", "regression") else (None,)
+    return churn if recipe.churns else (None,)
 
 
 class Seconds(NamedTuple):
@@ -207,7 +208,7 @@ def _drawn(model: Any, params: Any, n: int, steps: int) -> Array:
 def _training(recipe: Recipe, model: Any, batch: Any) -> Any:
     """TIMED steps of training, from the same state each time."""
     state = jobs.initial_state(model.network, model.optimizer, 0)
-    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.ema_decay)
+    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.optimizer.ema_decay)
 
     @jax.jit
     def run(state: Any) -> Any:

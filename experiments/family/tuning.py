@@ -16,7 +16,7 @@ from experiments.common.runner import Findings
 from experiments.common.study import Study
 from experiments.family.__main__ import Config as Family
 from experiments.family.__main__ import TargetName
-from experiments.family.presets import DEFINED, OF_IMAGES, START, TRIALS, Preset
+from experiments.family.presets import OF_IMAGES, START, TRIALS, Preset, recipe_of
 from experiments.lazy import jax, jobs, judging, networks, np, recipes, report, rival_judges, training
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def trained(recipe: Recipe, target: str, seed: int, warm: Params | None = None) 
     state = jobs.initial_state(model.network, model.optimizer, seed)
     if warm is not None:
         state = training.TrainState.create(networks.from_mean(state.params, warm), model.optimizer, state.key)
-    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.ema_decay)
+    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.optimizer.ema_decay)
     batch = jax.tree_util.Partial(lambda key: sample(key, Family.batch))
-    return training.fit(state, train_step, batch, steps=recipe.steps, save_every=100, label=None).ema
+    return training.fit(state, train_step, batch, steps=recipe.optimizer.steps, save_every=100, label=None).ema
 
 
 def error(recipe: Recipe, params: Params, target: str, seed: int, blocks: int) -> list[float]:
@@ -69,19 +69,13 @@ def error(recipe: Recipe, params: Params, target: str, seed: int, blocks: int) -
     ]
 
 
-def shared(target: str, steps: int) -> dict[str, Any]:
-    """What the recipes of all presets on a target have in common."""
-    common = Family(steps=steps).recipe() | {"predicts": "velocity", "cosine": True, "clip": 1.0}
-    return common | {"event_shape": rival_judges.target(target).event}
-
-
 def tuned(config: Config, preset: Preset) -> tuple[dict[str, Any], list[list[str]]]:
     """The best settings found, and a row of words for each trial."""
-    common = shared(config.target, config.steps) | {"name": preset}
-    best, least, rows = DEFINED[preset] | START, np.inf, []
+    common = {"name": preset, "event_shape": rival_judges.target(config.target).event, "steps": config.steps}
+    best, least, rows = START, np.inf, []
     for trial in ({}, *TRIALS[preset]):
         try:
-            recipe = recipes.Recipe(**common | best | trial)
+            recipe = recipe_of(preset, Family(), **common | best | trial)
             params = trained(recipe, config.target, SEED)
             found = error(recipe, params, config.target, SEED, config.blocks)
         except FloatingPointError:

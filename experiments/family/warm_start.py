@@ -17,9 +17,9 @@ from experiments.common.runner import Findings
 from experiments.common.study import Study
 from experiments.family.__main__ import Config as Family
 from experiments.family.__main__ import TargetName
-from experiments.family.presets import COST, PRESETS
-from experiments.family.tuning import NFE, error, shared, trained
-from experiments.lazy import jax, judging, np, recipes, report, rival_judges, verdicts
+from experiments.family.presets import COST, TUNED, recipe_of
+from experiments.family.tuning import NFE, error, trained
+from experiments.lazy import jax, judging, np, report, rival_judges, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,8 @@ def measured(config: Config, seed: int) -> Iterator[tuple[str, list[float]]]:
     """W_1 at each number of steps of the regression and of every way; all meet the same noise and data."""
 
     def recipe(preset: Any, steps: int, gate: bool = False) -> Any:
-        return recipes.Recipe(**shared(config.target, steps) | PRESETS[preset] | {"name": preset, "gate": gate})
+        changes = TUNED[preset] | {"steps": steps} | ({"gate": True} if gate else {})
+        return recipe_of(preset, Family(), name=preset, event_shape=rival_judges.target(config.target).event, **changes)
 
     def told(model: Any, params: Any) -> list[float]:
         return error(model, params, config.target, seed, config.blocks)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ddjax import cli
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, Exponent, Fraction, NonNegative, Positive, Range, Steps
+from ddjax.recipes import Distributional, Energy, Labels, Recipe, Regression, part
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.images.settings import PRESETS, VARIED, Fed, Nets, Preset, by_size, of_data
 from experiments.common.runner import Experiment, Findings, Trained
-from experiments.common.variants import variants
+from experiments.common.variants import variants, varied
 from experiments.lazy import (
     data,
     feeds,
@@ -34,7 +35,6 @@ from experiments.lazy import (
 
 if TYPE_CHECKING:
     from ddjax.data import Folder, Images
-    from ddjax.recipes import Recipe
     from ddjax.types import Batch, Key, Params
 
 
@@ -97,16 +97,15 @@ def presumed(settings: Config) -> dict[str, Any]:
 
 def recipes_of(settings: Config, shape: tuple[int, int, int], classes: int) -> list[Recipe]:
     """One distributional model for each beta, and regression with the same net and budget."""
-    shared = settings.recipe() | {
-        "event_shape": shape, "classes": classes, "score_patch": settings.score_patch, "bias": settings.bias,
-        "score_scales": settings.score_scales, "score_differences": settings.score_differences,
-    }  # fmt: skip
+    shared = {"event_shape": shape, "network": settings.network(), "optimizer": settings.optimizer()}
     if classes:
-        shared |= {"label_dropout": settings.label_dropout, "guidance": settings.guidance}
-    changed = variants(settings.vary, VARIED).items()
-    of_beta = [shared | {"name": f"DDM beta {beta:g}", "beta": beta} for beta in settings.beta]
-    models = [recipes.Recipe(**of | more | {"name": of["name"] + told}) for of in of_beta for told, more in changed]
-    baseline = [recipes.Recipe(name="regression", kind="regression", **shared)] if settings.baseline else []
+        shared["condition"] = part(Labels, settings, classes=classes)
+    models = [
+        part(Distributional, settings, name=f"DDM beta {beta:g}", rule=Energy(beta=beta, lam=settings.lam), **shared)
+        for beta in settings.beta
+    ]
+    models = varied(models, settings.vary, VARIED)
+    baseline = [part(Regression, settings, name="regression", **shared)] if settings.baseline else []
     for recipe in (*models, *baseline):
         image_checks.require_patches(recipe)
     return [*models, *baseline]

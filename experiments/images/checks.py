@@ -9,7 +9,7 @@ import numpy as np
 
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images
-from ddjax.recipes import Recipe
+from ddjax.recipes import Distributional, Dit, Recipe
 from experiments.common.images import evaluate as judging
 from experiments.common.images import feeds
 from experiments.common.images.settings import Fed, Nets
@@ -68,17 +68,16 @@ def require_patches(recipe: Recipe) -> None:
     """Raises: UserError for patches of a score that are larger than the images, or blocks or tokens that do not tile them."""
     height, width, _ = recipe.event_shape
     told = f"images are {height} x {width}"
-    if recipe.score_patch > min(height, width):
-        raise UserError(f"--score-patch {recipe.score_patch} is larger than the images: {told}")
-    for k in recipe.score_scales:
+    for k in recipe.score_scales if isinstance(recipe, Distributional) else ():
         if height % k or width % k:
             raise UserError(f"--score-scales {k} does not tile the images: {told}")
-    if recipe.net == "dit" and recipe.overlap > recipe.patch:
-        raise UserError(f"--overlap {recipe.overlap} is larger than the tokens: --patch {recipe.patch}")
-    if recipe.net == "dit" and (height % recipe.patch or width % recipe.patch):
+    network = recipe.network
+    if isinstance(network, Dit) and network.overlap > network.patch:
+        raise UserError(f"--overlap {network.overlap} is larger than the tokens: --patch {network.patch}")
+    if isinstance(network, Dit) and (height % network.patch or width % network.patch):
         side = math.gcd(height, width)
         fits = ", ".join(str(n) for n in range(1, side + 1) if side % n == 0)
-        raise UserError(f"--patch {recipe.patch} does not tile the images: {told}, which patches of {fits} do")
+        raise UserError(f"--patch {network.patch} does not tile the images: {told}, which patches of {fits} do")
 
 
 def copies(train: Images | Folder, test: Images | Folder, settings: Fed) -> str:

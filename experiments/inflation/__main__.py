@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Depth, NonNegative, Positive, Range, Seeds, Steps
+from ddjax.recipes import Inflation, Mlp, part
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
@@ -29,18 +30,16 @@ from experiments.lazy import (
     jax,
     jnp,
     judging,
-    recipes,
     types,
 )
 
 if TYPE_CHECKING:
     from ddjax.judging import Number
-    from ddjax.recipes import Recipe
     from ddjax.types import Batch, Key, Params
 
 
 @dataclass(frozen=True)
-class Config(Training):
+class Config(Training, Mlp):
     """Train inflationary flows on a toy in the plane or on digits; inflate, generate, go there and back, and report.
 
     Toys are standardised by axis. Writes config.yaml, metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
@@ -71,7 +70,8 @@ class Config(Training):
     depth: Depth = 3
     """Number of hidden layers."""
     learning_rate: Positive = 2e-3
-    """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
+    """Peak rate of AdamW, after a warm-up and before a cosine decay to 1 percent."""
+    warmup: Annotated[int, Range(0)] | None = 100
     samples: Annotated[int, Range(1000)] = 10_000
     """Points that are inflated and generated; of digits, at most as many as there are."""
     least: NonNegative = 1e-3
@@ -124,19 +124,16 @@ def source_of(settings: Config) -> Source:
     return Source(sample, held_out, train.shape, eigen, distances, base, n)
 
 
-def recipes_of(settings: Config, source: Source) -> list[Recipe]:
+def recipes_of(settings: Config, source: Source) -> list[Inflation]:
     """One model for each number of kept directions and, where some are kept, each gap."""
-    shared = settings.recipe() | {
-        "kind": "inflation", "event_shape": source.event_shape, "eigen": inflations.written(source.eigen), "cosine": True,
-        "gamma": settings.gamma, "preconditioning": settings.preconditioning, "space": settings.space,
-        "time_law": settings.time_law,
-    }  # fmt: skip
-    found = []
+    shared = {"event_shape": source.event_shape, "eigen": inflations.written(source.eigen)}
+    shared |= {"network": part(Mlp, settings), "optimizer": settings.optimizer()}
+    models = []
     for keep in settings.keep:
-        for gap in settings.gap if keep else settings.gap[:1]:
+        for gap in settings.gap if keep else (Inflation.gap,):
             name = f"keep {keep}, gap {gap:g}" if keep else "preserving"
-            found.append(recipes.Recipe(name=name, keep=keep, gap=gap, **shared))
-    return found
+            models.append(part(Inflation, settings, name=name, keep=keep, gap=gap, **shared))
+    return models
 
 
 def judge(settings: Config, trained: Trained, *, source: Source) -> Findings:
@@ -151,14 +148,15 @@ def judge(settings: Config, trained: Trained, *, source: Source) -> Findings:
         key = jax.random.clone(key_sweep)
         numbers.extend(judging.sweep(name, of_draw, params, against, source.floors, key, nfe=nfe))
 
-    for recipe, model in trained.pairs():
+    flows = [recipe for recipe in trained.recipes if isinstance(recipe, Inflation)]
+    for recipe, model in zip(flows, trained.models, strict=True):
         draw = lambda params, key, steps, model=model: model.draw(params, key, source.n, steps=steps)  # noqa: E731
         swept(recipe.name, draw, trained.params[recipe.name], settings.nfe)
         if recipe.keep:
             few = inflation_judges.from_the_kept(recipe, model, steps=steps, method=settings.method)
             alone = lambda params, key, steps, few=few: few(params, key, source.n)  # noqa: E731
             swept(f"{recipe.name}: the kept latents alone", alone, trained.params[recipe.name], (steps,))
-    for keep in sorted({recipe.keep or len(source.eigen.variances) for recipe in trained.recipes}):
+    for keep in sorted({recipe.keep or len(source.eigen.variances) for recipe in flows}):
         gaussian = inflation_judges.pca_gaussian(source.eigen, keep)
         plain = lambda params, key, steps, gaussian=gaussian: gaussian(params, key, source.n)  # noqa: E731
         swept(f"PCA's Gaussian of {keep} (no training)", plain, [None], (steps,))
@@ -170,7 +168,7 @@ def judge(settings: Config, trained: Trained, *, source: Source) -> Findings:
                 trained.params[recipe.name], jax.random.split(jax.random.clone(key_judge), settings.seeds), strict=True
             )
         ]
-        for recipe in trained.recipes
+        for recipe in flows
     }
     return inflation_pages.findings(trained, numbers, judged, source.distances, source.floors)
 

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ddjax import cli
-from ddjax.cli.settings import Count, Positive, Range
+from ddjax.cli.settings import Count, NonNegative, Positive, Range
+from ddjax.recipes import Distributional, Energy, Mlp, Optimizer, Recipe, Regression
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
@@ -28,13 +29,11 @@ from experiments.lazy import (
     jnp,
     measurements,
     np,
-    recipes,
     targets,
     types,
 )
 
 if TYPE_CHECKING:
-    from ddjax.recipes import Recipe
     from experiments.inverse_problems.evaluate import Denoisers, Way
 
 
@@ -65,7 +64,10 @@ class Config(Training):
     batch: Count = 256
     width: Count = 256
     learning_rate: Positive = 3e-3
-    """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
+    """Peak rate of AdamW, after a warm-up and before a cosine decay to 1 percent."""
+    warmup: Annotated[int, Range(0)] | None = 200
+    clip: Positive | None = 1.0
+    weight_decay: NonNegative = 0.01
 
     def check(self) -> None:
         """Raises: UserError for more than one seed."""
@@ -86,16 +88,15 @@ PLANE_DRAWS = (4, 16, 64)
 
 def recipes_of(settings: Config, shape: tuple[int, int, int]) -> list[Recipe]:
     """Draws and mean of digits, and draws of the two Gaussians."""
-    shared = settings.recipe() | {"cosine": True}
-    image = shared | {
-        "event_shape": shape, "predicts": "x0", "time_exponent": 0.5, "weight_decay": 0.01, "warmup": 200, "clip": 1.0,
-        "residual": True, "score_patch": 3, "population": 4, "beta": 0.1,
+    image = {
+        "event_shape": shape, "network": Mlp(width=settings.width, depth=settings.depth, residual=True), "predicts": "x0",
+        "time_exponent": 0.5, "optimizer": settings.optimizer(),
     }  # fmt: skip
-    plane = shared | {"event_shape": (2,), "width": 128, "depth": 4, "learning_rate": 5e-3, "time_exponent": 0.7}
+    plane = Optimizer(steps=settings.steps, learning_rate=5e-3, warmup=100, ema_decay=settings.ema_decay)
     return [
-        recipes.Recipe(name=DDM, **image),
-        recipes.Recipe(name=MEAN, kind="regression", **image),
-        recipes.Recipe(name=PLANE, **plane),
+        Distributional(name=DDM, rule=Energy(beta=0.1), score_patch=3, population=4, **image),
+        Regression(name=MEAN, **image),
+        Distributional(name=PLANE, event_shape=(2,), time_exponent=0.7, optimizer=plane),
     ]
 
 
@@ -188,8 +189,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
     """All ways at the level of noise; those of many evaluations at the others; draws by steps; and the two Gaussians."""
     bench = Bench(settings)
     bound = {
-        recipe.name: denoisers.bind(recipes.predictor(recipe), trained.params[recipe.name][0])
-        for recipe in trained.recipes
+        recipe.name: denoisers.bind(recipe.predictor(), trained.params[recipe.name][0]) for recipe in trained.recipes
     }
     of = inverse_problem_judges.Denoisers(bound[DDM], bound[MEAN], bench.variance)
     found, pictures = {}, {}

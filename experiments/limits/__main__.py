@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ddjax import cli
 from ddjax.cli.settings import Fraction, Range, Steps
-from experiments.lazy import jax, judging, metrics, mixtures, recipes, targets, types
+from experiments.lazy import jax, judging, metrics, mixtures, sampling, schedules, targets, types
 
 if TYPE_CHECKING:
     from ddjax.mixtures import GaussianMixture
@@ -57,15 +57,13 @@ def ladder(mixture: GaussianMixture, config: Config) -> tuple[str, float]:
     chosen = {"mmd2": judging.Metric("MMD²", judging.on_points(metrics.mmd))}
     key_floor, key_exact, key_mean = jax.random.split(jax.random.key(2026), 3)
     floors = judging.floors(truth, chosen, key_floor, n=config.n, repeats=config.repeats)
-    numbers = []
+    numbers, schedule = [], schedules.Rectified()
     # the null law of MMD^2 has a long tail (single draws leave 4 standard deviations about once in 100): four draws a cell
     for name, oracle, key, draws in (
         ("exact posterior (oracle)", mixtures.oracle, key_exact, 4),
         ("exact mean (oracle)", mixtures.mean_oracle, key_mean, 1),
     ):
-        draw = recipes.drawing(
-            recipes.by_bridge(oracle(mixture, recipes.SCHEDULE), recipes.SCHEDULE, mixture.means.shape[1:])
-        )
+        draw = sampling.drawing(sampling.by_bridge(oracle(mixture, schedule), schedule, mixture.means.shape[1:]))
         drawn = lambda _, key, steps, churn, draw=draw: types.Batch(draw(None, key, config.n, steps=steps, churn=churn))  # noqa: E731
         swept = {"nfe": config.nfe, "churn": config.churn, "repeats": draws}
         numbers += judging.sweep(name, drawn, [None], judging.against(truth, chosen), floors, key, **swept)

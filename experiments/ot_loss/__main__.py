@@ -15,7 +15,7 @@ from ddjax import cli
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, FolderToRead, Fraction, Multiple, Positive, Range, Steps
 from ddjax.runs import engine
 from experiments.common import runner
-from experiments.common.images.settings import Source
+from experiments.common.images.settings import Networks, Source
 from experiments.common.runner import Experiment, Findings, Trained
 from experiments.common.settings import Training
 from experiments.lazy import classifiers, data, feeds, gap_judges, gap_pages, image_pages, jax, jnp, judging, types
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Config(Source, Training):
+class Config(Source, Networks, Training):
     """Measure the gap between generated and real images in features (passive), and train it away (active).
 
     Presets: passive-longer (the passive model trained on, and nothing else), resume-* and retrain-* (transport weighs a
@@ -51,9 +51,8 @@ class Config(Source, Training):
     passive_steps: Annotated[int, Multiple(100)] = 2800
     """Steps of the passive phase."""
     batch: Annotated[int, Range(2)] = 128
-    net: Literal["mlp", "unet", "dit"] = "mlp"
-    """mlp sees an image as a vector; unet and dit as an image."""
     width: Count = 256
+    clip: Positive | None = 1.0
     depth: Annotated[int, Range(2, 1000)] = 4
     """Hidden layers (mlp), blocks (dit), or residual blocks at each resolution (unet)."""
     save_every: Annotated[int, Multiple(100)] = 400
@@ -131,12 +130,8 @@ def run(settings: Config) -> None:
     with feeds.in_flags():
         train, test = feeds.splits(settings)
         gap_models.require_measurable(train, test)
-    shared = settings.recipe() | {
-        "net": settings.net, "residual": settings.net == "mlp", "event_shape": train.shape, "clip": 1.0,
-        "features": str(classifiers.folder_of(train)), "within_classes": settings.conditional,
-        "classes": len(train.classes) if settings.conditional else 0,
-    }  # fmt: skip
-    planned = gap_models.planned(settings, shared, train.digest)
+    features = str(classifiers.folder_of(train))
+    planned = gap_models.planned(settings, train.shape, len(train.classes), features, train.digest)
     classifier = classifiers.trained(train, test)
     where = gap_judges.space(
         classifier.features,

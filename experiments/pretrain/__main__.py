@@ -19,12 +19,13 @@ SHOWN = {
     "mmd2": "MMD², Gaussian kernel of bandwidth 1, U-statistic",
     "frechet features": "Fréchet distance in features of a small classifier",
     "recall features": "recall in the same features",
-    "class accuracy": "share of samples that the classifier gives their class",
+    "class accuracy": "class accuracy: share of samples that the classifier assigns to their class",
 }
 HEAD = """# Models that come with the package
 
-Weights, the recipe that builds their network, and the numbers of the run that trained them; an installed package draws at once,
-in any number of steps, and no file is ever unpickled:
+Small trained models, which an installed package samples at once in any number of steps, by `ddjax sample` or
+`pretrained.load`: weights as safetensors, the recipe of their network, and the numbers of their training run. No file is
+unpickled.
 
 ```bash
 ddjax sample --pretrained digits --n 100 --steps 4 --out digits.npz
@@ -39,8 +40,8 @@ x_0 = model.sample(model.params, jax.random.key(0), 1000, steps=4, churn=1.0)
 print(x_0.shape)
 ```
 
-`SHA256SUMS` stands beside the weights and is checked when they are loaded; `export.json` has all numbers and settings of the run.
-`python -m experiments.pretrain` takes a model from a run, and makes this page.
+`SHA256SUMS` is checked when the weights are loaded; `export.json` has all numbers and settings of the run.
+`python -m experiments.pretrain` adds the model of a run to the package, and writes this page.
 """
 
 

@@ -15,8 +15,8 @@ from experiments.lazy import (
     metrics,
     mixtures,
     paths,
-    recipes,
     samplers,
+    sampling,
     schedules,
     targets,
     times,
@@ -48,7 +48,7 @@ def run(config: Config) -> None:
 
     mixture, schedule = targets.two_gaussians(), schedules.Rectified()
     oracle = mixtures.oracle(mixture, schedule)
-    right = recipes.drawing(recipes.by_bridge(oracle, schedule, (2,)))
+    right = sampling.drawing(sampling.by_bridge(oracle, schedule, (2,)))
 
     @jax.jit
     def wrong(key: Any, grid: Any) -> Any:

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ddjax import cli
-from ddjax.cli.settings import Count, Fraction, Range
+from ddjax.cli.settings import Count, Fraction, Positive, Range
+from ddjax.recipes import Distributional, Energy, Mlp, Recipe, Regression, part
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
 from experiments.common.settings import Scored
-from experiments.lazy import gaussian_judges, gaussian_pages, jax, judging, np, recipes, targets, types, verdicts
+from experiments.lazy import gaussian_judges, gaussian_pages, jax, judging, np, targets, types, verdicts
 
 if TYPE_CHECKING:
-    from ddjax.recipes import Recipe
     from ddjax.types import Batch, Key
 
 
 @dataclass(frozen=True)
-class Config(Scored):
+class Config(Scored, Mlp):
     """Train distributional diffusion (DDM) and x_0 regression on two Gaussians, judge both at 1 to 32 steps.
 
     Writes config.yaml, metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
@@ -31,6 +31,7 @@ class Config(Scored):
     Example: python -m experiments.two_gaussians --steps 500 --out runs/short
     """
 
+    clip: Positive | None = 1.0
     churn: tuple[Fraction, ...] = (0.0, 1.0)
     """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM."""
     samples: Annotated[int, Range(2)] = 10_000
@@ -58,9 +59,12 @@ DRAWS, PAIRS = 8, 24  # of a trained model and of the truth, behind the verdict:
 
 def recipes_of(settings: Config) -> list[Recipe]:
     """One distributional model for each beta, and regression with the same net."""
-    shared = settings.recipe() | {"event_shape": (2,), "clip": 1.0}
-    models = [recipes.Recipe(name=f"ddm-beta{beta:g}", beta=beta, **shared) for beta in settings.beta]
-    return [*models, recipes.Recipe(name="regression", kind="regression", **shared)]
+    shared = {"event_shape": (2,), "network": part(Mlp, settings), "optimizer": settings.optimizer()}
+    models = [
+        part(Distributional, settings, name=f"ddm-beta{beta:g}", rule=Energy(beta=beta, lam=settings.lam), **shared)
+        for beta in settings.beta
+    ]
+    return [*models, part(Regression, settings, name="regression", **shared)]
 
 
 def batches(settings: Config, recipe: Recipe, seed: int) -> Any:

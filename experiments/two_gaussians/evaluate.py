@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from ddjax import judging, metrics, mixtures, recipes
+from ddjax import judging, metrics, mixtures, schedules
 from ddjax.judging import Metric, Spread
 from ddjax.mixtures import GaussianMixture
-from ddjax.recipes import Recipe
+from ddjax.recipes import Distributional, Recipe, sampling
 from ddjax.types import Key, Params
 
 EXACT, MEAN = "exact posterior (oracle)", "exact mean (oracle)"
@@ -28,9 +28,9 @@ def distances() -> dict[str, Metric]:
 
 def oracles(mixture: GaussianMixture) -> list[tuple[str, Any, list[None]]]:
     """(name, draw, no parameters) of the exact posterior and of its mean, the best that a classical model can learn."""
-    shape = mixture.means.shape[1:]
+    shape, schedule = mixture.means.shape[1:], schedules.Rectified()
     return [
-        (name, recipes.drawing(recipes.by_bridge(oracle(mixture, recipes.SCHEDULE), recipes.SCHEDULE, shape)), [None])
+        (name, sampling.drawing(sampling.by_bridge(oracle(mixture, schedule), schedule, shape)), [None])
         for name, oracle in ((EXACT, mixtures.oracle), (MEAN, mixtures.mean_oracle))
     ]
 
@@ -42,8 +42,8 @@ def spreads(
     at = np.linspace(0.2, 0.95, 16)
     return {
         recipe.name: judging.spread_curve(
-            recipes.predictor(recipe), params[recipe.name], mixture, recipes.schedule(recipe), key, at
+            recipe.predictor(), params[recipe.name], mixture, recipe.noise_schedule(), key, at
         )
         for recipe in found
-        if recipe.kind == "distributional"
+        if isinstance(recipe, Distributional)
     }

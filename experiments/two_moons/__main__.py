@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Fraction, NonNegative, Positive, Range, Seeds, Steps
+from ddjax.recipes import Distributional, Flow, Labels, Mlp, Recipe
 from ddjax.runs import engine
 from experiments.common import runner
 from experiments.common.runner import Experiment, Findings, Trained
-from experiments.common.settings import Distributional
-from experiments.lazy import jax, jnp, judging, moon_judges, moon_pages, moon_shapes, np, recipes, toys, types
+from experiments.common.settings import Sampled
+from experiments.lazy import jax, jnp, judging, moon_judges, moon_pages, moon_shapes, np, toys, types
 
 if TYPE_CHECKING:
-    from ddjax.recipes import Model, Recipe
+    from ddjax.recipes import Model
     from ddjax.runs import Run
     from ddjax.types import Batch, Key, Params
 
 
 @dataclass(frozen=True)
-class Config(Distributional):
+class Config(Sampled):
     """Train the models of the two-moons page and judge them at 1 to 50 steps.
 
     1: time concatenated. 2: sinusoidal time. 3: minibatch OT coupling. 4: class-conditional with guidance, for independent,
@@ -72,15 +73,16 @@ COUPLINGS = {"independent": "independent", "blind OT": "blind", "class-aware OT"
 
 def recipes_of(settings: Config) -> list[Recipe]:
     """The models of the chosen experiments, in the order of the page: one net, one optimiser, and what differs."""
-    shared = {"event_shape": (2,), "predicts": "velocity", "weight_decay": settings.weight_decay} | settings.recipe()
-    flow = partial(recipes.Recipe, kind="flow", **shared)
-    labelled = partial(flow, classes=CLASSES, label_dropout=settings.dropout, guidance=settings.guidance[0])
+    size = {"width": settings.width, "depth": settings.depth}
+    shared = {"event_shape": (2,), "optimizer": settings.optimizer()}
+    flow = partial(Flow, network=Mlp(**size), **shared)
+    labels = Labels(classes=CLASSES, label_dropout=settings.dropout, guidance=settings.guidance[0])
     of = {
-        "1": [flow(name="1 time concatenated", time="raw")],
+        "1": [Flow(name="1 time concatenated", network=Mlp(time="raw", **size), **shared)],
         "2": [flow(name="2 sinusoidal time")],
         "3": [flow(name="3 OT coupling", coupling="aware")],
-        "4": [labelled(name=f"4 {name}", coupling=coupling) for name, coupling in COUPLINGS.items()],
-        "ddm": [recipes.Recipe(name="DDM", inject=1, **shared)],
+        "4": [flow(name=f"4 {name}", condition=labels, coupling=coupling) for name, coupling in COUPLINGS.items()],
+        "ddm": [Distributional(name="DDM", network=Mlp(**size), population=settings.population, **shared)],
     }
     return [recipe for word, some in of.items() if word in settings.exp or "all" in settings.exp for recipe in some]
 
@@ -131,7 +133,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
             clouds[name] = [moon_pages.shown(drawn(params[0], jax.random.key(9), n), SHOWN) for n in settings.nfe]
         (name, weight), *_ = ways(recipe, settings).items()
         path = moon_shapes.track(recipe, params[0], jax.random.clone(key_shape), n=SHOWN, guidance=weight)
-        shapes |= {name: moon_shapes.shape(path)} if recipe.kind == "flow" else {}
+        shapes |= {name: moon_shapes.shape(path)} if isinstance(recipe, Flow) else {}
         tracks[name] = np.asarray(path)
     exact = lambda _, key, steps, churn: moon_judges.exact_sampler(key, settings.samples, noise=settings.noise)  # noqa: E731
     nothing = [None] * settings.seeds

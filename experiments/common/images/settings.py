@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, FileToRead, Fraction, NonNegative, Positive, Range
+from ddjax.recipes import Dit, Mlp, Network, Unet, part
 from experiments.common.settings import Scored
 from experiments.common.variants import OBJECTIVE
 
@@ -51,8 +52,8 @@ class Fed(Source, Scored):
 
 
 @dataclass(frozen=True)
-class Nets(Scored):
-    """Nets for images, and their optimiser."""
+class Networks(Mlp, Unet, Dit):
+    """Networks for images: each takes those of the settings that it has."""
 
     net: Literal["mlp", "unet", "dit"] = "mlp"
     """mlp sees an image as a vector; unet and dit as an image."""
@@ -60,6 +61,10 @@ class Nets(Scored):
     """Width of the hidden layers (mlp, dit); the UNet has width, 2 width, 2 width at its resolutions."""
     depth: Annotated[int, Range(1, 1000)] = 5
     """Hidden layers (mlp), blocks (dit), or residual blocks at each resolution (unet)."""
+    residual: bool = True
+    """Add each hidden layer to its input (mlp)."""
+    time: Literal["features", "raw"] = "features"
+    """What the network sees of t (mlp)."""
     patch: Count = 4
     """Pixels along the side of a token (dit)."""
     overlap: Annotated[int, Range(0)] = 0
@@ -72,21 +77,20 @@ class Nets(Scored):
     """Compute of unet and dit in bfloat16; parameters and loss stay float32."""
     remat: bool = False
     """Recompute blocks of unet and dit in the backward pass: less memory, more time."""
-    learning_rate: Positive = 3e-3
-    weight_decay: NonNegative = 0.01
-    """Decoupled weight decay."""
-    warmup: Annotated[int, Range(0)] = 200
-    """Steps of warm-up."""
-    clip: Positive = 1.0
-    """Largest norm of the gradient."""
 
-    def recipe(self) -> dict[str, Any]:
-        """What a `recipes.Recipe` takes of them."""
-        return super().recipe() | {
-            "net": self.net, "patch": self.patch, "overlap": self.overlap, "attention": self.attention, "dropout": self.dropout,
-            "bfloat16": self.bfloat16, "remat": self.remat, "warmup": self.warmup, "clip": self.clip,
-            "weight_decay": self.weight_decay, "residual": self.net == "mlp",
-        }  # fmt: skip
+    def network(self) -> Network:
+        """The one that is named."""
+        return part({"mlp": Mlp, "unet": Unet, "dit": Dit}[self.net], self)
+
+
+@dataclass(frozen=True)
+class Nets(Networks, Scored):
+    """Networks for images, and their optimiser."""
+
+    learning_rate: Positive = 3e-3
+    warmup: Annotated[int, Range(0)] | None = 200
+    clip: Positive | None = 1.0
+    weight_decay: NonNegative = 0.01
 
 
 VARIED = (*OBJECTIVE, "score_patch", "score_differences", "patch", "overlap", "weight_decay", "dropout")

@@ -15,8 +15,8 @@ from jaxtyping import Array
 from ddjax import denoisers, flows, paths, samplers
 from ddjax import times as grids
 from ddjax.flows import AverageVelocity
-from ddjax.inputs import checked_key
-from ddjax.recipes.model import Draw
+from ddjax.inputs import checked_count, checked_key
+from ddjax.recipes.model import CHUNK
 from ddjax.types import Denoiser, Field, Key, Params, Scalar, Schedule, Step, Velocity, known
 
 Prior = Callable[[Key, tuple[int, ...]], Array]
@@ -24,8 +24,8 @@ Prior = Callable[[Key, tuple[int, ...]], Array]
 MakeStep = Callable[[Params, Any, Scalar | None, Scalar], Step]
 # (params, key, n, grid, cond, churn, guidance) -> x_0 [n, *event], pure, for one chunk
 Sampler = Callable[..., Array]
-
-CHUNK = 65_536  # samples drawn together: the bound on memory
+# draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0) -> x_0 [n, *event], jitted, in chunks
+Draw = Callable[..., Array]
 
 
 def by_bridge(
@@ -140,8 +140,7 @@ def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:
         churn: Scalar | None = None,
         guidance: Scalar = 1.0,
     ) -> Array:
-        if n < 1:
-            raise ValueError(f"need at least 1 sample, got {n=}")
+        n = checked_count(n, "n")
         if churn is not None and known(churn) and not 0 <= churn <= 1:
             raise ValueError(f"churn must lie in [0, 1], got {churn=}")
         if sizes := {np.shape(c)[:1] for c in jax.tree.leaves(cond)} - {(n,)}:
