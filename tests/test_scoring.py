@@ -245,6 +245,15 @@ def test_bfloat16_is_accumulated_in_float32(scope):
     close(score, brute(samples, observation, lambda r: r, scope=scope)[0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("rule", [Energy(), *(estimated(Energy(), estimator) for estimator in ESTIMATORS.values())])
+def test_a_gradient_in_bfloat16_is_rounded_once(rule):
+    """That of the same numbers in float32, rounded. Mutation: draws made precise for each part by itself."""
+    samples, observation = (jnp.asarray(x, jnp.bfloat16) for x in image_draws(5, (16,)))
+    gradient = jax.jit(jax.grad(lambda x: rule(x, observation).score))
+    exact = gradient(samples.astype(jnp.float32))
+    assert (gradient(samples) == exact.astype(jnp.bfloat16)).all()
+
+
 def test_rules_are_values():
     """Equal rules are equal and hash alike, so that they can be static arguments."""
     make = lambda: [Energy(), Energy(0.5), Energy(lam=0.5), KernelRule(imq()), KernelRule(rbf(2.0))]  # noqa: E731
