@@ -271,6 +271,9 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
         (lambda: energy_score(TWO, THREE, beta=2.1), "beta must lie in"),
         (lambda: Energy(beta=float("nan")), "beta must lie in"),
         (lambda: Energy(lam=-0.1), "lam must not be negative"),
+        (lambda: KernelRule("rbf"), "need a kernel"),
+        (lambda: by_element(lambda samples, observation, t: 0.0), "need a rule of a kernel"),
+        (lambda: estimated(Energy(), scoring.paired)(ONE, THREE), "at least 2"),
         (lambda: KernelRule(rbf(), lam=-0.1), "lam must not be negative"),
         (lambda: energy_score(ONE, THREE), "at least 2"),
         (lambda: Energy(lam=lambda t: t)(ONE, THREE, 0.5), "at least 2"),
@@ -285,7 +288,7 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
         (lambda: rbf(jnp.ones(3)), "bandwidth must be one number"),
         (lambda: Energy(lam=float("inf")), "negative or infinite"),
         (lambda: energy_score(TWO, THREE, lam=-1.0), "lam must not be negative"),
-        (lambda: scoring.banded(0), "width at least 1"),
+        (lambda: scoring.banded(0), "at least 1, got width=0"),
         (lambda: scoring.almost_fair(1.1), "fairness must lie"),
     ],
 )
