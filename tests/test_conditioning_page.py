@@ -9,7 +9,7 @@ import pytest
 from ddjax import judging
 from experiments.common import conditioning as judges
 from experiments.common import conditioning_report as pages
-from experiments.conditioning import __main__ as conditioning
+from experiments.conditioning import experiment as conditioning
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/conditioning.md").read_text()

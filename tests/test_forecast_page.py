@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_allclose as close
 
 from ddjax import judging
-from experiments.forecast import __main__ as forecast
 from experiments.forecast import evaluate as judges
+from experiments.forecast import experiment as forecast
 from experiments.forecast import report as pages
 
 ROOT = Path(__file__).parents[1]

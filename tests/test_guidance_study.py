@@ -14,12 +14,13 @@ from ddjax import cli, recipes
 from ddjax.runs import pretrained
 from experiments.benchmark import large_run
 from experiments.common.images import evaluate as judging
-from experiments.guidance import __main__ as guidance
+from experiments.common.images import models
 from experiments.guidance import evaluate as guidances
+from experiments.guidance import experiment as guidance
 from experiments.guidance import report as pages
 from experiments.guidance.evaluate import FULL, ONE, TWO, How, Judged, Row
-from experiments.images import __main__ as images
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.images import experiment as images
+from experiments.two_gaussians import experiment as two_gaussians
 
 RNG = np.random.default_rng(5)
 CLASSES = np.arange(60) % 3
@@ -130,7 +131,7 @@ def test_models_of_other_data_are_refused(tmp_path):
     with pytest.raises(cli.UserError, match="a denoiser of images is wanted, which ddm-seed0 is not"):
         guidance.run(guidance.Config(run=tmp_path / "points", out=tmp_path / "out"))
     settings = images.Config(out=tmp_path / "plain", width=8, depth=2)
-    a_run(tmp_path / "plain", "images", settings, images.recipes_of(settings, (8, 8, 1), 0))
+    a_run(tmp_path / "plain", "images", settings, models.recipes_of(settings, (8, 8, 1), 0))
     with pytest.raises(cli.UserError, match="a model with classes, of which ddm"):
         guidance.run(guidance.Config(run=tmp_path / "plain", out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
@@ -140,7 +141,7 @@ def test_models_of_other_data_are_refused(tmp_path):
 def test_models_of_a_run_are_compared(tmp_path):
     """Two models of one run, in pixels and features; a model beside itself, on other samples, is no closer."""
     settings = images.Config(out=tmp_path / "run", width=64, depth=3)
-    a_run(tmp_path / "run", "images", settings, images.recipes_of(settings, (8, 8, 1), 10))
+    a_run(tmp_path / "run", "images", settings, models.recipes_of(settings, (8, 8, 1), 10))
     words = [
         "--run",
         str(tmp_path / "run"),

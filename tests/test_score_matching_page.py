@@ -9,8 +9,8 @@ import pytest
 
 from ddjax import judging
 from experiments.common import runner
-from experiments.score_matching import __main__ as score_matching
 from experiments.score_matching import evaluate as judges
+from experiments.score_matching import experiment as score_matching
 from experiments.score_matching import report as pages
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ddjax import judging
 from ddjax.mixtures import GaussianMixture
-from experiments.three_views import __main__ as three_views
+from experiments.three_views import experiment as three_views
 from experiments.three_views import report as pages
 from experiments.three_views.evaluate import BACKWARD, FLOW, FORWARD
 
