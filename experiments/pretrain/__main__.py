@@ -9,6 +9,7 @@ from typing import Any
 
 from ddjax import cli
 from ddjax.cli.settings import FolderToRead
+from ddjax.recipes import Distributional, Energy
 from experiments.lazy import digits, judging, pretrained, runs
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,9 @@ def section(name: str) -> str:
     """Of one model: what it is, the command behind it, the first of its sums, and its numbers."""
     about: dict[str, Any] = pretrained.about(name)
     recipe, folder = pretrained.load(name).recipe, pretrained.folder(name)
+    if not (isinstance(recipe, Distributional) and isinstance(recipe.rule, Energy)):
+        raise ValueError(f"{name} is no distributional model of the energy score, which the page is about")
+    network, rule = (type(value).__name__.lower() for value in (recipe.network, recipe.rule))
     size = sum(path.stat().st_size for path in folder.iterdir())
     digest = next(
         line
@@ -98,10 +102,10 @@ def section(name: str) -> str:
         if line.endswith("safetensors")
     )
     facts = [
-        ["network", f"{recipe.net}, {recipe.depth} layers of {recipe.width}, predicts {recipe.predicts}"],
+        ["network", f"{network}, {recipe.network.depth} layers of {recipe.network.width}, predicts {recipe.predicts}"],
         [
             "objective",
-            f"{recipe.kind}, {recipe.rule}, beta {recipe.beta:g}, m = {recipe.population}, {recipe.steps:,} steps",
+            f"distributional, {rule}, beta {recipe.rule.beta:g}, m = {recipe.population}, {recipe.optimizer.steps:,} steps",
         ],
         ["data", digits.ATTRIBUTION if recipe.classes else "drawn from a formula"],
         ["trained by", f"`{about['provenance']['command']}` (commit {about['provenance']['commit']})"],
