@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_denoise, checked_denoiser, checked_key, checked_keys
+from ddjax.inputs import checked_array, checked_count, checked_denoise, checked_denoiser, checked_key, checked_keys
 from ddjax.predictions import Kind, convert, of_network
 from ddjax.schedules import checked_schedule
 from ddjax.types import (
@@ -90,8 +90,8 @@ def population(
     >>> population(noisy, None, jax.random.key(0), jnp.zeros((5, 2)), jnp.full(5, 0.5), size=7).shape
     (5, 7, 2)
     """
-    if size < 1:
-        raise ValueError(f"a population has at least 1 draw, got {size=}")
+    x_t, t = checked_array(x_t, "x_t [batch, *event]"), checked_array(t, "times [batch]")
+    size = checked_count(size, "size")
     denoiser, keys = checked_denoiser(denoiser), jax.random.split(checked_key(key), size)
     return jax.vmap(lambda key: denoiser(params, key, x_t, t, cond), out_axes=1)(keys)
 
@@ -111,8 +111,8 @@ def folded_population(
     The network computes once what does not depend on xi, and the rest on a batch `size` times as long, in plain products:
     faster than under `vmap` (docs/performance.md). Raises: ValueError for a size below 1.
     """
-    if size < 1:
-        raise ValueError(f"a population has at least 1 draw, got {size=}")
+    x_t, t = checked_array(x_t, "x_t [batch, *event]"), checked_array(t, "times [batch]")
+    size = checked_count(size, "size")
     return checked_denoiser(denoiser)(params, jax.random.split(checked_key(key), size), x_t, t, cond)
 
 
@@ -144,8 +144,7 @@ class Posterior:
         return self._moments(key, n, least=2)[1]
 
     def _moments(self, key: Key, n: int, *, least: int) -> tuple[Array, Array | None]:
-        if n < least:
-            raise ValueError(f"this moment needs at least {least} draw{'s' * (least > 1)}, got {n=}")
+        n = checked_count(n, "n", least=least)
         return _moments(self.denoiser, self.params, checked_key(key), self.x_t, self.t, self.cond, n, least > 1)
 
     def tree_flatten(self):
@@ -182,9 +181,9 @@ def posterior(
     >>> found.sample(jax.random.key(0), 7).shape, found.cov(jax.random.key(0), 7).shape
     ((5, 7, 3), (5, 3, 3))
     """
-    if jnp.ndim(x_t) < 1 or jnp.shape(t) != jnp.shape(x_t)[:1]:
-        shapes = f"{jnp.shape(x_t)=}, {jnp.shape(t)=}"
-        raise ValueError(f"a posterior is of x_t [batch, *event] at times t [batch], got {shapes}")
+    x_t, t = checked_array(x_t, "x_t [batch, *event]"), checked_array(t, "times [batch]")
+    if x_t.ndim < 1 or t.shape != x_t.shape[:1]:
+        raise ValueError(f"a posterior is of x_t [batch, *event] at times t [batch], got {x_t.shape=}, {t.shape=}")
     return Posterior(checked_denoiser(denoiser), params, x_t, t, cond)
 
 

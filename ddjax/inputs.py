@@ -67,6 +67,13 @@ def checked_draws(samples: Any, observation: Any) -> tuple[Any, Any]:
     return samples, observation
 
 
+def checked_count(value: Any, name: str, *, least: int = 1) -> int:
+    """The number of things, as an integer of Python. Raises: ValueError for 2.0, True, what is no number, or one below `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"need a whole number, at least {least}, got {name}={described(value)}")
+    return int(value)
+
+
 def checked_function(function: Any, name: str, *arguments: str, instead: str = "") -> Callable[..., Any]:
     """The function, once its signature takes these arguments by position; one without a signature is believed.
 

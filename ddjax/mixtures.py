@@ -37,7 +37,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.schedules import Scales, checked_schedule, scales_at, spread_rate, with_rates
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, known
 
@@ -104,7 +104,7 @@ class GaussianMixture:
     def sample(self, key: Key, n: int) -> Float[Array, "n d"]:
         """n independent draws."""
         key_component, key_noise = jax.random.split(checked_key(key))
-        k = jax.random.categorical(key_component, jnp.log(self.weights), shape=(n,))
+        k = jax.random.categorical(key_component, jnp.log(self.weights), shape=(checked_count(n, "n", least=0),))
         noise = jax.random.normal(key_noise, (n, self.means.shape[-1]), self.means.dtype)
         factors = self.basis * jnp.sqrt(self.variances)[:, None, :]
         return self.means[k] + _einsum("nij,nj->ni", factors[k], noise)

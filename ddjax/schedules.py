@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.inputs import described
+from ddjax.inputs import checked_count, described
 from ddjax.types import Scalar, Schedule
 
 
@@ -128,9 +128,10 @@ class DDPM:
     beta_last: float = 0.02
 
     def __post_init__(self):
-        if self.n < 1 or not 0 < self.beta_first <= self.beta_last < 1:
+        checked_count(self.n, "n")
+        if not 0 < self.beta_first <= self.beta_last < 1:
             told = f"{self.n=}, {self.beta_first=}, {self.beta_last=}"
-            raise ValueError(f"need n >= 1 and 0 < beta_first <= beta_last < 1, got {told}")
+            raise ValueError(f"need 0 < beta_first <= beta_last < 1, got {told}")
 
     def __call__(self, t: Scalar) -> Scales:
         """The scales at one time."""

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_array, checked_key, checked_law
+from ddjax.inputs import checked_array, checked_count, checked_key, checked_law
 from ddjax.schedules import scales_at
 from ddjax.types import Key, Schedule, shaped
 
@@ -24,7 +24,7 @@ Law = Callable[[Key, int], Float[Array, " n"]]
 
 def uniform(key: Key, n: int) -> Float[Array, " n"]:
     """Independent t ~ U(0, 1)."""
-    return _inside(jax.random.uniform(checked_key(key), (n,)))
+    return _inside(jax.random.uniform(checked_key(key), (checked_count(n, "n", least=0),)))
 
 
 def stratified(key: Key, n: int) -> Float[Array, " n"]:
@@ -33,8 +33,9 @@ def stratified(key: Key, n: int) -> Float[Array, " n"]:
     >>> [int(4 * t) for t in stratified(jax.random.key(0), 4)]
     [0, 1, 2, 3]
     """
+    n = checked_count(n, "n", least=0)
     cells = jnp.arange(n, dtype=float)
-    t = (cells + jax.random.uniform(checked_key(key), (n,))) / n
+    t = (cells + jax.random.uniform(checked_key(key), (checked_count(n, "n", least=0),))) / n
     return _inside(jnp.minimum(t, jnp.nextafter((cells + 1) / n, jnp.zeros(()))))  # i + u may round to i + 1
 
 
@@ -43,8 +44,7 @@ def steps_of(n: int) -> Law:
 
     Raises: ValueError for n < 1.
     """
-    if n < 1:
-        raise ValueError(f"a chain has at least 1 step, got {n=}")
+    n = checked_count(n, "n")
 
     def steps_law(key: Key, size: int) -> Float[Array, " size"]:
         return _inside(jax.random.randint(checked_key(key), (size,), 1, n + 1) / n)
@@ -99,7 +99,9 @@ def logit_normal(mean: float = 0.0, std: float = 1.0) -> Law:
         raise ValueError(f"need a finite mean and a positive finite std, got {mean=}, {std=}")
 
     def logit_normal_law(key: Key, n: int) -> Float[Array, " n"]:
-        return _inside(jax.nn.sigmoid(mean + std * jax.random.normal(checked_key(key), (n,))))
+        return _inside(
+            jax.nn.sigmoid(mean + std * jax.random.normal(checked_key(key), (checked_count(n, "n", least=0),)))
+        )
 
     return logit_normal_law
 
@@ -171,6 +173,4 @@ def matched(schedule: Schedule, n: int) -> Float[Array, " n_plus_1"]:
 
 
 def _descending(n: int) -> np.ndarray:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"a grid needs a whole number of steps, at least 1, got {n=}")
-    return np.linspace(1.0, 0.0, n + 1)
+    return np.linspace(1.0, 0.0, checked_count(n, "n") + 1)

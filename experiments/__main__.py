@@ -18,6 +18,7 @@ Experiments of ddjax (time on 2 CPU cores; each has --help):
   python -m experiments.family_tuning          the search behind its presets, every trial told                  40 min
   python -m experiments.warm_start             DDM from a regression model by zero weights of xi, beside scratch         3 min
   python -m experiments.family_page            the tables of docs/family.md from the stored runs               seconds
+  python -m experiments.stored_results         the table of stored runs whose commands now do otherwise        seconds
   python -m experiments.ot_loss                the gap between samples and data in features, and a loss that closes it     10 min
   python -m experiments.inflation              inflationary flows on toys and digits: up, down, there and back           10 min
   python -m experiments.inverse_problems       digits from part of them: intervals that cover, beside DPS and guidance    11 min

@@ -11,8 +11,8 @@ import pytest
 from ddjax import couplings, inflation, objectives, predictions
 from ddjax.mixtures import GaussianMixture
 from ddjax.schedules import with_rates
-from experiments.anisotropic_flow import __main__ as anisotropic_flow
 from experiments.anisotropic_flow import evaluate as judges
+from experiments.anisotropic_flow import experiment as anisotropic_flow
 from experiments.common import exact_flows
 
 VARIANCES = np.array([1.7, 0.4])

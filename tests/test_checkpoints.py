@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_written_is_told():
 
 
 def test_fewer_than_two_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="at least 2 checkpoints are kept, got keep=1"):
+    with pytest.raises(ValueError, match="at least 2, got keep=1"):
         checkpoints.manager(tmp_path, keep=1)
 
 

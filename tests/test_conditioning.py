@@ -228,7 +228,7 @@ def test_images_are_conditioned_too():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"draws": 0}, "at least 1 draw, got draws=0"),
+        ({"draws": 0}, "at least 1, got draws=0"),
         ({"least": 0.5}, "at least 1, got least=0.5"),
         ({"least": np.nan}, "at least 1, got least=nan"),
         ({"draws": 64, "most": 32}, "room for one round, got most=32 with draws=64"),
@@ -249,9 +249,9 @@ def test_other_mistakes_are_told():
     ):
         with pytest.raises(ValueError, match=r"log-likelihood of one event must return an array of shape \(\)"):
             use(lambda x_0: x_0)
-    with pytest.raises(ValueError, match="at least 1 draw"):
+    with pytest.raises(ValueError, match="at least 1, got draws=0"):
         samplers.effective_draws(DENOISE, log_likelihood, jax.random.key(0), x_t, t, draws=0)
-    for settings, told in (({"draws": 0}, "at least 1 draw"), ({"churn": 0.0}, r"churn in \(0, 1\]")):
+    for settings, told in (({"draws": 0}, "at least 1, got draws=0"), ({"churn": 0.0}, r"churn in \(0, 1\]")):
         with pytest.raises(ValueError, match=told):
             samplers.particles(DENOISE, log_likelihood, SCHEDULE, jax.random.key(0), x_t, times.grid(2), **settings)
 

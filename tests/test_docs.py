@@ -264,11 +264,11 @@ def test_numbers_of_the_faq_are_stored():
     sweep = json.loads((DOCS / "results/family_sweep.json").read_text())["numbers"]
     sweep = [n for n in sweep if "w1" in n["metric"] and (n["nfe"], n["churn"], n["seeds"]) == (1, 0.0, 3)]
     runs = {n["model"].removeprefix("ddm "): n["by_seed"] for n in sweep}
-    off = {name: f"{abs(paired(seeds, runs['ddm']).value):.3f}"[1:] for name, seeds in runs.items()}
+    off = {name: f"{abs(paired(seeds, runs['ddm']).value):.3f}" for name, seeds in runs.items()}
     for told in (
         f"to 2 costs {off['population=2']} in W₁ at one step, 8 gains {off['population=8']};",
         f"to 1 costs {off['beta=1.0']} and to 1.5 costs {off['beta=1.5']}.",
-        f".5 cost {off['lam=0.5']}.",
+        f"0.5 costs {off['lam=0.5']}.",
         f"second layer costs {off['inject=2']} at one step",
     ):
         assert told in page, told

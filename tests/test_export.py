@@ -17,8 +17,8 @@ from ddjax import cli
 from ddjax.cli import settings
 from ddjax.commands import export, sample
 from ddjax.runs import exported, saved
-from experiments.images import __main__ as images
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.images import experiment as images
+from experiments.two_gaussians import experiment as two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ddjax import judging, recipes, times
-from experiments.family import __main__ as family
 from experiments.family import claims, grids, presets
 from experiments.family import evaluate as rivals
+from experiments.family import experiment as family
 from experiments.family import page as family_page
 
 ROOT = Path(__file__).parents[1]

@@ -21,10 +21,12 @@ from ddjax import cli, data, metrics
 from ddjax.types import Batch
 from experiments.benchmark import stream_timing
 from experiments.common.images import evaluate as judging
-from experiments.common.images import spaces
-from experiments.images import __main__ as images
+from experiments.common.images import models, spaces
+from experiments.common.images.settings import PRESETS
 from experiments.images import checks
-from experiments.train_classifier import __main__ as train_classifier
+from experiments.images import experiment as images
+from experiments.images.settings import presumed
+from experiments.train_classifier import experiment as train_classifier
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +176,7 @@ def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, tm
     monkeypatch.setenv("DDJAX_CACHE", str(tmp_path_factory.getbasetemp() / "images"))
     monkeypatch.setattr(sys, "argv", ["images", *words.split()])
     with pytest.raises(SystemExit) as stop:
-        cli.main(images.Config, images.run, presets=images.PRESETS)
+        cli.main(images.Config, images.run, presets=PRESETS)
     assert stop.value.code == 2 and message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -226,7 +228,7 @@ def test_what_no_run_can_be_judged_with_is_told_before_it_trains(mistake, tmp_pa
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
     monkeypatch.setattr(sys, "argv", ["images", *words.format(home=home).split()])
     with pytest.raises(SystemExit) as stop:
-        cli.main(images.Config, images.run, presets=images.PRESETS)
+        cli.main(images.Config, images.run, presets=PRESETS)
     errors = capsys.readouterr().err
     assert stop.value.code == 2 and all(part in errors for part in told) and errors.count("\n") == 1
     assert "size=" not in errors and "skip_unreadable" not in errors
@@ -255,13 +257,13 @@ def test_settings_of_own_images_follow_from_their_size(name, tmp_path, monkeypat
     for file in (tmp_path / "set").iterdir():
         Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(file)
     np.savez(tmp_path / "set.npz", x=np.zeros((12, height, width, 3), np.uint8))
-    read = lambda *words: cli.parse(images.Config, words, presets=images.PRESETS, presumed=images.presumed)  # noqa: E731
+    read = lambda *words: cli.parse(images.Config, words, presets=PRESETS, presumed=presumed)  # noqa: E731
     of_arrays = read("--data", str(tmp_path / "set.npz"))
     monkeypatch.setattr(data.folders.image_files, "decode", None)
     found = read("--data", str(tmp_path / "set"))
     assert dataclasses.replace(found, data=of_arrays.data) == of_arrays
     assert {key: getattr(found, key) for key in wanted} == wanted
-    assert images.recipes_of(found, (height, width, 3), 0)
+    assert models.recipes_of(found, (height, width, 3), 0)
     assert f"images of {height} x {width}: --net {wanted['net']} " in checks.chosen(found, (height, width, 3))
     assert read("--data", str(tmp_path / "set"), "--net", "unet", "--batch", "3").net == "unet"
     assert read("--data", str(tmp_path / "set"), "--preset", "digits").net == "mlp"
@@ -272,7 +274,7 @@ def test_settings_of_own_images_follow_from_their_size(name, tmp_path, monkeypat
 @pytest.mark.parametrize("name", ["digits", "glyphs", "photos"])
 def test_a_set_of_the_package_has_its_own_settings(name):
     """By its name alone, as with the preset; nothing is read. Mutation: those of digits for all."""
-    read = lambda *words: cli.parse(images.Config, words, presets=images.PRESETS, presumed=images.presumed)  # noqa: E731
+    read = lambda *words: cli.parse(images.Config, words, presets=PRESETS, presumed=presumed)  # noqa: E731
     assert read("--data", name) == read("--preset", name)
 
 

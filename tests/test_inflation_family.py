@@ -12,8 +12,8 @@ from ddjax import cli, data, inflation, recipes
 from ddjax.__main__ import main
 from ddjax.recipes.inflation import written
 from ddjax.runs import classifiers
-from experiments.inflation import __main__ as family
 from experiments.inflation import evaluate as judges
+from experiments.inflation import experiment as family
 from experiments.inflation import report as pages
 
 COV = np.array([[1.0, 0.6], [0.6, 0.9]])

@@ -14,8 +14,8 @@ from ddjax.cli import UserError
 from ddjax.data import toys
 from ddjax.mixtures import GaussianMixture
 from experiments.common import exact_flows
-from experiments.inflation_inference import __main__ as inflation_inference
 from experiments.inflation_inference import evaluate as judges
+from experiments.inflation_inference import experiment as inflation_inference
 
 PRIOR = np.array([1.5, 0.7, 2.0])
 

@@ -92,6 +92,36 @@ def test_a_value_of_the_wrong_kind_is_refused_where_it_is_given(name, parameter,
         called(name, **{parameter: value})
 
 
+COUNTED = (int, int | None, int | tuple[int, ...])
+NO_COUNTS = ("axis", "inject", "label", "seed")  # places and names
+
+
+def counts():
+    for name, parameters in PARAMETERS.items():
+        for parameter, told in parameters.items():
+            if told.annotation in COUNTED and parameter not in NO_COUNTS and name != "data.load":  # which reads files
+                yield pytest.param(name, parameter, id=f"{name}-{parameter}")
+
+
+@pytest.mark.parametrize(("name", "parameter"), [*counts()])
+def test_a_number_of_things_is_whole(name, parameter):
+    """2.0, True, a word and an array are refused by name; an integer of NumPy is one. Mutation: any `checked_count` left out."""
+    for wrong in (2.0, 2.5, True, "2", np.full(2, 2)):
+        with pytest.raises(ValueError, match=f"need a whole number, .* got {parameter}="):
+            called(name, **{parameter: wrong})
+    good = fitting(name).get(parameter, PARAMETERS[name][parameter].default)
+    if isinstance(good, int):
+        called(name, **{parameter: np.int64(good)})
+
+
+@pytest.mark.parametrize("method", ["sample", "mean", "cov"])
+def test_a_number_of_draws_is_whole(method):
+    """The methods, which the table above does not see."""
+    for wrong in (2.0, True):
+        with pytest.raises(ValueError, match=r"need a whole number, .* got (n|size)="):
+            getattr(denoisers.posterior(UNBOUND, None, X, T), method)(jax.random.key(0), wrong)
+
+
 CALLS = {  # what a factory makes is called with a key too, by the type that its signature tells
     types.Denoiser: lambda made, key: made(None, key, X, T, jnp.zeros(4)),
     types.Denoise: lambda made, key: made(key, X, T),
@@ -171,9 +201,13 @@ def test_two_keys_are_not_one(name):
     assert all(map(np.array_equal, found, leaves(KEYED[name](jax.random.key(0))))), "two keys were read"
 
 
-ROOMS = ("metrics", "scoring", "transport", "couplings", "paths", "samplers", "times")
+ROOMS = (
+    *("metrics", "scoring", "transport", "couplings", "paths", "samplers", "times"),
+    *("flows", "sde", "inflation", "score_matching", "denoisers"),
+)
+NO_ARRAYS = ("key", "null")  # a condition is any pytree
 ARRAYS = {
-    name: [p for p, value in fitting(name).items() if isinstance(value, jax.Array) and p != "key"]
+    name: [p for p, value in fitting(name).items() if isinstance(value, jax.Array) and p not in NO_ARRAYS]
     for name in PUBLIC
     if name.split(".")[0] in ROOMS
 }

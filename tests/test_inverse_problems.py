@@ -13,9 +13,9 @@ from ddjax import cli, denoisers, mixtures, recipes
 from ddjax.mixtures import GaussianMixture
 from experiments.common import conditioning as conditionings
 from experiments.common import runner
-from experiments.inverse_problems import __main__ as family
 from experiments.inverse_problems import coverages, measurements
 from experiments.inverse_problems import evaluate as judges
+from experiments.inverse_problems import experiment as family
 from experiments.inverse_problems.measurements import Measurement
 
 SHAPE = (4, 6, 1)

@@ -17,9 +17,9 @@ from experiments.compare import intervals
 from experiments.family import claims
 from experiments.family import grid_report as grid_pages
 from experiments.family.grids import CHOSEN, Judged
-from experiments.limits import __main__ as limits
-from experiments.three_views import __main__ as three_views
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.limits import experiment as limits
+from experiments.three_views import experiment as three_views
+from experiments.two_gaussians import experiment as two_gaussians
 
 LEVEL, RUNS = 0.05, 250
 SEEDS, STEPS = 5, (1, 2, 4, 8, 16, 50)

@@ -11,7 +11,8 @@ from ddjax.runs import engine, jobs
 from ddjax.training import memory
 from ddjax.types import Network
 from experiments.benchmark import large_run
-from experiments.images import __main__ as images
+from experiments.common.images.settings import PRESETS
+from experiments.images import experiment as images
 
 N = 1_000_000  # float32 numbers: 4 MB
 
@@ -92,7 +93,7 @@ def test_every_way_of_a_large_run_takes_the_same_steps():
         "--population",
         "2",
     ]
-    settings = cli.parse(images.Config, words, presets=images.PRESETS)
+    settings = cli.parse(images.Config, words, presets=PRESETS)
     train = data.glyphs.glyphs("train", n=500)
     found = {}
     for way in large_run.ways(4):

@@ -168,11 +168,11 @@ FIVE, SIX = jnp.zeros((5, 2)), jnp.zeros((6, 2))
         (lambda: metrics.sliced_wasserstein(FIVE, FIVE, jax.random.key(0), p=0.5), "p >= 1"),
         (
             lambda: metrics.sliced_wasserstein(FIVE, FIVE, jax.random.key(0), projections=0),
-            "projections >= 1",
+            "at least 1, got projections=0",
         ),
         (
             lambda: metrics.floor(metrics.mmd, lambda key, n: FIVE, jax.random.key(0), n=5, repeats=4),
-            "at least 5 repeats",
+            "at least 5, got repeats=4",
         ),
     ],
 )

@@ -15,10 +15,10 @@ from ddjax import cli, judging
 from ddjax.data import toys
 from ddjax.recipes import build
 from ddjax.types import Batch
-from experiments.conditional_ot import __main__ as conditional_ot
 from experiments.conditional_ot import evaluate as conditions
-from experiments.two_moons import __main__ as two_moons
+from experiments.conditional_ot import experiment as conditional_ot
 from experiments.two_moons import evaluate as moon_judges
+from experiments.two_moons import experiment as two_moons
 
 
 @pytest.fixture(scope="module")

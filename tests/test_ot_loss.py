@@ -13,7 +13,7 @@ from test_experiments import OPTIMISED, ROOT
 
 from ddjax import cli, recipes, runs
 from ddjax.runs import engine, jobs, saved
-from experiments.ot_loss import __main__ as ot_loss
+from experiments.ot_loss import experiment as ot_loss
 from experiments.ot_loss import models as gap_models
 
 SMALL = [

@@ -164,7 +164,7 @@ def test_coincident_draws_have_a_gradient():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Patched(Energy(), 0), "at least 1 pixel"),
+        (lambda: Patched(Energy(), 0), "at least 1, got size=0"),
         (lambda: Patched(Energy(), 5)(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (lambda: Patched(Energy(), 1)(jnp.ones((2, 6)), jnp.ones(6)), "need images"),
         (lambda: Patched(Energy(), 2, (2,)), "0 its height and 1 its width"),

@@ -178,9 +178,9 @@ def test_memory_of_moments_is_that_of_a_block():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: denoisers.posterior(curved, PARAMS, X_T, T).sample(jax.random.key(0), 0), "at least 1 draw"),
-        (lambda: denoisers.posterior(curved, PARAMS, X_T, T).mean(jax.random.key(0), 0), "at least 1 draw,"),
-        (lambda: denoisers.posterior(curved, PARAMS, X_T, T).cov(jax.random.key(0), 1), "at least 2 draws"),
+        (lambda: denoisers.posterior(curved, PARAMS, X_T, T).sample(jax.random.key(0), 0), "at least 1, got size=0"),
+        (lambda: denoisers.posterior(curved, PARAMS, X_T, T).mean(jax.random.key(0), 0), "at least 1, got n=0"),
+        (lambda: denoisers.posterior(curved, PARAMS, X_T, T).cov(jax.random.key(0), 1), "at least 2, got n=1"),
         (lambda: denoisers.posterior(curved, PARAMS, X_T, T[:1]), r"times t \[batch\], got"),
         (lambda: denoisers.posterior(curved, PARAMS, X_T, T[0]), r"times t \[batch\], got"),
         (lambda: denoisers.posterior(curved, PARAMS, X_T, X_T), r"times t \[batch\], got"),

@@ -7,10 +7,10 @@ import pytest
 
 from ddjax import cli, recipes
 from experiments.common import runner
-from experiments.common.images import settings
-from experiments.family import __main__ as family
+from experiments.common.images import models, settings
+from experiments.family import experiment as family
 from experiments.family import presets
-from experiments.images import __main__ as images
+from experiments.images import experiment as images
 
 
 def test_a_variant_changes_one_setting_of_every_preset():
@@ -37,7 +37,7 @@ def test_a_variant_changes_one_setting_of_every_preset():
 def test_one_variant_may_change_several_settings():
     """Of every distributional model of images; the baseline stays alone."""
     varied = images.Config(beta=(0.1, 1.0), vary=("beta=0.5+score_patch=0", "inject=0"))
-    made = {recipe.name: recipe for recipe in images.recipes_of(varied, (8, 8, 1), 10)}
+    made = {recipe.name: recipe for recipe in models.recipes_of(varied, (8, 8, 1), 10)}
     assert list(made) == [
         *(f"DDM beta {beta}{told}" for beta in ("0.1", "1") for told in ("", " beta=0.5 score_patch=0", " inject=0")),
         "regression",

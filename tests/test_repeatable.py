@@ -15,7 +15,7 @@ from test_experiments import CACHED, ROOT, command
 from ddjax import cli, recipes, runs
 from ddjax.runs import engine, jobs
 from ddjax.training import checkpoints
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.two_gaussians import experiment as two_gaussians
 
 SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --population 2 --samples 200 --nfe 1 --repeats 1"
 STEPS = ("--steps", "2000", "--deterministic")

@@ -10,8 +10,8 @@ import pytest
 
 from ddjax import judging, metrics, recipes
 from experiments.common import figures
-from experiments.family import __main__ as family
 from experiments.family import evaluate as rivals
+from experiments.family import experiment as family
 from experiments.family import grids, presets
 from experiments.family import report as rival_pages
 

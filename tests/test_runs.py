@@ -20,7 +20,7 @@ from ddjax.cli import UserError
 from ddjax.runs import engine, saved
 from ddjax.training import checkpoints
 from experiments.benchmark import children
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.two_gaussians import experiment as two_gaussians
 
 
 @dataclasses.dataclass(frozen=True)

@@ -220,15 +220,19 @@ def test_bad_input(unchecked):
             run(x, times)
     with pytest.raises(ValueError, match="a method is one of"):
         run(x, grid(1), method="midpoint")
-    with pytest.raises(ValueError, match="at least 1 substep"):
+    with pytest.raises(ValueError, match="at least 1, got substeps=0"):
         run(x, grid(1), substeps=0)
     with pytest.raises(ValueError, match="starts at floating states"):
         run(jnp.zeros((2, 1), int), grid(1))
-    for size, corrections in ((0.0, 1), (0.1, 0), (-1.0, 1)):
-        with pytest.raises(ValueError, match="need a size > 0 and corrections >= 1"):
+    for size, corrections, says in ((0.0, 1, "size > 0"), (-1.0, 1, "size > 0"), (0.1, 0, "got corrections=0")):
+        with pytest.raises(ValueError, match=says):
             sde.predictor_corrector(score, size=size, corrections=corrections)
-    for tolerance, most in ((0.0, 10), (np.nan, 10), (0.1, 0)):
-        with pytest.raises(ValueError, match="need a finite tolerance > 0"):
+    for tolerance, most, says in (
+        (0.0, 10, "tolerance > 0"),
+        (np.nan, 10, "tolerance > 0"),
+        (0.1, 0, "got max_steps=0"),
+    ):
+        with pytest.raises(ValueError, match=says):
             sde.integrate(OU, jax.random.key(0), x, tolerance=tolerance, max_steps=most)
 
 

@@ -21,34 +21,34 @@ from ddjax.networks import inception
 from ddjax.runs import classifiers, engine, jobs
 from ddjax.types import Batch
 from experiments.common import conditioning as conditionings
-from experiments.common import runner
+from experiments.common import oracles, runner
 from experiments.common.images import evaluate as image_judges
 from experiments.common.images import report as image_pages
 from experiments.common.images import spaces
 from experiments.common.runner import Findings
-from experiments.conditional_ot import __main__ as conditional_ot
 from experiments.conditional_ot import evaluate as conditions
+from experiments.conditional_ot import experiment as conditional_ot
 from experiments.conditional_ot import report as condition_pages
-from experiments.family import __main__ as family
 from experiments.family import evaluate as rivals
+from experiments.family import experiment as family
 from experiments.family import grids
 from experiments.family import report as rival_pages
-from experiments.images import __main__ as images
-from experiments.inflation import __main__ as inflation
+from experiments.images import experiment as images
 from experiments.inflation import evaluate as inflations
+from experiments.inflation import experiment as inflation
 from experiments.inflation import report as inflation_pages
-from experiments.inverse_problems import __main__ as inverse_problems
 from experiments.inverse_problems import coverages
 from experiments.inverse_problems import evaluate as inverse_problem_judges
+from experiments.inverse_problems import experiment as inverse_problems
 from experiments.inverse_problems import report as inverse_problem_pages
-from experiments.ot_loss import __main__ as ot_loss
 from experiments.ot_loss import evaluate as gaps
+from experiments.ot_loss import experiment as ot_loss
 from experiments.ot_loss import report as gap_pages
-from experiments.two_gaussians import __main__ as two_gaussians
 from experiments.two_gaussians import evaluate as gaussians
+from experiments.two_gaussians import experiment as two_gaussians
 from experiments.two_gaussians import report as gaussian_pages
-from experiments.two_moons import __main__ as two_moons
 from experiments.two_moons import evaluate as moons
+from experiments.two_moons import experiment as two_moons
 from experiments.two_moons import report as moon_pages
 from experiments.two_moons import shapes
 
@@ -346,7 +346,7 @@ def written(monkeypatch):
         monkeypatch.setattr(judging, "sweep", swept)
         end(judging, "floors", "floors", {})
         end(judging, "gap_closed", "closed", {})
-        end(gaussians, "oracles", "oracles", [])
+        end(oracles, "oracles", "oracles", [])
         end(gaussians, "spreads", "spreads", {})
         end(gaussian_pages, "drawn", "page", {})
         end(gaussian_pages, "sentences", "page", [])

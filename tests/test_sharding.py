@@ -265,7 +265,7 @@ def test_accumulation_is_the_mean_over_parts():
 
 
 def test_parts_that_do_not_fit_are_told():
-    with pytest.raises(ValueError, match="at least 1 part, got accumulate=0"):
+    with pytest.raises(ValueError, match="at least 1, got accumulate=0"):
         training.make_train_step(linear, optax.sgd(1.0), accumulate=0)
     state = training.TrainState.create(jnp.ones(2), optax.sgd(1.0), jax.random.key(3))
     with pytest.raises(ValueError, match="8 examples cannot be divided into 3 parts"):

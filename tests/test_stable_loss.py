@@ -86,5 +86,5 @@ def test_what_has_no_groups_is_refused():
     ):
         with pytest.raises(ValueError, match=told):
             loss(references)(1.2, jax.random.key(3), batch)
-    with pytest.raises(ValueError, match="at least 1 reference"):
+    with pytest.raises(ValueError, match="at least 1, got references=0"):
         loss(0)

@@ -240,7 +240,7 @@ def called(*part):
         (lambda: called(1.0, Energy(), jnp.fft.fft2), "need real numbers"),
         (lambda: called(1.0, lambda *_: jnp.ones(()), None), "rules of a sum return Terms"),
         (lambda: Sum(((1.0, Energy(), None),))(DRAWS, jnp.ones((6, 4, 1))), "samples must be"),
-        (lambda: pooling(0), "at least 1 pixel"),
+        (lambda: pooling(0), "at least 1, got size=0"),
         (lambda: pooling(2)(jnp.ones(4)), "need an image"),
         (lambda: spectrum(jnp.ones((4, 4))), "need an image"),
         (lambda: finite_differences(3)(X_0), "axis 3 need two places"),

@@ -9,8 +9,8 @@ import pytest
 from ddjax import schedules
 from ddjax.cli import UserError
 from ddjax.mixtures import GaussianMixture
-from experiments.three_views import __main__ as three_views
 from experiments.three_views import evaluate as judges
+from experiments.three_views import experiment as three_views
 from experiments.three_views.evaluate import BACKWARD, FLOW, FORWARD
 
 SCHEDULE, N, TIMES = schedules.OrnsteinUhlenbeck(10.0), 2000, np.linspace(0, 1, 5) ** 2

@@ -14,8 +14,8 @@ from ddjax.runs import jobs, saved
 from ddjax.runs.engine import Engine
 from ddjax.training import together
 from experiments.common import runner
-from experiments.ot_loss import __main__ as ot_loss
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.ot_loss import experiment as ot_loss
+from experiments.two_gaussians import experiment as two_gaussians
 
 SEEDS = 3
 RECIPE = recipes.Distributional(

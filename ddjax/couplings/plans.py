@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from ddjax.inputs import checked_count
 from ddjax.transport.annealing import anneal, reduced
 from ddjax.types import Scalar, known, precise
 
@@ -50,8 +51,9 @@ def annealed(
     Raises: ValueError unless all settings are positive.
     """
     positive = all(epsilon > 0 for epsilon in epsilons if known(epsilon))
-    if not epsilons or not positive or iterations < 1 or not tolerance > 0:
-        raise ValueError(f"need positive regularisation, got {epsilons=}, {iterations=}, {tolerance=}")
+    iterations = checked_count(iterations, "iterations")
+    if not epsilons or not positive or not tolerance > 0:
+        raise ValueError(f"need positive regularisation, got {epsilons=}, {tolerance=}")
     cost = precise(cost)
     *start, unit = reduced(cost)
     levels = unit * jnp.stack([jnp.asarray(epsilon, cost.dtype) for epsilon in epsilons])
@@ -66,8 +68,9 @@ def entropic(
 
     Raises: ValueError for an epsilon, tolerance or max_iterations that is not positive.
     """
-    if (known(epsilon) and not epsilon > 0) or not tolerance > 0 or max_iterations < 1:
-        raise ValueError(f"need positive regularisation, got {epsilon=}, {tolerance=}, {max_iterations=}")
+    max_iterations = checked_count(max_iterations, "max_iterations")
+    if (known(epsilon) and not epsilon > 0) or not tolerance > 0:
+        raise ValueError(f"need positive regularisation, got {epsilon=}, {tolerance=}")
     return _entropic(precise(cost), epsilon, tolerance, max_iterations)
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Int, Int32, UInt8
 from ddjax.data import bounds, image_files
 from ddjax.data.images import Images, Split, described, divided, require_no_share
 from ddjax.data.listing import Files, listing
+from ddjax.inputs import checked_count
 
 _NAMED = 20  # files named in one message
 
@@ -90,8 +91,7 @@ def scan(
         follow_links: read what links out of the folder lead to, too.
     Raises: ValueError for files that are no images, all by name, more than one size, or `every` for a folder with splits.
     """
-    if size is not None and size < 1:
-        raise ValueError(f"images need at least 1 pixel, got {size=}")
+    size = None if size is None else checked_count(size, "size")
     found = listing(path, follow_links=follow_links)
     if None not in found.splits:
         require_no_share(every, path)

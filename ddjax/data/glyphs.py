@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from ddjax.data import cache
 from ddjax.data.digits import DIGITS
 from ddjax.data.images import Images, Split
+from ddjax.inputs import checked_count
 
 SIDE = 28
 FONTS = (  # those of matplotlib whose digits stand on the line and look like digits
@@ -34,9 +35,7 @@ def glyphs(split: Split = "train", *, n: int | None = None, seed: int = 0) -> Im
 
     Raises: ValueError for n < 1.
     """
-    count = n if n is not None else {"train": 60_000, "test": 10_000}[split]
-    if count < 1:
-        raise ValueError(f"glyphs: need at least 1 image, got {n=}")
+    count = {"train": 60_000, "test": 10_000}[split] if n is None else checked_count(n, "n")
     return cache.kept(f"glyphs-1-{split}-{count}-{seed}.npz", lambda: _make(split, count, seed))
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, Int32, UInt8
 from ddjax.data import bounds
 from ddjax.data.labels import warn_of_absent
 from ddjax.data.pixels import Scaled, some_rows
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.types import Batch, Key
 
 Split = Literal["train", "test"]
@@ -211,7 +211,7 @@ def batches(images: Images, size: int) -> Callable[[Key], Batch]:
 
     It is a pytree whose leaves are the data: given to a jitted function as an argument, they are not compiled in.
     """
-    return Partial(functools.partial(draw, n=size), resident(images))
+    return Partial(functools.partial(draw, n=checked_count(size, "size")), resident(images))
 
 
 def _gather(data: Resident, key_mirror: Key, rows: Int[Array, " n"]) -> Batch:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ddjax.data.images import Images, Split
+from ddjax.inputs import checked_count
 
 HEIGHT = 96  # of the photograph's shorter side, in pixels, when crops are taken
 
@@ -43,9 +44,7 @@ def photos(split: Split = "train", *, n: int | None = None, size: int = 32, seed
 
     Raises: ValueError for n < 1 or a crop that does not fit.
     """
-    count = n if n is not None else {"train": 16_384, "test": 2_048}[split]
-    if count < 1:
-        raise ValueError(f"photos: need at least 1 crop, got {n=}")
+    count = {"train": 16_384, "test": 2_048}[split] if n is None else checked_count(n, "n")
     found = {name: path for name, photo in PHOTOS.items() if (path := _path(photo))}
     rng = np.random.default_rng([seed, split == "test"])
     labels = rng.permutation(np.arange(count) % len(found)).astype(np.int32)

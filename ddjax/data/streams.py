@@ -18,6 +18,7 @@ import numpy as np
 
 from ddjax.data.folders import Folder
 from ddjax.data.images import Images, to_float
+from ddjax.inputs import checked_count
 from ddjax.types import Batch
 
 _floats = jax.jit(to_float)
@@ -45,7 +46,7 @@ class Stream:
         rows: np.ndarray | None = None,
         place: Callable[[Batch], Batch] = jax.device_put,
     ):
-        if not 1 <= size <= len(source):
+        if not checked_count(size, "size") <= len(source):
             raise ValueError(f"a batch must have 1 to {len(source)} images, got {size=}")
         self.size = size
         self._given, self._place = (source, size, seed, threads), place

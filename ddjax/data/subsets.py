@@ -12,6 +12,7 @@ from jaxtyping import Int, Int32
 
 from ddjax.data.folders import Folder
 from ddjax.data.images import Images
+from ddjax.inputs import checked_count
 
 Labels = Int32[np.ndarray, " n"] | None
 
@@ -65,8 +66,7 @@ def part(images: Images | Folder, most: int, *, seed: int = 0) -> Images:
 
     Raises: ValueError for `most` below 1.
     """
-    if most < 1:
-        raise ValueError(f"a part of a set has at least 1 image, got {most=}")
+    most = checked_count(most, "most")
     if most >= len(images) and isinstance(images, Images):
         return images
     x, labels = images.take(order(images.labels, len(images), seed=seed)[:most])

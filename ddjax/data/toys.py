@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ddjax import times
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.types import Batch, Key, Scalar, known
 
 Curve = Callable[[Array], tuple[Array, Array]]
@@ -190,7 +190,6 @@ def _from_components(key: Key, n: int, components: Components, std: float) -> Ba
 
 
 def _require_points(n: int, noise: Scalar = 0.0) -> None:
-    if n < 1:
-        raise ValueError(f"need at least 1 point, got {n=}")
+    checked_count(n, "n")
     if known(noise) and not noise >= 0:
         raise ValueError(f"noise is a standard deviation and not negative, got {noise=}")

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array
+
 Path = Float[Array | np.ndarray, "steps_plus_1 batch *event"]
 
 
@@ -20,7 +22,7 @@ def straightness(path: Path, times: Float[Array | np.ndarray, " steps_plus_1"]) 
 
     Raises: ValueError for a path that does not belong to the grid.
     """
-    path = _flat(path)
+    path, times = _flat(path), checked_array(times, "a grid of times [steps + 1]")
     if times.shape != path.shape[:1]:
         raise ValueError(f"a path has one state for each time of its grid, got {path.shape=}, {times.shape=}")
     dt = jnp.abs(jnp.diff(times))
@@ -35,6 +37,7 @@ def path_length(path: Path) -> Float[Array, " batch"]:
 
 
 def _flat(path: Path) -> Float[Array, "steps_plus_1 batch d"]:
+    path = checked_array(path, "a path [steps + 1, batch, *event]")
     if path.ndim < 2 or path.shape[0] < 2:
         raise ValueError(f"a path is [steps + 1, batch, *event] with at least 1 step, got {path.shape=}")
     return jnp.asarray(path).reshape(*path.shape[:2], -1)

@@ -18,8 +18,8 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
 from ddjax.compiled import compiled
-from ddjax.flows.adaptive import require_batch, require_solvable, slope_of, solve, warn_unless
-from ddjax.inputs import checked_field, checked_key
+from ddjax.flows.adaptive import require_batch, require_tolerance, slope_of, solve, warn_unless
+from ddjax.inputs import checked_count, checked_field, checked_key
 from ddjax.schedules import checked_schedule
 from ddjax.types import Key, Scalar, Schedule, floating
 
@@ -52,9 +52,7 @@ def hutchinson(probes: int = 1) -> Divergence:
 
     The probes are those of the key, the same all along a trajectory. Raises: ValueError for fewer than 1 probe.
     """
-    if probes < 1:
-        raise ValueError(f"need at least 1 probe, got {probes=}")
-    return Partial(_hutchinson, probes)
+    return Partial(_hutchinson, checked_count(probes, "probes"))
 
 
 def _hutchinson(probes: int, u: Callable[[Array], Array], key: Key, x: Array) -> tuple[Array, Array]:
@@ -95,7 +93,8 @@ def log_density(
     Raises: ValueError for a tolerance or max_steps that is not positive and finite, an x_0 of integers, or a cond of another batch.
     """
     x_0 = floating(x_0, "states")
-    require_solvable(tolerance, max_steps)
+    require_tolerance(tolerance)
+    max_steps = checked_count(max_steps, "max_steps")
     require_batch(cond, x_0.shape[0])
     numbers = (jnp.asarray(value, float) for value in (start, tolerance))
     field, schedule = checked_field(field, cond), checked_schedule(schedule)

@@ -15,6 +15,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
+from ddjax.inputs import checked_array, checked_count
 from ddjax.schedules import checked_schedule, scales_at
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, floating, nan_unless_finite
 
@@ -36,6 +37,7 @@ def empirical_log_density(
 
     Raises: ValueError for no data, another d, a point of integers, or block < 1.
     """
+    data, x_t = checked_array(data, "data [n, d]"), checked_array(x_t, "a point [d]")
     sums = _summed(data, schedule, x_t, t, block)
     sigma = jnp.broadcast_to(scales_at(schedule, t).sigma, x_t.shape)
     log_norm = jnp.sum(jnp.log(sigma)) + x_t.size / 2 * np.log(2 * np.pi) + np.log(len(data))
@@ -46,6 +48,7 @@ def empirical_score(
     data: Points, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar, *, block: int = 1024
 ) -> Float[Array, " d"]:
     """The score of eq. (B) at one point; sigma(t) > 0. Raises: as `empirical_log_density`."""
+    data, x_t = checked_array(data, "data [n, d]"), checked_array(x_t, "a point [d]")
     alpha, sigma = scales_at(schedule, t)
     pulls = _summed(data, schedule, x_t, t, block, alpha, x_t)
     return pulls.values / pulls.weights / sigma**2
@@ -53,7 +56,7 @@ def empirical_score(
 
 def empirical_oracle(data: Points, schedule: Schedule, *, block: int = 1024) -> Denoiser:
     """The posterior mean of eq. (B), a denoiser as `mixtures.mean_oracle`; sigma(t) > 0. Raises: as `empirical_log_density`."""
-    return Partial(_denoised, jnp.asarray(data, float), checked_schedule(schedule), block)
+    return Partial(_denoised, jnp.asarray(data, float), checked_schedule(schedule), checked_count(block, "block"))
 
 
 def _denoised(
@@ -70,8 +73,9 @@ def _summed(
     data: Points, schedule: Schedule, x_t: Array, t: Scalar, block: int, factor: Scalar | Array = 1.0, less: Any = 0.0
 ) -> _Sums:
     """Sums over the data of weights, and of weights times (factor x_i - less)."""
-    if data.ndim != 2 or data.shape[1:] != x_t.shape or not len(data) or block < 1:
-        raise ValueError(f"need data [n, d], a point [d] and a block >= 1, got {data.shape=}, {x_t.shape=}, {block=}")
+    block = checked_count(block, "block")
+    if data.ndim != 2 or data.shape[1:] != x_t.shape or not len(data):
+        raise ValueError(f"need data [n, d] and a point [d], got {data.shape=}, {x_t.shape=}")
     floating(x_t, "points")
     factor, less = (jnp.broadcast_to(jnp.asarray(a, x_t.dtype), x_t.shape) for a in (factor, less))
     return _scanned(jnp.asarray(data, x_t.dtype), schedule, x_t, jnp.asarray(t, float), block, factor, less)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
+from ddjax.inputs import checked_count
+
 Growth = Callable[[int, int], Float[np.ndarray, " d"]]
 
 KEPT = 2.0
@@ -64,5 +66,5 @@ def _of(d: int, keep: int, kept: float, others: float) -> np.ndarray:
 
 
 def _require(d: int, keep: int) -> None:
-    if not 1 <= keep <= d:
+    if not checked_count(keep, "keep") <= checked_count(d, "d"):
         raise ValueError(f"keep lies in 1..{d}, the number of directions, got {keep=}")

@@ -17,7 +17,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax import flows, samplers
-from ddjax.inputs import checked_denoise, checked_key
+from ddjax.inputs import checked_count, checked_denoise, checked_key
 from ddjax.samplers import Times
 from ddjax.types import Field, Key, Step, floating
 
@@ -63,8 +63,7 @@ def inflate_path(
     field: Field, key: Key, x_0: State, times: Times, *, every: int = 1, method: Method = flows.heun
 ) -> Path:
     """As `inflate`, with every `every`-th state and the last. Raises: ValueError for every < 1, or as `samplers.sample`."""
-    climbing = _climbing(times)
-    _require(every)
+    climbing, every = _climbing(times), checked_count(every, "every")
     states = samplers.sample_path(method(Partial(_reversed, checked_denoise(field, "field"))), key, x_0, climbing)
     return _thinned(states, -climbing, every)
 
@@ -73,7 +72,7 @@ def generate_path(
     field: Field, key: Key, x_1: State, times: Times, *, every: int = 1, method: Method = flows.heun
 ) -> Path:
     """As `generate`, with every `every`-th state and the last. Raises: ValueError for every < 1, or as `samplers.sample`."""
-    _require(every)
+    every = checked_count(every, "every")
     return _thinned(samplers.sample_path(method(field), key, x_1, times), samplers.decreasing(times), every)
 
 
@@ -104,9 +103,7 @@ def truncated(keep: int, *, fill: Float[Array, " d"] | None = None) -> Callable[
 
     Raises: ValueError for a negative keep; when called, for latents of integers, fewer coordinates or another shape.
     """
-    if keep < 0:
-        raise ValueError(f"cannot keep fewer than 0 coordinates, got {keep=}")
-    return Partial(_truncated, keep, fill)
+    return Partial(_truncated, checked_count(keep, "keep", least=0), fill)
 
 
 def _truncated(keep: int, fill: Array | None, latents: Array) -> Array:
@@ -116,11 +113,6 @@ def _truncated(keep: int, fill: Array | None, latents: Array) -> Array:
     fill = jnp.zeros(latents.shape[1:]) if fill is None else fill
     kept = jnp.arange(latents.shape[1]) < keep
     return jnp.where(kept[None], latents, fill.astype(latents.dtype)[None])
-
-
-def _require(every: int) -> None:
-    if every < 1:
-        raise ValueError(f"keep every k-th state with k >= 1, got {every=}")
 
 
 def _thinned(states: Array, times: Array, every: int) -> Path:

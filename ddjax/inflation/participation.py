@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_array
 from ddjax.schedules import scales_at
 from ddjax.types import Scalar, Schedule
 
@@ -29,6 +30,7 @@ def participation_ratio(cov: Float[Array | np.ndarray, "d d"] | Float[Array | np
     >>> print(participation_ratio(np.eye(3)), participation_ratio(np.ones((3, 3))))
     3.0 1.0
     """
+    cov = checked_array(cov, "a covariance [d, d]")
     if cov.ndim not in (1, 2) or cov.shape[0] != cov.shape[-1]:
         raise ValueError(f"need a covariance [d, d], or its eigenvalues [d], got {cov.shape=}")
     spread = jnp.asarray(cov, float)

@@ -15,6 +15,7 @@ from jax.scipy.special import gammainc
 from jaxtyping import Array, Float
 
 from ddjax.inflation.participation import scaled_variances
+from ddjax.inputs import checked_array, checked_count
 from ddjax.types import Key, Schedule, standard_normal
 
 Latents = Float[Array | np.ndarray, "n d"]
@@ -30,7 +31,7 @@ class Prior(NamedTuple):
 
     def sample(self, key: Key, n: int) -> Float[Array, "n d"]:
         """n latents."""
-        return self.placed(standard_normal(key, (n, *self.mean.shape), self.mean.dtype))
+        return self.placed(standard_normal(key, (checked_count(n, "n", least=0), *self.mean.shape), self.mean.dtype))
 
     def whitened(self, latents: Latents) -> Float[Array, "n d"]:
         """The latents in units of the prior, where it is N(0, I)."""
@@ -49,6 +50,7 @@ def analytic_prior(schedule: Schedule, variances: Float[Array | np.ndarray, " d"
 
 def empirical_prior(latents: Latents) -> Prior:
     """The Gaussian of eq. (B). Raises: ValueError for fewer than 2 latents."""
+    latents = checked_array(latents, "latents [n, d]")
     if latents.ndim != 2 or len(latents) < 2:
         raise ValueError(f"need at least 2 latents [n, d], got {latents.shape=}")
     return Prior(jnp.mean(latents, 0), jnp.std(latents, 0, ddof=1))
@@ -59,6 +61,7 @@ def coverage(latents: Latents, prior: Prior, *, radii: tuple[float, ...] = RADII
 
     Raises: ValueError for latents of another dimension, or radii that are not positive.
     """
+    latents = checked_array(latents, "latents [n, d]")
     if latents.ndim != 2 or latents.shape[1:] != prior.mean.shape:
         raise ValueError(f"need latents [n, d] of the prior's d, got {latents.shape=}, {prior.mean.shape=}")
     _require(radii)
@@ -69,8 +72,7 @@ def coverage(latents: Latents, prior: Prior, *, radii: tuple[float, ...] = RADII
 
 def chi_coverage(d: int, *, radii: tuple[float, ...] = RADII) -> Float[Array, " radii"]:
     """The shares of a prior of d dimensions itself, eq. (C). Raises: ValueError for d < 1, or radii that are not positive."""
-    if d < 1:
-        raise ValueError(f"need at least 1 dimension, got {d=}")
+    d = checked_count(d, "d")
     _require(radii)
     squares = jnp.asarray(radii, float) ** 2
     return gammainc(jnp.full_like(squares, d / 2), squares / 2)

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from ddjax import paths
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_denoise, checked_key
+from ddjax.inputs import checked_array, checked_denoise, checked_key
 from ddjax.schedules import scales_at, snr_loss
 from ddjax.types import Denoise, Key, Schedule, known, shaped, standard_normal
 
@@ -37,7 +37,7 @@ def process_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], 
     x_t = (alpha_t / alpha_s) x_s + noise of variance sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2. Raises: ValueError unless the
     times ascend.
     """
-    return _walked(schedule, key, x_0, _ascending(times))
+    return _walked(schedule, key, checked_array(x_0, "examples [n, *event]"), _ascending(times))
 
 
 @compiled
@@ -61,7 +61,7 @@ def _walked(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
 
 def fresh_states(schedule: Schedule, key: Key, x_0: Float[Array, "n *event"], times: Times) -> States:
     """x_0 at each of these times with noise of its own. Raises: ValueError unless the times ascend."""
-    return _fresh(schedule, key, x_0, _ascending(times))
+    return _fresh(schedule, key, checked_array(x_0, "examples [n, *event]"), _ascending(times))
 
 
 @compiled
@@ -72,6 +72,7 @@ def _fresh(schedule: Schedule, key: Key, x_0: Array, times: Array) -> Array:
 
 def outputs(denoise: Denoise, key: Key, states: States, times: Times) -> States:
     """D(x_k, t_k) for the states at each time, a denoiser with its params bound. Raises: ValueError for other times."""
+    states, times = checked_array(states, "states [k, n, *event]"), checked_array(times, "times [k]")
     if times.shape != states.shape[:1]:
         raise ValueError(f"need states for each time, got {states.shape=}, {times.shape=}")
     return _denoised(checked_denoise(denoise), key, states, jnp.asarray(times, float))
@@ -88,11 +89,13 @@ def _denoised(denoise: Denoise, key: Key, states: Array, times: Array) -> Array:
 
 def residuals(outputs: States, x_0: Float[Array, "n *event"] | States) -> States:
     """x_0 less each output, eq. (B); or less a truth at each time."""
+    outputs, x_0 = checked_array(outputs, "outputs [k, n, *event]"), checked_array(x_0, "examples [n, *event]")
     return (x_0 if x_0.ndim == outputs.ndim else x_0[None]) - outputs
 
 
 def innovations(outputs: States, x_0: Float[Array, "n *event"]) -> States:
     """What each output adds to that at the next noisier time, eq. (C), the first to x_0 itself."""
+    outputs, x_0 = checked_array(outputs, "outputs [k, n, *event]"), checked_array(x_0, "examples [n, *event]")
     return jnp.concatenate([x_0[None], outputs[:-1]]) - outputs
 
 
@@ -101,6 +104,7 @@ def autocorrelation(values: States) -> Float[Array, "k k"]:
 
     NaN where a value does not vary. Raises: ValueError for fewer than 2 examples.
     """
+    values = checked_array(values, "values [k, n, *event]")
     if values.ndim < 2 or values.shape[1] < 2:
         raise ValueError(f"need values [k, n, *event] of at least 2 examples, got {values.shape=}")
     centred = values - jnp.mean(values, 1, keepdims=True)
@@ -115,6 +119,7 @@ def _noised(schedule: Schedule, key: Key, x_0: Array, t: Array) -> Array:
 
 
 def _ascending(times: Times) -> Array:
+    times = checked_array(times, "a vector of times")
     if times.ndim != 1 or not len(times) or (known(times) and not (np.diff(times) > 0).all()):
         raise ValueError(f"need a vector of ascending times, from data (0) to noise (1), got {times=}")
     return jnp.asarray(times, float)

@@ -139,7 +139,8 @@ def reducing(
 
 def one_scale(variances: Variances) -> Float[np.ndarray, " d"]:
     """The mean variance in the place of each, which makes of the flows here those of the public code."""
-    return np.full(len(variances), np.mean(positive(variances)))
+    told = positive(variances)
+    return np.full(len(told), np.mean(told))
 
 
 def horizon(

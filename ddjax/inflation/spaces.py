@@ -11,7 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.inflation.eigen import Eigenbasis
-from ddjax.inputs import checked_loss
+from ddjax.inputs import checked_array, checked_count, checked_loss
 from ddjax.types import Batch, Key, LossFn, Metrics, Network, Params, Scalar, floating, known, standard_normal
 
 
@@ -51,6 +51,7 @@ def augment(key: Key, x: Float[Array, "batch k"], d: int, *, std: Scalar = 0.0) 
 
     Raises: ValueError for fewer dimensions than the points have, or a negative std.
     """
+    x, d = checked_array(x, "points [batch, k]"), checked_count(d, "d")
     if x.ndim != 2 or d < x.shape[1]:
         raise ValueError(f"points [batch, k] go into d >= k dimensions, got {x.shape=}, {d=}")
     if known(std) and not 0 <= std < jnp.inf:

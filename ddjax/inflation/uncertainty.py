@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from ddjax import flows
 from ddjax.inflation.maps import Method, generate, inflate
 from ddjax.inflation.priors import Prior
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_array, checked_count, checked_key
 from ddjax.samplers import Times
 from ddjax.types import Field, Key, Scalar, known, nan_unless_finite, standard_normal
 
@@ -50,6 +50,7 @@ def credible(
             `stirred(prior, std)` for instance.
     Raises: ValueError for a cloud of fewer than 2 points, a level outside (0, 1), or as `samplers.sample`.
     """
+    cloud = checked_array(cloud, "a cloud [n, d]")
     if cloud.ndim != 2 or len(cloud) < 2 or not 0 < level < 1:
         raise ValueError(
             f"need a cloud [n, d] of at least 2 points and a level in (0, 1), got {cloud.shape=}, {level=}"
@@ -90,8 +91,9 @@ def ball(
 
     Raises: ValueError for n < 1, a radius that is not positive, or an unknown kind.
     """
-    if n < 1 or (known(radius) and not 0 < radius < jnp.inf):
-        raise ValueError(f"need at least 1 point and a positive finite radius, got {n=}, {radius=}")
+    centre, n = checked_array(centre, "a centre [d]"), checked_count(n, "n")
+    if known(radius) and not 0 < radius < jnp.inf:
+        raise ValueError(f"a radius is positive and finite, got {radius=}")
     key_direction, key_length = jax.random.split(checked_key(key))
     direction = standard_normal(key_direction, (n, *centre.shape), centre.dtype)
     unit = direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
@@ -116,6 +118,7 @@ class Distortion(NamedTuple):
 
 def distorted(push: Callable[[Cloud], Cloud], cloud: Cloud) -> Distortion:
     """What a map, `lambda x: inflate(field, key, x, times)` for instance, does to a cloud."""
+    cloud = checked_array(cloud, "a cloud [n, d]")
     after = push(cloud)
     return Distortion(cloud, after, _stds(cloud), _stds(after))
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import metrics
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.judging.sweep import Judge
 from ddjax.types import Batch, Key
 
@@ -42,6 +42,7 @@ def class_mean(distance: Callable[[Array, Array], Any], classes: int) -> Callabl
 
 def against(truth: Truth, chosen: dict[str, Metric], *, blocks: int = 1) -> Judge:
     """A judge: each metric to as many fresh true points, or its mean over at most `blocks` disjoint blocks of its own size."""
+    blocks = checked_count(blocks, "blocks")
 
     def judge(fake: Batch, key: Key, steps: int) -> dict[str, float]:
         real = truth(key, len(fake.x_0))

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from ddjax import denoisers, metrics, mixtures, paths, scoring
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.judging.numbers import markdown
 from ddjax.metrics.points import Observations, Populations
 from ddjax.mixtures import GaussianMixture
@@ -89,8 +89,9 @@ def calibration(
         n: at least 5 (size + 1), for the p-values. size: draws for each pair, at least 2.
     Raises: ValueError for times that are not positive, n below 2, or fewer than 2 draws.
     """
-    if not all(0 < t < np.inf for t in at) or min(n, size) < 2:
-        raise ValueError(f"need positive times, and at least 2 examples and 2 draws, got {at=}, {n=}, {size=}")
+    n, size = checked_count(n, "n", least=2), checked_count(size, "size", least=2)
+    if not all(0 < t < np.inf for t in at):
+        raise ValueError(f"need positive times, got {at=}")
     keys = jax.random.split(checked_key(key), len(at))
     levels = [
         _level(denoiser, params, truth, schedule, k, jnp.asarray(t, float), n, size)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from ddjax import times
+from ddjax.inputs import checked_count
 
 USUAL = ("uniform", "quadratic", "cosine", "shifted", "karras")
 SHARES = (0.6, 0.3)  # of the way to a neighbour
@@ -47,8 +48,7 @@ def choose_grid(
         rounds: of moving every inner time once, each over half the range of the one before.
     Raises: ValueError for n < 1, rounds < 0, fewer than 2 blocks or an error of equal steps that is not a number.
     """
-    if rounds < 0:
-        raise ValueError(f"need rounds >= 0, got {rounds=}")
+    rounds = checked_count(rounds, "rounds", least=0)
     equal, *others = (np.asarray(times.grid(n, kind), float) for kind in USUAL)
     first = np.asarray(errors(equal), float)
     if len(first) < 2 or not np.isfinite(first).all():

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from ddjax.inputs import checked_count
 from ddjax.judging.numbers import Number
 
 
@@ -32,8 +33,7 @@ def paired(a: Sequence[float], b: Sequence[float], *, comparisons: int = 1) -> D
     """
     if np.shape(a) != np.shape(b) or np.ndim(a) != 1 or not len(a):
         raise ValueError(f"need pairs of numbers, got shapes {np.shape(a)} and {np.shape(b)}")
-    if comparisons < 1:
-        raise ValueError(f"need at least 1 comparison, got {comparisons=}")
+    comparisons = checked_count(comparisons, "comparisons")
     d = np.asarray(a, float) - np.asarray(b, float)
     value, n = float(d.mean()), len(d)
     if n == 1:

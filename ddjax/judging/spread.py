@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ddjax import denoisers, paths
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Denoiser, Key, Params, Schedule, standard_normal
 
@@ -37,7 +37,10 @@ def spread_curve(
     """Root-mean-square posterior spread, sqrt(E tr Cov(x_0 | x_t) / d), of the denoiser's draws and in closed form.
 
     `mean_error` is the mean over times and seeds of |learned / exact - 1|.
+
+    Raises: ValueError for n below 1, or fewer than 2 draws.
     """
+    n, size = checked_count(n, "n"), checked_count(size, "size", least=2)
 
     @jax.jit
     def spreads(params: Params, key: Key, t: Array) -> tuple[Array, Array]:

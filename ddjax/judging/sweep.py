@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.judging.numbers import Number, measured
 from ddjax.metrics import Floor
 from ddjax.training.progress import progress
@@ -42,6 +42,7 @@ def sweep(
         repeats: draws for each seed, each with fresh noise and fresh data to compare with.
         label: of the progress display, before the model's name; None for silence.
     """
+    repeats = checked_count(repeats, "repeats")
     # at one step the bridge ends in x_0 whatever the churn
     cells = [(steps, e) for steps in nfe for e in (churn[:1] if steps == 1 else churn)]
     total, numbers, done = len(cells) * len(params) * repeats, [], 0

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Real
 
-from ddjax.inputs import checked_function
+from ddjax.inputs import checked_count, checked_function
 
 Points = Real[Array | np.ndarray, "_ ..."]
 Labels = Int[Array | np.ndarray, " _"]
@@ -27,7 +27,7 @@ def per_class(
     Raises: ValueError for labels that are no integers or do not fit their points, a label outside the classes, or a class
         without points in either sample.
     """
-    metric = checked_function(metric, "metric", "real", "fake")
+    metric, classes = checked_function(metric, "metric", "real", "fake"), checked_count(classes, "classes")
     real_parts = _parts(np.asarray(real), np.asarray(real_labels), classes, "real")
     fake_parts = _parts(np.asarray(fake), np.asarray(fake_labels), classes, "fake")
     return [metric(a, b) for a, b in zip(real_parts, fake_parts, strict=True)]

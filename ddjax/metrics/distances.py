@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_array, checked_key
+from ddjax.inputs import checked_array, checked_count, checked_key
 from ddjax.transport import sinkhorn_divergence, wasserstein
 from ddjax.transport.samples import Sample, power, samples, standard
 from ddjax.types import Key, Scalar, known
@@ -29,8 +29,7 @@ def sliced_wasserstein(x: Sample, y: Sample, key: Key, *, p: Scalar = 2.0, proje
         raise ValueError(f"sliced W_p needs two samples [n, d] of equal shape, got {x.shape=}, {y.shape=}")
     if known(p) and not 1 <= p < float("inf"):
         raise ValueError(f"need p >= 1 and finite, got {p=}")
-    if projections < 1:
-        raise ValueError(f"need projections >= 1, got {projections=}")
+    projections = checked_count(projections, "projections")
     return _sliced(*samples(x, y), checked_key(key), jnp.asarray(p, float), projections)
 
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_function, checked_key
+from ddjax.inputs import checked_count, checked_function, checked_key
 from ddjax.types import Key
 
 LEAST = 5  # pairs that a standard deviation is taken of
@@ -32,8 +32,7 @@ def floor(
 
     Raises: ValueError for fewer than 5 repeats, whose standard deviation says nothing.
     """
-    if repeats < LEAST:
-        raise ValueError(f"a floor needs at least {LEAST} repeats for its spread, got {repeats=}")
+    n, repeats = checked_count(n, "n"), checked_count(repeats, "repeats", least=LEAST)
     metric = checked_function(metric, "metric", "x", "y")
     sample = checked_function(sample, "sample", "key", "n")
     keys = jax.random.split(checked_key(key), (repeats, 2))

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.metrics.points import Points, on_host
 from ddjax.types import Key
 
@@ -38,8 +38,9 @@ def kernel_distance(x: Points, y: Points, key: Key, *, block: int = 1000) -> Ker
         or block.
     """
     x, y = on_host(x=x, y=y)
-    if min(len(x), len(y), block) < 2:
-        raise ValueError(f"need samples and blocks of at least 2 points, got {x.shape=}, {y.shape=}, {block=}")
+    block = checked_count(block, "block", least=2)
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"need samples of at least 2 points, got {x.shape=}, {y.shape=}")
     blocks = max(min(len(x), len(y)) // block, 1)
     parts = [
         np.array_split(points[np.asarray(jax.random.permutation(part, len(points)))], blocks)

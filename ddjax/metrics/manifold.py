@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
+from ddjax.inputs import checked_count
 from ddjax.metrics import neighbours
 from ddjax.metrics.points import Points, on_host
 
@@ -47,8 +48,9 @@ def prdc(real: Points, fake: Points, *, k: int = 5) -> PRDC:
     (0.0, 1.0)
     """
     real, fake = on_host(real=real, fake=fake)
-    if not 1 <= k < min(len(real), len(fake)):
-        raise ValueError(f"k must be at least 1 and below both sizes, got {k=}, {len(real)=}, {len(fake)=}")
+    k = checked_count(k, "k")
+    if not k < min(len(real), len(fake)):
+        raise ValueError(f"k must be below both sizes, got {k=}, {len(real)=}, {len(fake)=}")
     balls, inside = (neighbours.balls, neighbours.inside) if real.shape[1] > _TREE else (_balls, _inside)
     radii, shares = balls(real, k)
     held, within, precise = inside(real, radii, fake)

@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Array, Float, Real
 
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_function, checked_key
+from ddjax.inputs import checked_count, checked_function, checked_key
 from ddjax.metrics.points import Observations, Populations, checked_populations, populations
 from ddjax.types import Key, nan_unless_finite, precise, shaped
 
@@ -64,6 +64,7 @@ def rank_histogram(
     Raises: ValueError for shapes that do not fit, or bins that do not divide m + 1 into 2 or more.
     """
     samples, observations = checked_populations(samples, observations)
+    bins = None if bins is None else checked_count(bins, "bins", least=2)
     return _rank_histogram(samples, observations, checked_key(key), _checked(prerank), bins)
 
 

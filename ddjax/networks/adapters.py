@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax.inputs import checked_key, described
+from ddjax.inputs import checked_count, checked_key, described
 from ddjax.networks.populations import repeating
 from ddjax.types import Key, Network, known
 
@@ -76,8 +76,7 @@ def labelled(network: Network, classes: int) -> Network:
         where it is traced, its example becomes NaN.
     """
     Network.of(network)
-    if classes < 1:
-        raise ValueError(f"need at least 1 class, got {classes=}")
+    classes = checked_count(classes, "classes")
 
     def apply(params: Any, x_t: Array, t: Array, cond: Any = None, xi: Array | None = None) -> Array:
         if cond is None or cond.shape != x_t.shape[:1]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.data import bounds
+from ddjax.inputs import checked_count
 from ddjax.networks import weights
 from ddjax.networks.initial import lecun_normal
 from ddjax.types import Key, Params
@@ -46,9 +47,7 @@ class Module(nn.Module):
 
 def classifier(event_shape: tuple[int, int, int], classes: int) -> Classifier:
     """A classifier of images of `event_shape` (height, width, channels). Raises: ValueError for fewer than 2 classes."""
-    if classes < 2:
-        raise ValueError(f"need at least 2 classes, got {classes=}")
-    module = Module(classes)
+    module = Module(checked_count(classes, "classes", least=2))
     return Classifier(
         jax.jit(lambda key: module.init(key, jnp.zeros((1, *event_shape)))),
         jax.jit(lambda params, x: module.apply(params, x)[0]),

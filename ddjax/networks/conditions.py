@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ddjax.inputs import checked_count
+
 Shape = tuple[int, ...]
 
 
@@ -17,8 +19,8 @@ def condition_shape(
     Raises: ValueError for a negative size, or for more than one kind of condition.
     """
     sizes = {"classes": classes, "cond_size": cond_size, "cond_channels": cond_channels}
-    if min(sizes.values()) < 0 or sum(size > 0 for size in sizes.values()) > 1:
-        raise ValueError(f"a network takes one kind of condition, whose size is positive, or none (0), got {sizes}")
+    if sum(checked_count(size, name, least=0) > 0 for name, size in sizes.items()) > 1:
+        raise ValueError(f"a network takes one kind of condition, or none (0), got {sizes}")
     if cond_channels:
         return (*event_shape[:-1], cond_channels)
     return (classes + cond_size,) if classes or cond_size else None

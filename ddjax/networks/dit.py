@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_count
 from ddjax.networks.attention import Kernel, SelfAttention
 from ddjax.networks.images import Embedding, block_of, image_network, patches, unpatches
 from ddjax.networks.injection import Injection, pyramid
@@ -165,9 +166,12 @@ def dit(
         events or a condition of another shape.
     """
     height, breadth, channels = event_shape
+    counts = {"patch": patch, "width": width, "depth": depth, "heads": heads, "ratio": ratio}
+    patch, width, depth, heads, ratio = (checked_count(count, name) for name, count in counts.items())
+    overlap = checked_count(overlap, "overlap", least=0)
     if height % patch or breadth % patch:
         raise ValueError(f"patches must tile the image, got {event_shape=}, {patch=}")
-    if not 0 <= overlap <= patch:
+    if overlap > patch:
         raise ValueError(f"tokens overlap their next neighbours alone, got {overlap=}, {patch=}")
     if width % 4 or width % heads:
         raise ValueError(f"the width must be a multiple of 4 and of heads, got {width=}, {heads=}")

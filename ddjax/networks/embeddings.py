@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_count
+
 TimeFeatures = Callable[[Float[Array, " batch"]], Float[Array, "batch size"]]
 
 
@@ -22,6 +24,7 @@ def time_features(t: Float[Array, " batch"], size: int = 32, *, fastest: float =
 
     Raises: ValueError unless size is even and at least 4.
     """
+    size = checked_count(size, "size")
     if size < 4 or size % 2:
         raise ValueError(f"time features come in pairs, at least 2 of them, got {size=}")
     # on the host in double precision: each compilation of the same in float32 rounds otherwise, and angles enlarge it

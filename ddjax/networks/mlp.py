@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.networks.adapters import labelled
 from ddjax.networks.conditions import checked_condition, condition_shape
 from ddjax.networks.embeddings import TimeFeatures, time_features
@@ -90,6 +90,7 @@ def mlp(
     >>> network.apply(params, jnp.zeros((5, 2)), jnp.full(5, 0.5), None, jnp.zeros((5, 2))).shape
     (5, 2)
     """
+    size, width, depth = (checked_count(n, name) for n, name in ((size, "size"), (width, "width"), (depth, "depth")))
     if inject is not None and not 0 <= inject < depth:
         raise ValueError(f"xi joins one of the hidden layers 0..{depth - 1}, got {inject=}")
     if gate and not inject:

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddjax.inputs import checked_count
 from ddjax.networks.attention import Kernel, SelfAttention
 from ddjax.networks.images import Embedding, block_of, image_network, patches
 from ddjax.networks.initial import lecun_normal
@@ -164,7 +165,9 @@ def unet(
         that do not divide its width, an injection outside the blocks, or two kinds of conditions; `apply`, for events or a
         condition of another shape.
     """
-    widths = (width, 2 * width, 2 * width) if isinstance(width, int) else tuple(width)
+    widths = tuple(width) if isinstance(width, tuple | list) else (width, 2 * width, 2 * width)
+    widths = tuple(checked_count(each, "width") for each in widths)
+    depth, heads = checked_count(depth, "depth"), checked_count(heads, "heads")
     heights = {event_shape[0] >> level: width for level, width in enumerate(widths)}
     if any(side % (1 << (len(widths) - 1)) for side in event_shape[:2]):
         raise ValueError(f"the image must halve {len(widths) - 1} times, got {event_shape=}, {width=}")

@@ -23,7 +23,7 @@ from jaxtyping import Array
 
 from ddjax import denoisers, paths, scoring, weights
 from ddjax import times as time_laws
-from ddjax.inputs import checked_denoiser, checked_key, checked_law, checked_rule, checked_weight
+from ddjax.inputs import checked_count, checked_denoiser, checked_key, checked_law, checked_rule, checked_weight
 from ddjax.schedules import checked_schedule
 from ddjax.types import Batch, Denoiser, Key, LossFn, Metrics, Params, Schedule, shaped, standard_normal
 
@@ -57,9 +57,8 @@ def distributional(
     """
     denoiser, schedule = checked_denoiser(denoiser), checked_schedule(schedule)
     times, weight, score = checked_law(times), checked_weight(weight), checked_rule(score)
-    if references < 1:
-        raise ValueError(f"an x_t is scored against at least 1 reference, got {references=}")
-    if size < 1 or (size < 2 and scoring.needs_pairs(score)):
+    size, references = checked_count(size, "size"), checked_count(references, "references")
+    if size < 2 and scoring.needs_pairs(score):
         raise ValueError(f"population size must be at least 2 when lam > 0, got {size=} with {score}")
 
     def loss_fn(params: Params, key: Key, batch: Any) -> tuple[Array, Metrics]:

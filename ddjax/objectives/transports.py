@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from ddjax import paths, transport
 from ddjax import times as time_laws
-from ddjax.inputs import checked_denoiser, checked_key, checked_law
+from ddjax.inputs import checked_count, checked_denoiser, checked_key, checked_law
 from ddjax.objectives.balance import Term
 from ddjax.schedules import checked_schedule
 from ddjax.transport.dense import check_blur
@@ -70,8 +70,7 @@ def sinkhorn_term(
     """
     denoiser, schedule, times = checked_denoiser(denoiser), checked_schedule(schedule), checked_law(times)
     check_blur(blur)
-    if iterations < 1:
-        raise ValueError(f"need at least one iteration, got {iterations=}")
+    classes, iterations = checked_count(classes, "classes", least=0), checked_count(iterations, "iterations")
     if solver not in _SOLVERS:
         raise ValueError(f"need solver in {[*_SOLVERS]}, got {solver=}")
 

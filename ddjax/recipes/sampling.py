@@ -15,7 +15,7 @@ from jaxtyping import Array
 from ddjax import denoisers, flows, paths, samplers
 from ddjax import times as grids
 from ddjax.flows import AverageVelocity
-from ddjax.inputs import checked_key
+from ddjax.inputs import checked_count, checked_key
 from ddjax.recipes.model import CHUNK
 from ddjax.types import Denoiser, Field, Key, Params, Scalar, Schedule, Step, Velocity, known
 
@@ -140,8 +140,7 @@ def drawing(sampler: Sampler, *, chunk: int = CHUNK) -> Draw:
         churn: Scalar | None = None,
         guidance: Scalar = 1.0,
     ) -> Array:
-        if n < 1:
-            raise ValueError(f"need at least 1 sample, got {n=}")
+        n = checked_count(n, "n")
         if churn is not None and known(churn) and not 0 <= churn <= 1:
             raise ValueError(f"churn must lie in [0, 1], got {churn=}")
         if sizes := {np.shape(c)[:1] for c in jax.tree.leaves(cond)} - {(n,)}:

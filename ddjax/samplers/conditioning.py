@@ -23,7 +23,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_array, checked_denoise, checked_key, checked_likelihood
+from ddjax.inputs import checked_array, checked_count, checked_denoise, checked_key, checked_likelihood
 from ddjax.schedules import checked_schedule
 from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known, nan_beside, shaped
 
@@ -48,10 +48,10 @@ def conditioned(
         y: measurements [batch, ...], any pytree, of a log-likelihood of two arguments.
     Raises: ValueError for draws < 1, least < 1, or most < draws; the denoiser, for a log-likelihood that is no scalar.
     """
-    require_draws(draws)
+    draws = checked_count(draws, "draws")
     if known(least) and not 1 <= np.asarray(least) < np.inf:
         raise ValueError(f"an effective size is finite and at least 1, got {least=}")
-    if most < draws:
+    if checked_count(most, "most") < draws:
         raise ValueError(f"need room for one round, got {most=} with {draws=}")
     denoise, log_likelihood = checked_denoise(denoise), checked_likelihood(log_likelihood, y)
     return Partial(_conditioned, denoise, log_likelihood, draws, jnp.asarray(least, float), most, y)
@@ -98,7 +98,7 @@ def effective_draws(
 
     Raises: ValueError for draws < 1, or a log-likelihood that is no scalar.
     """
-    require_draws(draws)
+    draws = checked_count(draws, "draws")
     denoise, log_likelihood = checked_denoise(denoise), checked_likelihood(log_likelihood, y)
     x_t, t = checked_array(x_t, "x_t [batch, *event]"), checked_array(t, "times [batch]")
     return _effective_draws(denoise, log_likelihood, draws, y, checked_key(key), x_t, t, *cond)
@@ -190,9 +190,3 @@ def _logs(log_likelihood: LogLikelihood, x_0: Array, y: Any) -> Array:
 
 def _beside(per_example: Array, x: Array) -> Array:
     return per_example.reshape(-1, *[1] * (x.ndim - 1))
-
-
-def require_draws(draws: int) -> None:
-    """Raises: ValueError for fewer than 1 draw."""
-    if draws < 1:
-        raise ValueError(f"conditioning takes at least 1 draw, got {draws=}")

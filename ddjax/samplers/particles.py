@@ -23,8 +23,8 @@ from jaxtyping import Array, Float
 
 from ddjax import paths
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_denoise, checked_key, checked_likelihood
-from ddjax.samplers.conditioning import LogLikelihood, effective_size, picked, require_draws, weighed
+from ddjax.inputs import checked_count, checked_denoise, checked_key, checked_likelihood
+from ddjax.samplers.conditioning import LogLikelihood, effective_size, picked, weighed
 from ddjax.samplers.walks import Times, decreasing
 from ddjax.schedules import checked_schedule
 from ddjax.types import Denoise, Key, Scalar, Schedule, floating, known, nan_beside, standard_normal
@@ -56,7 +56,7 @@ def particles(
     Raises: ValueError for draws < 1, a churn outside (0, 1], an x_1 of integers, a grid that does not decrease, or a log-likelihood
         that is no scalar. One particle that is not finite makes all NaN.
     """
-    require_draws(draws)
+    draws = checked_count(draws, "draws")
     if known(churn) and not 0 < np.asarray(churn) <= 1:
         raise ValueError(f"particles need a bridge with noise, churn in (0, 1], got {churn=}")
     step = Partial(_step, checked_denoise(denoise), checked_likelihood(log_likelihood), checked_schedule(schedule))
@@ -97,7 +97,8 @@ def _step(
 
     x_s, log_n = jax.vmap(ahead, (1, 0, 0, 0), (0, 1))(x_0, x_t, kept, z)
     correction = jax.nn.logsumexp(log_n, 0) - jax.nn.logsumexp(log_w + log_n, 0)
-    return (jnp.where(jnp.isfinite(jnp.max(log_weights)), x_s, jnp.nan), correction), effective_size(log_weights)
+    sound = jnp.isfinite(jax.nn.logsumexp(log_weights))  # a sum: the maximum of thousands drops NaN on a CPU
+    return (jnp.where(sound, x_s, jnp.nan), correction), effective_size(log_weights)
 
 
 def systematic(key: Key, log_weights: Float[Array, " n"]) -> Array:

@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_array, checked_function, checked_key, checked_step
+from ddjax.inputs import checked_array, checked_count, checked_function, checked_key, checked_step
 from ddjax.times import grid
 from ddjax.types import Key, Scalar, Step, known, shaped
 
@@ -105,8 +105,7 @@ def in_chunks(draw: Callable[..., Array], key: Key, n: int, *conds: Array, chunk
         conds: arrays [n, ...], of which draw i gets row i.
     Raises: ValueError for n or chunk below 1, or conds of another length than n.
     """
-    if n < 1 or chunk < 1:
-        raise ValueError(f"n and chunk must be at least 1, got {n=}, {chunk=}")
+    n, chunk = checked_count(n, "n"), checked_count(chunk, "chunk")
     conds = tuple(checked_array(cond, "a condition [n, ...]") for cond in conds)
     if any(cond.shape[:1] != (n,) for cond in conds):
         raise ValueError(f"need a row of every condition for each of {n=} draws, got {[cond.shape for cond in conds]}")

@@ -17,7 +17,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from ddjax.inputs import checked_function
+from ddjax.inputs import checked_array, checked_function
 from ddjax.mixtures import GaussianMixture, Label, Matrix, Vector
 from ddjax.schedules import checked_schedule
 from ddjax.score_matching.noised import TimedScore
@@ -55,6 +55,7 @@ def class_likelihood(
 
     Raises: ValueError for classes of another length, or a label that no component has.
     """
+    classes = checked_array(classes, "a class of each component [k]")
     mixture.given_class(classes, label)  # refuses what makes no sense
     return Partial(_of_class, mixture, checked_schedule(schedule), jnp.asarray(classes) == label)
 
@@ -77,6 +78,8 @@ def linear_likelihood(
         matrix: [m, d]. y: [m]. noise: [m, m], covariance of the measurement's noise, symmetric positive definite.
     Raises: ValueError for shapes that do not fit, or a noise that is not positive definite.
     """
+    matrix, y = checked_array(matrix, "a matrix [m, d]"), checked_array(y, "a measurement [m]")
+    noise = checked_array(noise, "a covariance [m, m]")
     mixture.linear_log_prob(matrix, y, noise)  # refuses what makes no sense
     return Partial(
         _of_measurement,

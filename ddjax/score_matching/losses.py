@@ -25,7 +25,7 @@ from jaxtyping import Array
 from ddjax import flows, weights
 from ddjax import times as time_laws
 from ddjax.flows.likelihood import Divergence
-from ddjax.inputs import checked_denoiser, checked_function, checked_key, checked_law, checked_weight
+from ddjax.inputs import checked_count, checked_denoiser, checked_function, checked_key, checked_law, checked_weight
 from ddjax.schedules import checked_schedule, scales_at
 from ddjax.score_matching.noised import TimedScore, denoising
 from ddjax.score_matching.plain import Score, explicit, implicit, read, sliced
@@ -123,7 +123,7 @@ def sliced_loss(
     weight: weights.Weight | None = None,
 ) -> LossFn:
     """Sliced score matching of x_t; otherwise as `denoising_loss`. Raises: ValueError for fewer than 1 probe."""
-    flows.hutchinson(probes)  # refuses them
+    probes = checked_count(probes, "probes")
 
     def objective(seen: Seen, score: TimedScore, key: Key, y: Array) -> Array:
         return sliced(seen(score), key, y, probes=probes, reduced=reduced)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from ddjax import flows
 from ddjax.flows.likelihood import Divergence, along
-from ddjax.inputs import checked_function, checked_key
+from ddjax.inputs import checked_array, checked_count, checked_function, checked_key
 from ddjax.types import Key, nan_beside, shaped
 
 Score = Callable[[Array], Array]
@@ -70,6 +70,7 @@ def sliced(score: Score, key: Key, x: Points, *, probes: int = 1, reduced: bool 
         reduced: 1/2 |score|^2 in the place of 1/2 (v^T score)^2: `implicit` with `flows.hutchinson(probes)`, to the bit.
     Raises: ValueError for fewer than 1 probe, x without a batch, or a score of another shape.
     """
+    probes = checked_count(probes, "probes")
     estimate = flows.hutchinson(probes)
     if reduced:
         return implicit(score, x, key=key, divergence=estimate)
@@ -86,8 +87,9 @@ def sliced(score: Score, key: Key, x: Points, *, probes: int = 1, reduced: bool 
 
 def examples(x: Points) -> Float[Array, "n *event"]:
     """The batch in float32 or better. Raises: ValueError for a single number."""
-    if jnp.ndim(x) < 1:
-        raise ValueError(f"scores are matched on a batch of examples [n, *event], got {jnp.shape(x)=}")
+    x = checked_array(x, "examples [n, *event]")
+    if x.ndim < 1:
+        raise ValueError(f"scores are matched on a batch of examples [n, *event], got {x.shape=}")
     return jnp.asarray(x, float)
 
 

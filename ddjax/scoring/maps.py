@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real, Shaped
 
-from ddjax.inputs import checked_array
+from ddjax.inputs import checked_array, checked_count
 from ddjax.scoring.scopes import check_fits, left_out
 from ddjax.types import known, precise
 
@@ -48,7 +48,6 @@ def scaled(weights: Shaped[Array | np.ndarray, "..."]) -> Map:
     return scaled_event
 
 
-@cache
 def pooling(size: int) -> Map:
     """(B), means over the blocks that tile an image [height, width, channels]: what it is at a coarser scale.
 
@@ -57,9 +56,11 @@ def pooling(size: int) -> Map:
     >>> pooling(2)(jnp.arange(8.0).reshape(2, 4, 1)).tolist()  # (0 + 1 + 4 + 5) / 4
     [[[2.5], [4.5]]]
     """
-    if size < 1:
-        raise ValueError(f"a block has at least 1 pixel along its side, got {size=}")
+    return _pooling(checked_count(size, "size"))
 
+
+@cache
+def _pooling(size: int) -> Map:
     def pooled(image: Image) -> Float[Array, "rows columns channels"]:
         image = precise(image)
         height, width, channels = _image(image)

@@ -44,8 +44,8 @@ class KernelRule:
         kernel: a `Kernel`, or a function of t that returns one. lam: >= 0, or a function of t; 1 is proper, 0 needs no
             second draw.
         estimator: of the interaction (`estimated`). over: the groups of the event (`by_element` and the like).
-        scope, area: deprecated since 0.5, for `by_position`, `by_element` and `by_groups`; so are estimators by name.
-    Raises: ValueError for a constant lam that is negative or infinite; when called, as `scores.score` does.
+        scope, area: deprecated since 0.4, for `by_position`, `by_element` and `by_groups`; so are estimators by name.
+    Raises: ValueError for what is no kernel, or a constant lam that is negative or infinite; when called, as `scores.score` does.
     """
 
     kernel: Kernel | Callable[[Array], Kernel]
@@ -56,6 +56,10 @@ class KernelRule:
     area: InitVar[Area | None] = None
 
     def __post_init__(self, scope: str | Groups, area: Area | None):
+        if not callable(self.kernel):
+            raise ValueError(
+                f"need a kernel, as scoring.rbf() is one, or a function of t to one, got {described(self.kernel)}"
+            )
         has_interaction(self.lam)
         if isinstance(self.estimator, str):
             object.__setattr__(self, "estimator", _named("estimator", self.estimator, _ESTIMATORS))
@@ -169,7 +173,7 @@ def _named(argument: str, name: str, meanings: dict[str, Any]) -> Any:
 
 
 def with_deprecated(function: Callable[..., Array], rule: Callable[..., KernelRule]) -> Callable[..., Array]:
-    """`energy_score` or `kernel_score` with estimator, scope and area too, until 0.6: a rule takes their place."""
+    """`energy_score` or `kernel_score` with estimator, scope and area too, until 0.5: a rule takes their place."""
 
     @wraps(function)
     def scored(samples: Draws, observation: Observation, **given: Any) -> Float[Array, ""]:

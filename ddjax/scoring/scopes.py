@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real, Shaped
 
-from ddjax.inputs import checked_array
+from ddjax.inputs import checked_array, checked_count
 from ddjax.scoring.kernels import Kernel
 from ddjax.scoring.scores import Rho
 from ddjax.types import known, precise
@@ -46,8 +46,7 @@ class Windows:
     wrap: tuple[int, ...] = ()
 
     def __post_init__(self):
-        if self.size < 1:
-            raise ValueError(f"a patch has at least 1 pixel along its side, got size={self.size}")
+        checked_count(self.size, "size")
         if not set(self.wrap) <= {0, 1}:
             raise ValueError(f"wrap names periodic axes of an image, 0 its height and 1 its width, got {self.wrap}")
 

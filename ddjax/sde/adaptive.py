@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.flows.adaptive import Solution, finite, require_solvable, warn_unless
-from ddjax.inputs import checked_key
+from ddjax.flows.adaptive import Solution, finite, require_tolerance, warn_unless
+from ddjax.inputs import checked_count, checked_key
 from ddjax.sde.processes import SDE, diffusion_at, drift_at
 from ddjax.types import Key, Scalar, floating
 
@@ -36,7 +36,8 @@ def integrate(
         does not fit.
     """
     x = floating(x, "states")
-    require_solvable(tolerance, max_steps)
+    require_tolerance(tolerance)
+    max_steps = checked_count(max_steps, "max_steps")
     solution = _integrate(
         sde, checked_key(key), x, *(jnp.asarray(value, x.dtype) for value in (start, end, tolerance)), max_steps
     )

@@ -19,10 +19,10 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from ddjax.compiled import compiled
-from ddjax.inputs import checked_function, checked_key
+from ddjax.inputs import checked_array, checked_count, checked_function, checked_key
 from ddjax.sde.processes import SDE, Score, diffusion_at, drift_at, times_vector
 from ddjax.sde.reversal import still
-from ddjax.types import Key, Scalar, known, shaped, standard_normal
+from ddjax.types import Key, Scalar, floating, known, shaped, standard_normal
 
 # method(sde, key, x, t, s) -> the state at s, of one example
 Method = Callable[[SDE, Key, Array, Array, Array], Array]
@@ -30,12 +30,14 @@ Method = Callable[[SDE, Key, Array, Array, Array], Array]
 
 def euler_maruyama(sde: SDE, key: Key, x: Array, t: Array, s: Array) -> Array:
     """Eq. (A)."""
+    x = floating(x, "states")
     dw = jnp.sqrt(jnp.abs(s - t)) * standard_normal(key, x.shape, x.dtype)
     return x + drift_at(sde, x, t) * (s - t) + times_vector(diffusion_at(sde, x, t), dw)
 
 
 def heun(sde: SDE, key: Key, x: Array, t: Array, s: Array) -> Array:
     """Eq. (B)."""
+    x = floating(x, "states")
     dw = jnp.sqrt(jnp.abs(s - t)) * standard_normal(key, x.shape, x.dtype)
     slope, g = drift_at(sde, x, t), diffusion_at(sde, x, t)
     ahead = x + slope * (s - t) + times_vector(g, dw)
@@ -52,8 +54,9 @@ def predictor_corrector(
         size: of a step, in squared units of the data: a positive number, or a function of time.
     Raises: ValueError for corrections < 1, or a size that is not positive.
     """
-    if corrections < 1 or (known(size) and not callable(size) and not np.asarray(size) > 0):
-        raise ValueError(f"need a size > 0 and corrections >= 1, got {size=}, {corrections=}")
+    corrections = checked_count(corrections, "corrections")
+    if known(size) and not callable(size) and not np.asarray(size) > 0:
+        raise ValueError(f"need a size > 0, got {size=}")
     return Partial(_corrected, checked_function(score, "score", "x", "s"), size, corrections, predictor)
 
 
@@ -100,10 +103,12 @@ def simulate(
     """
     if isinstance(method, str) and method not in _METHODS:
         raise ValueError(f"a method is one of {sorted(_METHODS)} or a function, got {method!r}")
+    x, times = checked_array(x, "states [n, *event]"), checked_array(times, "a vector of times")
     if x.ndim < 1 or not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"a simulation starts at floating states [n, *event], got {x.shape=}, {x.dtype=}")
-    if times.ndim != 1 or times.shape[0] < 2 or substeps < 1:
-        raise ValueError(f"need a vector of at least 2 times and at least 1 substep, got {times.shape=}, {substeps=}")
+    substeps = checked_count(substeps, "substeps")
+    if times.ndim != 1 or times.shape[0] < 2:
+        raise ValueError(f"need a vector of at least 2 times, got {times.shape=}")
     if known(times):
         gaps = np.diff(np.asarray(times))
         if not ((gaps > 0).all() or (sde.diffusion is still and (gaps < 0).all())):

@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
+from ddjax.inputs import checked_count
 from ddjax.training import lock, manifest
 from ddjax.training.packing import SHAPES, digest, pack, unpack
 from ddjax.training.state import TrainState, bare, require_finite
@@ -36,8 +37,7 @@ def manager(folder: str | Path, *, keep: int = 2, best: str | None = None, job: 
         job: whose checkpoints these are, written into each manifest: those of another job are not taken for them.
     Raises: ValueError for keep < 2; OSError for a folder that another run uses or that cannot be written.
     """
-    if keep < 2:
-        raise ValueError(f"at least 2 checkpoints are kept, got {keep=}")
+    keep = checked_count(keep, "keep", least=2)
     folder = Path(folder).expanduser().absolute()
     held = lock.acquire(folder) if jax.process_index() == 0 else None
     policies = [LatestN(keep)]

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.tree_util import Partial
 
-from ddjax.inputs import checked_function
+from ddjax.inputs import checked_count, checked_function
 from ddjax.training import checkpoints as ckpt
 from ddjax.training import memory
 from ddjax.training.progress import progress
@@ -70,9 +70,9 @@ def fit(
         and on the exception as its `state`;
         OSError when a checkpoint cannot be written; MemoryError before a step that needs more memory than there is.
     """
-    if chunk < 1 or save_every < 1 or save_every % chunk:
+    steps, chunk = checked_count(steps, "steps", least=0), checked_count(chunk, "chunk")
+    if checked_count(save_every, "save_every") % chunk:
         raise ValueError(f"save_every must be a positive multiple of chunk, got {save_every=}, {chunk=}")
-
     train_step = checked_function(train_step, "train_step", "state", "batch")
     stream = batch if isinstance(batch, Resumable) else None
     batches = checked(batch, state.keys()[0], kept=checkpoints is not None)

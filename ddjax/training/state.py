@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Int
 
-from ddjax.inputs import checked_key, checked_keys, checked_loss
+from ddjax.inputs import checked_count, checked_key, checked_keys, checked_loss
 from ddjax.types import Key, Keys, LossFn, Metrics, Params
 
 # what jax says when NumPy, or a list, gets a traced array
@@ -116,8 +116,7 @@ def make_train_step(
     Raises: ValueError for a decay outside [0, 1) or accumulate < 1; the step, for a batch that the parts do not divide,
         a state with another number of averages, or a loss_fn that cannot be traced.
     """
-    if accumulate < 1:
-        raise ValueError(f"a batch has at least 1 part, got {accumulate=}")
+    accumulate = checked_count(accumulate, "accumulate")
     loss_fn = checked_loss(loss_fn)
     decays = (ema_decay, *other_decays)
     if not all(0 <= decay < 1 for decay in decays):

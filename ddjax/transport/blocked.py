@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ddjax.inputs import checked_count
 from ddjax.transport.dense import Sinkhorn, check_blur, resolved
 from ddjax.transport.samples import Sample, centred, samples, squared_shift
 from ddjax.types import Scalar
@@ -35,7 +36,7 @@ def sinkhorn_blocked(
     """
     x, y = samples(x, y)
     check_blur(blur)
-    return _sinkhorn_blocked(x, y, blur, tolerance, max_iterations)
+    return _sinkhorn_blocked(x, y, blur, tolerance, checked_count(max_iterations, "max_iterations"))
 
 
 @jax.jit

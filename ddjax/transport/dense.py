@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ddjax.inputs import checked_count
 from ddjax.transport.samples import Sample, centred, samples, squared_shift
 from ddjax.types import Scalar, known
 
@@ -30,7 +31,7 @@ def sinkhorn(x: Sample, y: Sample, *, blur: Scalar, tolerance: float = 1e-4, max
     needed = 12 * max(len(x), len(y)) ** 2
     if needed > _LARGEST:
         raise ValueError(f"{len(x)} and {len(y)} points need {needed / 2**30:.1f} GiB of cost matrices; compare fewer")
-    return _sinkhorn(x, y, blur, tolerance, max_iterations)
+    return _sinkhorn(x, y, blur, tolerance, checked_count(max_iterations, "max_iterations"))
 
 
 def check_blur(blur: Scalar) -> None:

@@ -12,6 +12,7 @@ from ddjax.cli.settings import (
     Decay,
     Exponent,
     FileToRead,
+    FolderToWrite,
     NonNegative,
     Positive,
     Range,
@@ -20,6 +21,14 @@ from ddjax.cli.settings import (
 )
 from ddjax.recipes import Layers, Optimizer, part
 from ddjax.runs.engine import Engine
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where the results go."""
+
+    out: FolderToWrite | None = None
+    """Folder of summary.json, figures and report.html (default: runs/ and the name); an earlier study there is replaced."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
 """The table of docs/family.md and the pages behind it, docs/family_tables.md, from the stored runs of the few-step family."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddjax import cli
+from ddjax import cli, judging, runs
+from experiments.common import figures
+from experiments.family import claims as claim_pages
+from experiments.family import evaluate as rival_judges
+from experiments.family import grid_report as grid_pages
+from experiments.family import grids as grid_judges
+from experiments.family import report as rival_pages
 from experiments.family import warm_start
-from experiments.lazy import claim_pages, figures, grid_judges, grid_pages, judging, rival_judges, rival_pages, runs
+from experiments.family.settings import Page
 
 ROOT = Path(__file__).parents[2]
 START, END = "<!-- table: made by python -m experiments.family_page -->", "<!-- table: end -->"
@@ -20,16 +23,9 @@ TABLES = """\
 What [which method at my step budget](family.md) rests on: the claims of the papers, every stored run, and every trial of the
 search behind the presets. Made by `python -m experiments.family_page` from docs/results/family_*.json."""
 BUDGETS = (1, 2, 4, 8)
+NOW = "results.md#measured-by-an-earlier-version"
 STEM, TUNING = "family_", "tuning"
 TARGETS = ("two_gaussians", "moons", "checkerboard", "eight_gaussians", "forty", "digits")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Write the table of docs/family.md, and docs/family_tables.md, from docs/results/family_*.json.
-
-    Example: python -m experiments.family_page
-    """
 
 
 def stored(results: Path) -> dict[str, dict[str, Any]]:
@@ -98,7 +94,9 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
         else f"the time of {settings['steps']:,} steps of ddm"
     )
     yield f"## {what.capitalize()}, {budget}{varied}"
-    yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range:"
+    now = run["provenance"].get("command_now")
+    now = f"; [the command now]({NOW}) {now}" if now else ""
+    yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range{now}:"
     for target in closed:
         yield rival_pages.told_numbers(numbers, target)
         if (by := rival_pages.deciding(target)) is not rival_pages.W_1:
@@ -145,7 +143,7 @@ def _folded(table: Any) -> str:
     return f"<details><summary>{table.title}</summary>\n\n{told}\n\n</details>"
 
 
-def run(config: Config) -> None:
+def run(config: Page) -> None:
     """Read, write."""
     results, page = ROOT / "docs" / "results", ROOT / "docs" / "family.md"
     before, marker, rest = page.read_text(encoding="utf-8").partition(START)

@@ -1,61 +1,20 @@
 """The models of `ot_loss`: presets as data, stages that go on from one another, and the passive run that they may start from."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from ddjax import runs
+from ddjax import data, runs
 from ddjax.cli import UserError
-from ddjax.recipes import Distributional, Energy, Labels, Recipe, Regression, Transport, entries, job, read
-from ddjax.runs import engine
-from experiments.lazy import data, saved
-
-if TYPE_CHECKING:
-    from ddjax.data import Folder, Images
-    from ddjax.runs import Run
-    from ddjax.runs.jobs import Start
+from ddjax.data import Folder, Images
+from ddjax.recipes import Labels, Recipe, Transport, entries, job, read
+from ddjax.runs import Run, engine, saved
+from ddjax.runs.jobs import Start
+from experiments.ot_loss.presets import DDPM, NONE, PRESETS
 
 PASSIVE = "passive"
-_DDPM = partial(Regression, schedule="ddpm", predicts="noise", weight="snr")
-_DDM = partial(Distributional, rule=Energy(beta=0.1), predicts="x0", score_patch=3, time_exponent=0.5, population=4)
-_NONE = Transport(weight=0.0)
-_HIGH, _EQUAL = (
-    partial(Transport, weight=0.1),
-    partial(Transport, weight=1.0),
-)  # the loss weighs ten times as much, or as much
-_BLUR_10, _BLUR_05 = {"blur": 10.0, "relative_blur": False}, {"blur": 0.05, "relative_blur": False}
-_LATE = partial(_EQUAL, until=0.3)  # where the posterior is narrow, and its mean nearly a draw
-_FALLING = ((0.8, 0.5), (0.9, 0.3), (1.0, 0.15))  # by (share of the steps): the blur in median distances
-
-
-class Preset(NamedTuple):
-    """A model in stages, each (share of the steps at which it ends, its transport); `resumes` the passive model."""
-
-    make: Callable[..., Recipe]
-    stages: tuple[tuple[float, Transport], ...]
-    resumes: bool = False
-
-
-def _whole(transport: Transport) -> tuple[tuple[float, Transport], ...]:
-    return ((1.0, transport),)
-
-
-PRESETS = {
-    "passive-longer": Preset(_DDPM, _whole(_NONE), resumes=True),
-    "resume-mse-high-blur10": Preset(_DDPM, _whole(_HIGH(**_BLUR_10)), resumes=True),
-    "retrain-mse-high-blur10": Preset(_DDPM, _whole(_HIGH(**_BLUR_10))),
-    "retrain-mse-high-blur.05": Preset(_DDPM, _whole(_HIGH(**_BLUR_05))),
-    "retrain-equal-blur10": Preset(_DDPM, _whole(_EQUAL(**_BLUR_10))),
-    "adaptive": Preset(_DDPM, tuple((share, _LATE(blur=blur)) for share, blur in _FALLING), resumes=True),
-    "late-blur.3": Preset(_DDPM, _whole(_LATE(blur=0.3)), resumes=True),
-    "ddm": Preset(_DDM, _whole(_NONE)),
-    "ddm-transport": Preset(_DDM, _whole(Transport(weight=0.003, blur=1.0))),  # an energy score has small gradients
-}
 
 
 class Stage(NamedTuple):
@@ -84,7 +43,7 @@ def planned(settings: Any, shape: tuple[int, ...], classes: int, features: str, 
         optimizer = replace(settings.optimizer(), steps=steps)
         return make(name=name, optimizer=optimizer, transport=placed, **shared)
 
-    passive = made(_DDPM, PASSIVE, settings.passive_steps, _NONE)
+    passive = made(DDPM, PASSIVE, settings.passive_steps, NONE)
     if settings.passive is not None:
         _require_alike(settings.passive, passive, digest=digest, seeds=settings.seeds)
     stages = [] if settings.phase == "active" else [Stage(passive)]

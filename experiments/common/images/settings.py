@@ -1,15 +1,24 @@
 """Settings of image families: where images come from, how they are kept and judged, on which nets, and the presets."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from ddjax.cli.settings import MAY_BE_EMPTY, Count, FileToRead, Fraction, NonNegative, Positive, Range
+from ddjax.cli import UserError
+from ddjax.cli.settings import (
+    MAY_BE_EMPTY,
+    Count,
+    Exponent,
+    FileToRead,
+    Fraction,
+    NonNegative,
+    Positive,
+    Range,
+    Steps,
+)
 from ddjax.recipes import Dit, Mlp, Network, Unet, part
 from experiments.common.settings import Scored
-from experiments.common.variants import OBJECTIVE
+from experiments.common.variants import OBJECTIVE, variants
 
 Preset = Literal["digits", "glyphs", "photos", "mnist", "cifar10", "cifar10-dit"]
 
@@ -94,6 +103,47 @@ class Nets(Networks, Scored):
 
 
 VARIED = (*OBJECTIVE, "score_patch", "score_differences", "patch", "overlap", "weight_decay", "dropout")
+
+
+@dataclass(frozen=True)
+class ImageSettings(Nets, Fed):
+    """Everything that is set of models of images."""
+
+    preset: Preset | None = None
+    """Settings for one data set (default: those of --data, or for images of your own those for their size); explicit flags
+    still win. mnist has those of glyphs; those of cifar10 are for accelerators."""
+    steps: Count = 6000
+    beta: Annotated[tuple[Exponent, ...], MAY_BE_EMPTY] = (0.1,)
+    score_patch: Annotated[int, Range(0)] = 3
+    """Side of the patches whose mean score joins that of the whole image, up to the image's; 0 is the paper's score alone."""
+    score_scales: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
+    """Sides k of blocks that tile an image: their means are scored too, as a smaller image, with weight k."""
+    score_differences: NonNegative = 0.0
+    """Weight of the score of differences between neighbouring pixels, which see edges between tokens."""
+    population: Count = 4
+    baseline: bool = True
+    """Train the regression baseline too, with the same net and budget."""
+    vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
+    """Variants beside every distributional model: `beta=.5,1.5 score_patch=3+inject=0` adds three to each."""
+    predicts: Literal["x0", "velocity", "v"] = "x0"
+    bias: float = 0.0
+    """Shift b of the sigmoid weight, sigmoid(logsnr - b)."""
+    time_exponent: Positive = 0.5
+    label_dropout: Fraction = 0.1
+    """Share of labels hidden while training, for guidance."""
+    guidance: float = 1.0
+    """Guidance weight w while sampling: 1 is conditional, above it pulls towards the class."""
+    churn: Fraction = 1.0
+    """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM."""
+    nfe: tuple[Steps, ...] = (1, 2, 4, 8, 16, 50)
+
+    def check(self) -> None:
+        """Raises: UserError for settings that do not go together."""
+        super().check()
+        if not (self.beta or self.baseline):
+            raise UserError("nothing to train: give --beta a value or leave --baseline on")
+        variants(self.vary, VARIED)
+
 
 _LARGER = {  # what differs from the digits
     "beta": (1.0,), "score_patch": 0, "inject": 2, "time_exponent": 0.7, "learning_rate": 1e-3
