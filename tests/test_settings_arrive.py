@@ -183,7 +183,8 @@ FAMILIES = {
         "preset": (("passive-longer",), {"sweep.model", "recipe.name", "recipe.steps", "train.steps"} | TRANSPORT),
         "passive": (None, set()),  # tests/test_ot_loss.py
         "net": ("dit", {"recipe.network", "recipe.patch", "recipe.overlap", *OF_IMAGES} | OF_MLP),
-        "conditional": (True, {"recipe.classes", "recipe.transport.within_classes", "train.labelled", "space.random_classes"} | LABELS),
+        "conditional": (True, {"recipe.classes", "recipe.transport.within_classes", "train.labelled", "space.random_classes"}
+                        | LABELS),
         "blur": (0.5, {"space.blur"}),
         "blurs": ((2.0,), {"study.blurs"}),
         "samples": (100, {"space.largest"}),
@@ -200,8 +201,8 @@ FAMILIES = {
         "batch": (64, {"train.batch", "train.n"}),
         "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise"}),
         "only": (("ddm",), {"sweep.model", "sweep.churn", "draw.churn"}
-                 | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "bandwidth", "population", "references", "coupling",
-                                                  "share", "prior", "improved", "equal", "power", "huber", "stride", "time",
+                 | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "bandwidth", "population", "references",
+                                                  "coupling", "share", "prior", "improved", "equal", "power", "huber", "stride", "time",
                                                   "time_exponent", "learning_rate", "predicts", "weight")}),
         "choose": (("ddm",), {"grids.target"}),
         "vary": (("beta=1.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
