@@ -202,8 +202,8 @@ FAMILIES = {
         "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise"}),
         "only": (("ddm",), {"sweep.model", "sweep.churn", "draw.churn"}
                  | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "bandwidth", "population", "references",
-                                                  "coupling", "share", "prior", "improved", "equal", "power", "huber", "stride", "time",
-                                                  "time_exponent", "learning_rate", "predicts", "weight")}),
+                                                  "coupling", "share", "prior", "improved", "equal", "power", "huber",
+                                                  "stride", "time", "time_exponent", "learning_rate", "predicts", "weight")}),
         "choose": (("ddm",), {"grids.target"}),
         "vary": (("beta=1.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
         "equal": ("seconds", {"recipe.steps", "train.steps"}),
