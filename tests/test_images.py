@@ -162,7 +162,7 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
         ("--dropout 2", "--dropout must lie in [0, 1], got 2.0"),
         ("--samples 3", "--samples must be at least 100, got 3"),
         ("--inject 9", "got inject=9"),
-        ("--inception nowhere.pth", "--inception nowhere.pth is not a file"),
+        ("--inception nowhere.safetensors", "--inception nowhere.safetensors is not a file"),
         ("--net dit --patch 2 --overlap 3", "--overlap 3 is larger than the tokens: --patch 2"),
         ("--preset glyphs --patch 5", "--patch 5 does not tile the images: images are 28 x 28"),
         ("--hold-out 5", "--hold-out 5 has no effect: digits has test images of its own"),
@@ -214,7 +214,7 @@ MISTAKES = (
     ("--data {home}/cow", "classes without a training image: 'cow'"),
     ("--data {home}/odd.npz", "odd.npz: labels must be whole numbers"),
     ("--data {home}/bad --skip-unreadable --resident 0 --batch 99", "--batch must be at most the 54 images"),
-    ("--inception {home}/odd.npz", "weights of another network"),
+    ("--inception {home}/odd.npz", "it is no safetensors file"),
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import rows_of_states
 
-from ddjax import couplings, metrics, objectives, schedules, score_matching, scoring, transport
+from ddjax import couplings, metrics, objectives, samplers, schedules, score_matching, scoring, transport
 from ddjax.metrics import reference
 
 ROOMS = {
@@ -390,3 +390,25 @@ def test_what_is_not_finite_is_told(case):
 
 def figures(found):
     return [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(found) if not callable(leaf)]
+
+
+def test_one_particle_among_thousands_is_told():
+    """The maximum of thousands of numbers drops NaN on a CPU. Mutation: `jnp.max` in the place of the sum."""
+    x_1 = jax.random.normal(key(), (4096, 1)).at[7].set(jnp.nan)
+    found = samplers.particles(halved, flat, schedules.Rectified(), key(), x_1, 2, draws=2)
+    assert all(np.isnan(leaf).all() for leaf in figures(found))
+
+
+def halved(key, x_t, t):
+    return x_t / 2
+
+
+def flat(x_0):
+    return 0.0 * jnp.sum(x_0)
+
+
+def test_one_set_among_many_is_told():
+    """As the maximum of a row, when many rows are reduced at once. Mutation: the maximum alone."""
+    samples, points = jax.random.normal(key(), (1000, 12, 30, 2)), jnp.asarray(X)
+    found = jax.vmap(lambda of: metrics.tarp(of, points, points + 1).deviation)(samples.at[3, 0, 0].set(jnp.nan))
+    assert np.isnan(found[3]) and np.isfinite(np.delete(found, 3)).all()

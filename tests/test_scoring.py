@@ -245,6 +245,15 @@ def test_bfloat16_is_accumulated_in_float32(scope):
     close(score, brute(samples, observation, lambda r: r, scope=scope)[0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("rule", [Energy(), *(estimated(Energy(), estimator) for estimator in ESTIMATORS.values())])
+def test_a_gradient_in_bfloat16_is_rounded_once(rule):
+    """That of the same numbers in float32, rounded. Mutation: draws made precise for each part by itself."""
+    samples, observation = (jnp.asarray(x, jnp.bfloat16) for x in image_draws(5, (16,)))
+    gradient = jax.jit(jax.grad(lambda x: rule(x, observation).score))
+    exact = gradient(samples.astype(jnp.float32))
+    assert (gradient(samples) == exact.astype(jnp.bfloat16)).all()
+
+
 def test_rules_are_values():
     """Equal rules are equal and hash alike, so that they can be static arguments."""
     make = lambda: [Energy(), Energy(0.5), Energy(lam=0.5), KernelRule(imq()), KernelRule(rbf(2.0))]  # noqa: E731
@@ -262,6 +271,9 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
         (lambda: energy_score(TWO, THREE, beta=2.1), "beta must lie in"),
         (lambda: Energy(beta=float("nan")), "beta must lie in"),
         (lambda: Energy(lam=-0.1), "lam must not be negative"),
+        (lambda: KernelRule("rbf"), "need a kernel"),
+        (lambda: by_element(lambda samples, observation, t: 0.0), "need a rule of a kernel"),
+        (lambda: estimated(Energy(), scoring.paired)(ONE, THREE), "at least 2"),
         (lambda: KernelRule(rbf(), lam=-0.1), "lam must not be negative"),
         (lambda: energy_score(ONE, THREE), "at least 2"),
         (lambda: Energy(lam=lambda t: t)(ONE, THREE, 0.5), "at least 2"),
@@ -276,7 +288,7 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
         (lambda: rbf(jnp.ones(3)), "bandwidth must be one number"),
         (lambda: Energy(lam=float("inf")), "negative or infinite"),
         (lambda: energy_score(TWO, THREE, lam=-1.0), "lam must not be negative"),
-        (lambda: scoring.banded(0), "width at least 1"),
+        (lambda: scoring.banded(0), "at least 1, got width=0"),
         (lambda: scoring.almost_fair(1.1), "fairness must lie"),
     ],
 )

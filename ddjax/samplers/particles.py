@@ -97,7 +97,8 @@ def _step(
 
     x_s, log_n = jax.vmap(ahead, (1, 0, 0, 0), (0, 1))(x_0, x_t, kept, z)
     correction = jax.nn.logsumexp(log_n, 0) - jax.nn.logsumexp(log_w + log_n, 0)
-    return (jnp.where(jnp.isfinite(jnp.max(log_weights)), x_s, jnp.nan), correction), effective_size(log_weights)
+    sound = jnp.isfinite(jax.nn.logsumexp(log_weights))  # a sum: the maximum of thousands drops NaN on a CPU
+    return (jnp.where(sound, x_s, jnp.nan), correction), effective_size(log_weights)
 
 
 def systematic(key: Key, log_weights: Float[Array, " n"]) -> Array:

@@ -21,8 +21,8 @@ def score_by(estimator: Estimator, rho: Rho, samples: Draws, observation: Observ
     samples, observation = checked_draws(samples, observation)
     if samples.shape[0] < 2:
         raise ValueError(f"a population of at least 2 is needed for lam > 0, got {samples.shape=} and {lam=}")
+    samples = precise(samples)  # once, so that the gradients of both parts are added in float32
     confinement = score(rho, samples, observation, 0.0).confinement
-    samples = precise(samples)
     interaction = estimator(samples, rho)
     return Terms(confinement - jnp.asarray(lam, samples.dtype) / 2 * interaction, confinement, interaction)
 

@@ -45,7 +45,7 @@ class KernelRule:
             second draw.
         estimator: of the interaction (`estimated`). over: the groups of the event (`by_element` and the like).
         scope, area: deprecated since 0.4, for `by_position`, `by_element` and `by_groups`; so are estimators by name.
-    Raises: ValueError for a constant lam that is negative or infinite; when called, as `scores.score` does.
+    Raises: ValueError for what is no kernel, or a constant lam that is negative or infinite; when called, as `scores.score` does.
     """
 
     kernel: Kernel | Callable[[Array], Kernel]
@@ -56,6 +56,10 @@ class KernelRule:
     area: InitVar[Area | None] = None
 
     def __post_init__(self, scope: str | Groups, area: Area | None):
+        if not callable(self.kernel):
+            raise ValueError(
+                f"need a kernel, as scoring.rbf() is one, or a function of t to one, got {described(self.kernel)}"
+            )
         has_interaction(self.lam)
         if isinstance(self.estimator, str):
             object.__setattr__(self, "estimator", _named("estimator", self.estimator, _ESTIMATORS))

@@ -23,6 +23,7 @@ COMMANDS = (
     Command("family_tuning", "the search behind its presets, every trial listed", "40 min"),
     Command("warm_start", "DDM from a regression model by zero weights of xi, beside scratch", "3 min"),
     Command("family_page", "the tables of docs/family.md from the stored runs", "seconds"),
+    Command("stored_results", "the table of stored runs whose commands now do otherwise", "seconds"),
     Command("ot_loss", "the gap between samples and data in features, and a loss that closes it", "10 min"),
     Command("inflation", "inflationary flows on toys and digits: to a Gaussian and back", "10 min"),
     Command("inverse_problems", "digits from part of them: intervals that cover, beside DPS and guidance", "11 min"),

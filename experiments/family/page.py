@@ -23,6 +23,7 @@ TABLES = """\
 What [which method at my step budget](family.md) rests on: the claims of the papers, every stored run, and every trial of the
 search behind the presets. Made by `python -m experiments.family_page` from docs/results/family_*.json."""
 BUDGETS = (1, 2, 4, 8)
+NOW = "results.md#measured-by-an-earlier-version"
 STEM, TUNING = "family_", "tuning"
 TARGETS = ("two_gaussians", "moons", "checkerboard", "eight_gaussians", "forty", "digits")
 
@@ -93,7 +94,9 @@ def of_run(run: dict[str, Any]) -> Iterator[str]:
         else f"the time of {settings['steps']:,} steps of ddm"
     )
     yield f"## {what.capitalize()}, {budget}{varied}"
-    yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range:"
+    now = run["provenance"].get("command_now")
+    now = f"; [the command now]({NOW}) {now}" if now else ""
+    yield f"`{run['provenance']['command']}`, medians of {settings['seeds']} seeds and their range{now}:"
     for target in closed:
         yield rival_pages.told_numbers(numbers, target)
         if (by := rival_pages.deciding(target)) is not rival_pages.W_1:

@@ -52,7 +52,7 @@ class Fed(Source, Scored):
     samples: Annotated[int, Range(100)] = 2000
     """Samples for each judged number."""
     inception: FileToRead | None = None
-    """Weights of the FID network (pt_inception-2015-12-05.pth, or a safetensors copy): adds FID to the numbers."""
+    """Weights of the FID network as safetensors (docs/how-to/torch_weights.md): adds FID to the numbers."""
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
