@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose as close
 
 from ddjax import denoisers, mixtures, objectives, schedules, times, weights
+from ddjax.recipes import sampling
 from ddjax.types import Network
 
 SCHEDULE = schedules.DDPM()

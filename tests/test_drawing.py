@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddjax import paths, recipes, times
+from ddjax import paths, recipes, schedules, times
+from ddjax.recipes import sampling
 from ddjax.recipes.sampling import _padded
 
 S = schedules.Rectified()

@@ -14,8 +14,9 @@ def build(recipe: Recipe, *, chunk: int = CHUNK) -> Model:
     from ddjax import objectives
     from ddjax.recipes import sampling
 
-    loss_fn, labels = recipe.loss(), recipe.labels
+    network, labels = recipe.net(dropout=True), recipe.labels
+    loss_fn = recipe.loss(network)
     if labels and labels.label_dropout:
         loss_fn = objectives.condition_dropout(loss_fn, probability=labels.label_dropout, null=labels.classes)
     draw = sampling.drawing(recipe.sampler(), chunk=chunk)
-    return Model(recipe.name, recipe.net(dropout=True), loss_fn, recipe.optimiser(), draw)
+    return Model(recipe.name, network, loss_fn, recipe.optimiser(), draw)

@@ -29,19 +29,19 @@ class Consistency(OnSchedule):
                 "the answer of a consistency model is x_t itself at t = 0: predict a velocity, not predicts=x0"
             )
 
-    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+    def predictor(self, network=None, *, kernel: Kernel = "auto"):
         """A `types.Denoiser`."""
         from ddjax import denoisers
 
-        network = self.net(dropout=dropout, kernel=kernel)
+        network = network or self.net(kernel=kernel)
         return denoisers.mean(network, self.noise_schedule(), predicts=self.predicts)
 
-    def loss(self):
+    def loss(self, network):
         """The expected distance between the answers at two times."""
         from ddjax import objectives
 
         return objectives.consistency(
-            self.predictor(dropout=True),
+            self.predictor(network),
             self.noise_schedule(),
             gap=self.stride,
             huber=self.huber,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, NonNegative, Range
-from ddjax.recipes.denoising import Denoising
 from ddjax.recipes.networks import Kernel, Mlp
+from ddjax.recipes.recipe import Denoising
 from ddjax.recipes.rules import Energy, Rule
 
 
@@ -49,18 +49,18 @@ class Distributional(Denoising):
         sizes = {"classes": self.classes, "cond_size": self.cond_size, "inject": self.inject}
         return self.with_ratio(self.network.make(self.event_shape, dropout=dropout, kernel=kernel, **sizes, **settings))
 
-    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+    def predictor(self, network=None, *, kernel: Kernel = "auto"):
         """A `types.Denoiser` that draws x_0 given x_t."""
         from ddjax import denoisers
 
-        network = self.net(dropout=dropout, kernel=kernel)
+        network = network or self.net(kernel=kernel)
         return denoisers.distributional(network, self.noise_schedule(), predicts=self.predicts)
 
-    def loss(self):
+    def loss(self, network):
         """DDM eq. (14): the expected score of m draws of x_0."""
         from ddjax import denoisers, objectives
 
-        denoiser = self.predictor(dropout=True)
+        denoiser = self.predictor(network)
         loss_fn = objectives.distributional(
             denoiser,
             self.noise_schedule(),

@@ -26,20 +26,20 @@ class Flow(OnSchedule):
         if self.share != Flow.share and not (self.coupling == "aware" and self.cond_size):
             raise ValueError(f"share is of the aware coupling with a condition of real numbers, got share={self.share}")
 
-    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+    def predictor(self, network=None, *, kernel: Kernel = "auto"):
         """A `types.Velocity`."""
         from ddjax import flows
 
-        network = self.net(dropout=dropout, kernel=kernel)
+        network = network or self.net(kernel=kernel)
         return flows.network_velocity(network, self.noise_schedule(), predicts=self.predicts)
 
-    def loss(self):
+    def loss(self, network):
         """The expected squared error of the velocity."""
         from ddjax import objectives
         from ddjax.types import standard_normal
 
         return objectives.flow_matching(
-            self.predictor(dropout=True),
+            self.predictor(network),
             self.noise_schedule(),
             weight=self.weighting(),
             coupling=self.pairs(),

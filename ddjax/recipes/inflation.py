@@ -79,13 +79,13 @@ class Inflation(Recipe):
         shape = (math.prod(self.event_shape),) if self.space == "eigen" else self.event_shape
         return self.network.make(shape, dropout=dropout, kernel=kernel)
 
-    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+    def predictor(self, network=None, *, kernel: Kernel = "auto"):
         """A `types.Denoiser` of the mean of y_0 given y_t, in the eigenbasis; the network is given sqrt(t), eq. (B)."""
         from jax.tree_util import Partial
 
         from ddjax import inflation
 
-        network = self.net(dropout=dropout, kernel=kernel)
+        network = network or self.net(kernel=kernel)
         network = network._replace(apply=Partial(_of_root, network.apply))
         placed = inflation.in_data_space(network, self.eigenbasis()) if self.space == "data" else network
         return inflation.preconditioned(placed, self.preconditioned())
@@ -97,7 +97,7 @@ class Inflation(Recipe):
         make = {"anisotropic": inflation.Anisotropic, "edm": inflation.EDM, "eigen_edm": inflation.EigenEDM}
         return make[self.preconditioning](self.noise_schedule(), self.eigenbasis().variances)
 
-    def loss(self):
+    def loss(self, network):
         """The squared error of the network itself, of batches of the data."""
         from ddjax import inflation, objectives, times
 
@@ -107,7 +107,7 @@ class Inflation(Recipe):
         else:
             law = times.power(2.0, base=times.stratified) if self.time_law == "quadratic" else times.stratified
         rule = inflation.Standardised(self.preconditioned())
-        loss_fn = objectives.distributional(self.predictor(dropout=True), schedule, times=law, score=rule, size=1)
+        loss_fn = objectives.distributional(self.predictor(network), schedule, times=law, score=rule, size=1)
         return inflation.on_data(loss_fn, self.eigenbasis())
 
     def velocity(self, *, kernel: Kernel = "auto"):

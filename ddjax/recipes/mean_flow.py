@@ -41,19 +41,19 @@ class MeanFlow(Recipe):
         """Its `types.Network`, whose condition begins with the second time."""
         return self.network.make(self.event_shape, cond_size=self.cond_size + 1)
 
-    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+    def predictor(self, network=None, *, kernel: Kernel = "auto"):
         """A `flows.AverageVelocity`."""
         from ddjax import flows
 
-        return flows.average_velocity(self.net())
+        return flows.average_velocity(network or self.net())
 
-    def loss(self):
+    def loss(self, network):
         """The expected error of the mean-flow identity."""
         from ddjax import objectives
         from ddjax.types import standard_normal
 
         return objectives.mean_flow(
-            self.predictor(),
+            self.predictor(network),
             self.noise_schedule(),
             equal=self.equal,
             power=self.power,

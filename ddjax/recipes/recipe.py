@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from ddjax.cli.settings import MAY_BE_EMPTY, MAY_REPEAT, Count, Decay
+from ddjax.cli.settings import MAY_BE_EMPTY, MAY_REPEAT, Count, Decay, Positive
 from ddjax.recipes.conditions import Condition, Labels, Numbers
 from ddjax.recipes.networks import Kernel, Mlp, Network
 from ddjax.recipes.optimizer import Optimizer
+from ddjax.recipes.transport import Transport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +61,16 @@ class Recipe(ABC):
         return self.network.make(self.event_shape, dropout=dropout, kernel=kernel, **sizes)
 
     @abstractmethod
-    def predictor(self, *, dropout: bool = False, kernel: Kernel = "auto") -> Any:
-        """What it predicts with: a `types.Denoiser`, `types.Velocity` or `flows.AverageVelocity`."""
+    def predictor(self, network=None, *, kernel: Kernel = "auto") -> Any:
+        """What it predicts with: a `types.Denoiser`, `types.Velocity` or `flows.AverageVelocity`.
+
+        Args:
+            network: its `types.Network`, `net(kernel=kernel)` where there is none.
+        """
 
     @abstractmethod
-    def loss(self) -> Any:
-        """Its `types.LossFn`."""
+    def loss(self, network) -> Any:
+        """Its `types.LossFn`, of the network that is trained, `net(dropout=True)`."""
 
     @abstractmethod
     def sampler(self, *, path: bool = False, kernel: Kernel = "auto") -> Any:
@@ -102,14 +107,70 @@ class OnSchedule(Recipe):
         """w(t) of the loss."""
         from ddjax import weights
 
-        schedule = self.noise_schedule()
-        sigmoid = weights.sigmoid(schedule, bias=self.bias)
-        return {"uniform": weights.uniform, "sigmoid": sigmoid, "snr": weights.snr(schedule)}[self.weight]
+        if self.weight == "sigmoid":
+            return weights.sigmoid(noise_schedule(self.schedule), bias=self.bias)
+        return weights.snr(noise_schedule(self.schedule)) if self.weight == "snr" else weights.uniform
 
     def sampled_by(self, make, predictor, *, path: bool, **settings):
         """A sampler of `recipes.sampling`, with the label that stands for none."""
         null = self.classes or None
         return make(predictor, self.noise_schedule(), self.event_shape, null=null, path=path, **settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoising(OnSchedule):
+    """What distributional and regression models share: a denoiser trained on noisy examples, perhaps with transport beside
+    its loss, and sampled by the bridge."""
+
+    time_exponent: Positive = 1.0
+    """Training times of the rectified schedule are u^exponent: below 1 favours the noise end, where few-step sampling lives."""
+    transport: Transport | None = None
+
+    churns: ClassVar[bool] = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_no_exponent(self.schedule, self.time_exponent)
+        if self.transport and self.transport.within_classes and not self.labels:
+            raise ValueError("transport within classes needs labels")
+
+    def net(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+        """Its `types.Network`, with a ratio beside the parameters where there is transport, whose features are convolutions."""
+        return self.with_ratio(super().net(dropout=dropout, kernel=kernel))
+
+    def with_ratio(self, network):
+        """The network as transport trains it, unchanged without."""
+        if self.transport is None:
+            return network
+        from ddjax import objectives
+
+        convolutional = network.convolutional or bool(self.transport.features and self.transport.weight)
+        return objectives.with_ratio(network._replace(convolutional=convolutional))
+
+    def times(self):
+        """The time distribution of the loss."""
+        return training_times(self.schedule, self.time_exponent)
+
+    def with_transport(self, loss_fn, denoiser):
+        """The loss, with transport beside it where there is some."""
+        if self.transport is None:
+            return loss_fn
+        schedule, times = self.noise_schedule(), self.times()
+        return self.transport.beside(loss_fn, denoiser, schedule, times, classes=self.classes)
+
+    def sampler(self, *, path: bool = False, kernel: Kernel = "auto"):
+        """DDM Algorithm 2: the bridge of its denoiser."""
+        from ddjax.recipes import sampling
+
+        return self.sampled_by(sampling.by_bridge, self.predictor(kernel=kernel), path=path)
+
+    def optimiser(self):
+        """Its `optax.GradientTransformation`, which descends the ratio of transport too."""
+        if self.transport is None:
+            return super().optimiser()
+        from ddjax import objectives
+
+        return objectives.descend_ratio(super().optimiser())
 
 
 def noise_schedule(name: Literal["rectified", "ddpm"]):
