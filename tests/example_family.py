@@ -52,7 +52,8 @@ def judge(settings: Config, trained: Trained) -> Findings:
     floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=16)
     numbers, against = [], judging.against(truth, chosen)
     models = [(model.name, model.draw, trained.params[model.name]) for model in trained.models]
-    for name, draw, params in [*models, *oracles.oracles(mixture)]:
+    exact = [(name, draw, [None]) for name, draw in oracles.oracles(mixture).items()]
+    for name, draw, params in [*models, *exact]:
 
         def drawn(params: Any, key: Key, steps: int, churn: None, draw: Any = draw) -> Batch:
             return types.Batch(draw(params, key, settings.samples, steps=steps))

@@ -18,11 +18,11 @@ def test_a_variant_changes_one_setting_of_every_preset():
     settings = family.Config(
         target=("moons",), only=("ddm", "consistency"), vary=("beta=0.5,1.5", "rule=imq", "warmup=none")
     )
-    made = family.recipes_of(settings)
-    names = [family.parts(recipe)[0] for recipe in made]
+    made = family.members(settings)
+    names = [member.name for member in made]
     assert names[:5] == ["ddm", "ddm beta=0.5", "ddm beta=1.5", "ddm rule=imq", "ddm warmup=none"]
     assert names[5:] == ["consistency", "consistency warmup=none"]  # which has neither beta nor a rule
-    of = dict(zip(names, made, strict=True))
+    of = {member.name: member.recipe for member in made}
     for name, changed in (
         ("ddm beta=0.5", {"rule": dataclasses.replace(of["ddm"].rule, beta=0.5)}),
         ("ddm rule=imq", {"rule": recipes.Imq(lam=of["ddm"].rule.lam)}),
@@ -31,7 +31,7 @@ def test_a_variant_changes_one_setting_of_every_preset():
         assert of[name] == dataclasses.replace(of["ddm"], name=f"{name} on moons", **changed)
     alone = dataclasses.replace(settings, only=("consistency",), vary=("beta=0.5",))
     with pytest.raises(cli.UserError, match=r"--vary beta=0\.5: none of these models has such a setting"):
-        family.recipes_of(alone)
+        family.members(alone)
 
 
 def test_one_variant_may_change_several_settings():
@@ -77,19 +77,22 @@ def test_words_that_are_no_variant_are_refused(word, told):
 
 def test_equal_seconds_give_a_dear_step_fewer_steps():
     """Steps times cost is that of ddm, within one step; ddm itself trains as told."""
-    equal = family.recipes_of(family.Config(target=("moons",), equal="seconds"))
+    equal = {member.name: member.recipe for member in family.members(family.Config(target=("moons",), equal="seconds"))}
     budget = family.Config().steps * presets.COST["ddm"]
-    for recipe in equal:
-        preset = family.parts(recipe)[0]
+    for preset, recipe in equal.items():
         assert abs(recipe.optimizer.steps * presets.COST[preset] - budget) <= presets.COST[preset]
-    assert next(recipe.optimizer.steps for recipe in equal if recipe.name.startswith("ddm on")) == family.Config().steps
+    assert equal["ddm"].optimizer.steps == family.Config().steps
 
 
 def test_patches_are_of_images():
     """A law in the plane trains all presets but that one; alone it is refused."""
-    both = family.recipes_of(family.Config(target=("moons", "digits"), only=("ddm", "ddm-patched")))
-    assert [family.parts(recipe) for recipe in both] == [("ddm", "moons"), ("ddm", "digits"), ("ddm-patched", "digits")]
-    assert [recipe.event_shape for recipe in both] == [(2,), (8, 8, 1), (8, 8, 1)]
+    both = family.members(family.Config(target=("moons", "digits"), only=("ddm", "ddm-patched")))
+    assert [(member.name, member.target) for member in both] == [
+        ("ddm", "moons"),
+        ("ddm", "digits"),
+        ("ddm-patched", "digits"),
+    ]
+    assert [member.recipe.event_shape for member in both] == [(2,), (8, 8, 1), (8, 8, 1)]
     with pytest.raises(cli.UserError, match="take --target digits"):
         family.Config(only=("ddm-patched",)).check()
     with pytest.raises(cli.UserError, match="imf was not tuned on digits: on digits are ddm, ddm-patched"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ddjax import judging, metrics, recipes
-from experiments.common import figures
+from experiments.common import figures, oracles
 from experiments.family import evaluate as rivals
 from experiments.family import experiment as family
 from experiments.family import grids, presets
@@ -37,9 +37,9 @@ def test_targets_are_in_units_of_their_spread_and_have_the_law_that_is_told(name
 
 def test_all_presets_have_one_net():
     """Hidden layers of the same sizes; what eats xi or a second time has one more kernel, of its own size, and no other."""
-    made = family.recipes_of(family.Config(target=("moons",)))
-    assert [family.parts(recipe) for recipe in made] == [(preset, "moons") for preset in presets.TUNED]
-    counts = {family.parts(recipe)[0]: recipes.parameters(recipes.build(recipe)) for recipe in made}
+    made = family.members(family.Config(target=("moons",)))
+    assert [(member.name, member.target) for member in made] == [(preset, "moons") for preset in presets.TUNED]
+    counts = {name: recipes.parameters(recipes.build(recipe)) for name, _, recipe in made}
     assert counts["fm"] == counts["fm-ot"] == counts["ddpm"] == counts["consistency"]
     width = family.Config().width
     assert {counts[name] - counts["fm"] for name in counts if name.startswith(("ddm", "iddm", "sddm"))} == {2 * width}
@@ -49,7 +49,7 @@ def test_all_presets_have_one_net():
 
 def test_presets_are_what_they_are_called():
     """The settings that make each what it is; all others are shared."""
-    made = {family.parts(recipe)[0]: recipe for recipe in family.recipes_of(family.Config(target=("forty",)))}
+    made = {name: recipe for name, _, recipe in family.members(family.Config(target=("forty",)))}
     drawn = [recipe for recipe in made.values() if isinstance(recipe, recipes.Distributional)]
     assert {type(recipe.rule) for recipe in drawn} == set(get_args(recipes.Rule))
     assert (made["sddm"].population, made["ddm"].population, made["iddm"].rule.beta) == (3, 4, 0.1)
@@ -64,7 +64,7 @@ def test_presets_are_what_they_are_called():
         )
         == 1
     )
-    asked = family.recipes_of(family.Config(target=("forty",), learning_rate=0.25))
+    asked = [member.recipe for member in family.members(family.Config(target=("forty",), learning_rate=0.25))]
     assert (
         {recipe.optimizer.learning_rate for recipe in asked}
         == {0.25}
@@ -175,9 +175,9 @@ def test_a_small_run_stands_between_its_oracles(run):
     summary = json.loads((run / "summary.json").read_text())
     found = {(n["model"], n["metric"], n["nfe"]): n for n in summary["numbers"]}
     for steps in (1, 4):
-        exact = found[rivals.EXACT, "mmd2 two_gaussians", steps]
+        exact = found[oracles.EXACT, "mmd2 two_gaussians", steps]
         assert abs(exact["value"] - exact["floor"]) < 4 * exact["floor_std"]
-    far, near = (found[rivals.MEAN, "w1 two_gaussians", steps] for steps in (1, 4))
+    far, near = (found[oracles.MEAN, "w1 two_gaussians", steps] for steps in (1, 4))
     assert far["value"] > far["floor"] + 20 * far["floor_std"] and near["value"] < far["value"]
     assert {"ddm", "imf"} == set(summary["gap_closed"]["two_gaussians"])
 

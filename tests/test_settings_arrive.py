@@ -347,7 +347,7 @@ def written(monkeypatch):
         monkeypatch.setattr(judging, "sweep", swept)
         end(judging, "floors", "floors", {})
         end(judging, "gap_closed", "closed", {})
-        end(oracles, "oracles", "oracles", [])
+        end(oracles, "oracles", "oracles", {})
         end(gaussians, "spreads", "spreads", {})
         end(gaussian_pages, "drawn", "page", {})
         end(gaussian_pages, "sentences", "page", [])

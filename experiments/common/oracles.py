@@ -23,10 +23,10 @@ def distances() -> dict[str, Metric]:
     }
 
 
-def oracles(mixture: GaussianMixture) -> list[tuple[str, Any, list[None]]]:
-    """(name, draw, no parameters) of the exact posterior and of its mean, the best that a classical model can learn."""
+def oracles(mixture: GaussianMixture) -> dict[str, Any]:
+    """Draws by the bridge of the exact posterior and of its mean, the best that a classical model can learn, by name."""
     shape, schedule = mixture.means.shape[1:], schedules.Rectified()
-    return [
-        (name, sampling.drawing(sampling.by_bridge(oracle(mixture, schedule), schedule, shape)), [None])
+    return {
+        name: sampling.drawing(sampling.by_bridge(oracle(mixture, schedule), schedule, shape))
         for name, oracle in ((EXACT, mixtures.oracle), (MEAN, mixtures.mean_oracle))
-    ]
+    }

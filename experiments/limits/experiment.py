@@ -2,9 +2,9 @@
 
 import jax
 
-from ddjax import judging, metrics, mixtures, schedules, targets, types
+from ddjax import judging, metrics, targets, types
 from ddjax.mixtures import GaussianMixture
-from ddjax.recipes import sampling
+from experiments.common import oracles
 from experiments.limits.settings import Config
 
 
@@ -26,15 +26,13 @@ def ladder(mixture: GaussianMixture, config: Config) -> tuple[str, float]:
     chosen = {"mmd2": judging.Metric("MMD²", judging.on_points(metrics.mmd))}
     key_floor, key_exact, key_mean = jax.random.split(jax.random.key(2026), 3)
     floors = judging.floors(truth, chosen, key_floor, n=config.n, repeats=config.repeats)
-    numbers, schedule = [], schedules.Rectified()
+    numbers = []
     # the null law of MMD^2 has a long tail (single draws leave 4 standard deviations about once in 100): four draws a cell
-    for name, oracle, key, draws in (
-        ("exact posterior (oracle)", mixtures.oracle, key_exact, 4),
-        ("exact mean (oracle)", mixtures.mean_oracle, key_mean, 1),
-    ):
-        draw = sampling.drawing(sampling.by_bridge(oracle(mixture, schedule), schedule, mixture.means.shape[1:]))
+    exact = oracles.oracles(mixture)
+    for name, key, draws in ((oracles.EXACT, key_exact, 4), (oracles.MEAN, key_mean, 1)):
+        draw = exact[name]
         drawn = lambda _, key, steps, churn, draw=draw: types.Batch(draw(None, key, config.n, steps=steps, churn=churn))  # noqa: E731
         swept = {"nfe": config.nfe, "churn": config.churn, "repeats": draws}
         numbers += judging.sweep(name, drawn, [None], judging.against(truth, chosen), floors, key, **swept)
-    off = [abs(number.value - number.floor) / number.floor_std for number in numbers if "posterior" in number.model]
+    off = [abs(number.value - number.floor) / number.floor_std for number in numbers if number.model == oracles.EXACT]
     return judging.table(numbers, "mmd2"), max(off)

@@ -43,7 +43,7 @@ def judge(settings: Config, trained: Trained) -> Findings:
     floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=PAIRS)
     enough = max(settings.repeats, DRAWS)
     entries = [(model.name, model.draw, trained.params[model.name], enough) for model in trained.models]
-    entries += [(*oracle, settings.repeats) for oracle in oracles.oracles(mixture)]
+    entries += [(name, draw, [None], settings.repeats) for name, draw in oracles.oracles(mixture).items()]
     first = verdicts.steps_of(settings.nfe)
     others = tuple(n for n in settings.nfe if n != first)
     judged = judging.against(truth, chosen)
