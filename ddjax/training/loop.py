@@ -56,8 +56,8 @@ def fit(
         checkpoints: from `checkpoints.manager`.
         save_every: a multiple of `chunk`; the last step is saved too.
         log: called on the host with (step, chunk means of the metrics); those of seeds that are trained together are lists.
-        visit: called with the state wherever it is saved, to judge or to draw; it must not keep the state, whose buffers the
-            next step takes.
+        visit: called with the state at each `save_every` and at the end, to judge or to draw; it must not keep the state, whose
+            buffers the next step takes.
         label: of the progress display, None for silence.
         scanned: False dispatches each step by itself, for networks that `may_scan` refuses. On a CPU states of more than a
             million parameters are, too: a hundred of their steps take longer than a signal, or who watches, may wait.
@@ -108,14 +108,15 @@ def fit(
             pending = (step, metrics)
             step += len(metrics["loss"])
             stop = agreed(stopped)
-            if step % save_every == 0 or step == steps or stop:
+            regular = step % save_every == 0 or step == steps
+            if regular or stop:
                 means = report(*pending)
                 pending = None
                 if checkpoints is None:
                     require_finite(state)
                 else:
                     ckpt.save(checkpoints, state, means, stream)
-                if visit:
+                if visit and regular:  # who asks to stop does not wait for a picture
                     visit(state)
             if step == steps or stop:
                 if checkpoints is not None:
