@@ -51,6 +51,7 @@ def test_what_the_example_is_said_to_print():
     assert "give or take .0001" in README and 0.00005 < stored()["numbers"][0]["floor_std"] < 0.00015
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_example_runs_and_learns():
