@@ -135,6 +135,7 @@ def test_training_comes_nearer_to_the_pfode():
     assert judges.overall(flow, velocity, params, key_after, n=200, cells=8) < before / 3
 
 
+@pytest.mark.exhaustive
 def test_the_study_writes_all_that_it_promises(tmp_path, capsys, monkeypatch):
     """Both flows and both couplings in both tables; a target that is missed is told, with exit code 1. Nothing is trained."""
     untrained = lambda flow, coupling, key, *, width, **how: judges.learned(flow, width)[0].init(key)  # noqa: E731

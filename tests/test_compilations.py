@@ -516,6 +516,7 @@ def test_the_table_has_every_public_function():
     assert {name for name in names if name.split(".")[1] not in VALUES | ON_THE_HOST} == set(ROWS)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.filterwarnings("error:.* may read what changes between calls")
 @pytest.mark.parametrize("name", ROWS)
 def test_new_values_of_the_same_shapes_compile_nothing(name):

@@ -57,6 +57,7 @@ def test_the_measurement_has_the_share_that_is_told():
     assert pytest.approx(1 / (1 + np.exp(-12 * 0.6 / 2.5)), rel=1e-4) == judges.RIGHT
 
 
+@pytest.mark.exhaustive
 def test_the_study_runs_to_its_end(tmp_path, capsys, monkeypatch):
     """On few samples and steps, with every way."""
     monkeypatch.setattr(judges, "STEPS", (1, 2))

@@ -63,6 +63,7 @@ SAYS = {
 }
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("page", [page for page in RUN if any(blocks(page, "python"))])
 def test_examples_run_in_order_and_say_what_the_page_says(page, tmp_path, monkeypatch, capsys):
     """All blocks of Python of a page in one namespace, as a reader would paste them. Mutation: any name that is not there."""
@@ -130,6 +131,7 @@ def written(tmp_path_factory):
     return folder
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.slow
 @pytest.mark.parametrize("title", FORMATS)
 def test_commands_lead_from_own_data_to_samples(title, written):

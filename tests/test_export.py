@@ -72,6 +72,7 @@ def without_flax(tmp_path, *words):
     )
 
 
+@pytest.mark.sampled(2)
 def test_the_same_samples_as_the_live_model_without_flax(made, tmp_path):
     """7 samples in chunks of 3, of 2, and in one: equal to 1e-5 (MLP) and, sums being longer, to 1e-4 (DiT), classes in turns.
 
@@ -100,6 +101,7 @@ def archive(made, tmp_path):
     return made[0], tmp_path / "archive"
 
 
+@pytest.mark.sampled(2)
 def test_weights_and_settings_alone_draw_as_the_run_does(archive, tmp_path):
     """In a number of steps that nobody exported, bit for bit. Mutations: fresh weights, another model of the run."""
     run, folder = archive

@@ -82,6 +82,7 @@ def test_mistakes_with_two_moons_are_told(two_moons_run, tmp_path):
         sample.run(sample.Config(run=tmp_path))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_exported_unet_differs_from_the_live_one_by_rounding_alone(tmp_path, symbolic):
     """Another program of the same function: no further away than 5 times what half a unit in the last place of every weight

@@ -137,6 +137,7 @@ def test_models_of_other_data_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_models_of_a_run_are_compared(tmp_path):
     """Two models of one run, in pixels and features; a model beside itself, on other samples, is no closer."""

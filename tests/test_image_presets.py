@@ -65,6 +65,7 @@ def records(folder):
         (folder / name).write_bytes(np.c_[np.arange(10), RNG.integers(0, 256, (10, 3072))].astype(np.uint8).tobytes())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "write", "more", "sizes"),

@@ -94,6 +94,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
 SMALLER = "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_folder_streams_through_a_run_that_is_killed(tmp_path, digits):
     """600 files, none of them resident: SIGKILL after the first checkpoint, and --resume ends with the whole run's bytes.

@@ -122,6 +122,7 @@ def run(tmp_path_factory):
     return out
 
 
+@pytest.mark.exhaustive
 def test_a_small_run_writes_all_that_it_promises(run):
     """Numbers of every model, a verdict for each expectation, and figures."""
     summary = json.loads((run / "summary.json").read_text())

@@ -72,6 +72,7 @@ def test_positions_have_noise_of_their_own_and_noise_in_common(height, width):
     close(found[:, :, :, -1], np.broadcast_to(found[:, :1, :1, -1], found[:, :, :, -1].shape), atol=1e-5)
 
 
+@pytest.mark.sampled(4, 1)
 @pytest.mark.parametrize(("name", "settings"), WITH_XI)
 def test_a_network_goes_on_from_a_mean_denoisers(name, settings):
     """At first it answers as that does, whatever xi is; three steps of the energy score later xi counts.

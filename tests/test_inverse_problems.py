@@ -145,6 +145,7 @@ def test_a_measurement_has_a_name():
         measurements.measurement("x", SHAPE, 0.3)
 
 
+@pytest.mark.exhaustive
 def test_the_family_judges_and_writes_every_table(monkeypatch, tmp_path):
     """All ways of a problem, their numbers as words, and figures; sampling is tied off, and knows the law of no digit.
 

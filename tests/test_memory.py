@@ -72,6 +72,7 @@ def test_the_rows_of_a_job_tell_its_speed_and_memory(tmp_path):
     assert all(row["steps_per_second"] > 0 and 0 < row["memory_gb"] < 1000 for row in rows)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_way_of_a_large_run_takes_the_same_steps():
     """Losses of three steps, of which the first two change nothing yet: recomputed to 1e-5, in bfloat16 and in parts to 5 %; parts

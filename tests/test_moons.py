@@ -126,6 +126,7 @@ SMALL = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("module", SMALL)
 def test_a_small_run_writes_all_that_it_promises(module, tmp_path):

@@ -364,6 +364,7 @@ CASES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 def test_what_is_not_finite_is_told(case):

@@ -82,6 +82,7 @@ def run(*words):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_run_tells_the_gap_at_every_checkpoint_and_what_was_asked(both):
     """Trio, baseline, ratio; figures; the table of the blurs with its flags; one Spearman for each distance and curve."""
     summary = json.loads((both / "summary.json").read_text())

@@ -53,6 +53,7 @@ def test_what_the_example_is_said_to_print():
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_example_runs_and_learns():

@@ -18,6 +18,7 @@ from experiments.family import report as rival_pages
 POINTS = 4000
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", rivals.PLANE)
 def test_targets_are_in_units_of_their_spread_and_have_the_law_that_is_told(name):
     """Mean 0 and mean variance 1 within 4 standard errors; draws of the target and of its law apart by no more than two samples.
@@ -167,6 +168,7 @@ def run(tmp_path_factory):
     return out
 
 
+@pytest.mark.exhaustive
 def test_a_small_run_stands_between_its_oracles(run):
     """The exact posterior lies at the floor at every number of steps, the exact mean far off at one and nearer at four.
 

@@ -51,7 +51,7 @@ class Example:
 
 
 def test_help_states_every_range(capsys):
-    """Mutation: `_constructed` hands `make` itself to tyro."""
+    """Mutation: a row without its ranges."""
     with pytest.raises(SystemExit) as stop:
         cli.parse(Example, ["--help"])
     assert not stop.value.code

@@ -83,6 +83,7 @@ def test_the_rates_of_the_command_line(rate):
     assert float(schedule(0.05).alpha) > 0.9
 
 
+@pytest.mark.exhaustive
 def test_the_study_writes_all_that_it_promises(tmp_path, capsys, monkeypatch):
     """Tables, figures, an animation of all frames, and numbers that agree with what is printed."""
     monkeypatch.setattr(three_views, "EVERY", 1)  # fewer frames

@@ -109,6 +109,7 @@ def run(tmp_path_factory):
     return path
 
 
+@pytest.mark.exhaustive
 def test_every_command_works_on_a_saved_run(call, run, tmp_path):
     """The samples of the run are those of its export."""
     assert "ddjax sample RUN" in call("ddjax", "--help").stdout

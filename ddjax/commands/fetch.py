@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
-
-import tyro
+from typing import Annotated, Literal, NamedTuple
 
 from ddjax import cli
-from ddjax.cli.settings import FolderToWrite
+from ddjax.cli.settings import POSITIONAL, FolderToWrite
 from ddjax.downloads import Remote, download
 
 
@@ -59,7 +57,7 @@ class Config:
     Example: ddjax fetch mnist
     """
 
-    name: tyro.conf.Positional[Literal["mnist", "fashion_mnist", "cifar10"]]
+    name: Annotated[Literal["mnist", "fashion_mnist", "cifar10"], POSITIONAL]
     """The set."""
     to: FolderToWrite | None = None
     """Folder to write (default: where its name is looked up, $DDJAX_CACHE/NAME or ~/.cache/ddjax/NAME)."""
