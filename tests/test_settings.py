@@ -51,7 +51,7 @@ class Example:
 
 
 def test_help_states_every_range(capsys):
-    """Mutation: a row without its ranges."""
+    """Mutation: `_constructed` hands `make` itself to tyro."""
     with pytest.raises(SystemExit) as stop:
         cli.parse(Example, ["--help"])
     assert not stop.value.code

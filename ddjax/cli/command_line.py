@@ -27,7 +27,7 @@ _STOPS = (
 )  # as `training.signals` has them
 _HEARD = 1.0  # seconds within which a signal that asks to stop should have ended the run or reached a training
 LOST = 4  # exit code when another process of the run is gone
-# how errors of communication between processes begin, whatever their Python class: none of them has the code as a field
+# how errors of communication between processes begin, whatever their Python class
 _STATUS = re.compile("(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
 
@@ -86,7 +86,7 @@ def main(
             _fail(error, 2)
         if isinstance(error, FloatingPointError):
             _fail(error, 3)
-        if not hasattr(error, "signum"):  # of `training.Interrupted`, whose module imports jax
+        if type(error).__name__ != "Interrupted":  # its class lives in ddjax, which imports jax
             if (reason := _no_device()) is not None:
                 _fail(f"JAX finds no device, with JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')!r}: {reason}", 2)
             raise

@@ -3,12 +3,18 @@
 Nothing here imports jax, so that `--help` answers at once.
 """
 
+import contextlib
 import dataclasses
 import difflib
+import io
+import itertools
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import tyro
 
 from ddjax.cli import documents, settings, usage
 from ddjax.cli.settings import UserError
@@ -16,10 +22,12 @@ from ddjax.cli.settings import UserError
 Config = TypeVar("Config")
 Presets = dict[str, dict[str, Any]]
 Presumed = Callable[[Config], dict[str, Any]]
-Words = dict[str, list[str]]  # of each setting that is given, by its name
 
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
-_NUMBERS = {int: "a whole number", float: "a number"}
+# what tyro and Python say of a word that is no number
+_NO_NUMBER = re.compile(r"Error parsing --([\w-]+): .*?[:m] \[?('[^\]]*')")
+_RULE = re.compile("[─-]+")
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 def parse(
@@ -41,17 +49,22 @@ def parse(
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(usage.text(make, program or _running(), presets))
         raise SystemExit(0)
-    given = _given(make, argv)
-    if "config" in given:
-        given = _read(_value("--config", Path, given["config"]), make) | given
-    chosen: Words = {}
-    for flag, preset in (presets or {}).items():
+    kinds = settings.kinds(make)
+    switches = {name: kind is bool for name, kind in kinds.items()}
+    defaults = {field.name: field.default for field in dataclasses.fields(make)}
+    _require_each_once(argv, switches)
+    file = _value_of("--config", argv)
+    filed = [] if file is None else _words(_read(_from_home(Path(file)), defaults))
+    _require_each_once(filed, switches)
+    words = [*filed, *argv]
+    given = _given(words)
+    for flag, preset in reversed((presets or {}).items()):
         name, _, value = flag.partition(" ")
-        if given.get(name) == [value or "true"]:
-            chosen |= _words(preset)
-    parsed = _checked(make, chosen | given)
+        if name in given and value in ("", given[name]):
+            words = [*_words(preset), *words]
+    parsed = _checked(make, words)
     follow = presumed(parsed) if presumed else {}
-    return _checked(make, _words(follow) | chosen | given) if follow else parsed
+    return _checked(make, [*_words(follow), *words]) if follow else parsed
 
 
 def _running() -> str:
@@ -60,121 +73,99 @@ def _running() -> str:
     return f"python -m {'' if spec is None else spec.name.removesuffix('.__main__')}"
 
 
-def _given(make: type, argv: Sequence[str]) -> Words:
-    """The words of the command line, by the settings that they belong to; a switch has `true` or `false`.
-
-    Raises: UserError for words that are not text, unknown flags, flags given twice, and values where none belong.
-    """
-    kinds, given = settings.kinds(make), {}
-    free = [name for name, kind in kinds.items() if usage.positional(kind)]
-    name = None
+def _require_each_once(argv: Sequence[str], switches: dict[str, bool]) -> None:
+    """Raises: UserError for words that are not text, unknown flags, flags given twice, and values where none belong."""
+    seen: list[str] = ["the command line"]
     for word in argv:
-        if any("\udc80" <= character <= "\udcff" for character in word):  # how Python keeps bytes that are not text
-            raise UserError(f"the command line must be UTF-8, got {word!a}")
         if word == "--":
             raise UserError("-- has no meaning here: every setting has a flag of its own")
+        if any("\udc80" <= character <= "\udcff" for character in word):  # how Python keeps bytes that are not text
+            raise UserError(f"the command line must be UTF-8, got {word!a}")
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "=", word)
+        if equals and not value.strip():
+            raise UserError(f"{flag or seen[-1]} needs a value, got an empty one")
+        if not flag:
+            continue
+        name = flag[2:].replace("-", "_")
+        if switches.get(name.removeprefix("no_")):
+            name = name.removeprefix("no_")
+            if equals:
+                raise UserError(f"{flag} takes no value: give --{name} or --no-{name}".replace("_", "-"))
+        _require_known(name, [*switches, "help"], word)
+        flag = f"--{name}".replace("_", "-")
+        if flag in seen:
+            raise UserError(f"{flag} is given twice")
+        seen.append(flag)
+
+
+def _given(words: Sequence[str]) -> dict[str, str]:
+    """Each flag with the word after it; the later one wins."""
+    given: dict[str, str] = {}
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--"):
-            name = _begun(word, kinds, given)
-        elif name is not None and _takes_more(kinds[name], given[name]):
-            given[name].append(word)
-        elif free:
-            given[free.pop(0)] = [word]
-        else:
-            raise UserError(f"{settings.brief(word)!r} has no place here: every setting has a flag of its own")
-    for name, words in given.items():
-        if name == "resume" and not words:  # the bare flag
-            words.append("auto")
-        if not words and settings.several(kinds[name]) is None:
-            raise UserError(f"{_flag(name)} needs a value")
+            name, _, value = word[2:].partition("=")
+            given.pop(name.removeprefix("no-"), None)
+            given[name] = value or after
     return given
 
 
-def _begun(word: str, kinds: Mapping[str, Any], given: Words) -> str:
-    """The setting of a word that begins with --, put among those that are given."""
-    flag, equals, value = word.partition("=")
-    name = flag[2:].replace("-", "_")
-    switched = kinds.get(name.removeprefix("no_")) is bool
-    setting = name.removeprefix("no_") if switched else name
-    if switched and equals:
-        raise UserError(f"{flag} takes no value: give {_flag(setting)} or {_flag('no_' + setting)}")
-    _require_known(setting, [*kinds, "help"], word)
-    if setting in given:
-        raise UserError(f"{_flag(setting)} is given twice")
-    given[setting] = [str(name == setting).lower()] if switched else [value] if equals else []
-    return setting
-
-
-def _takes_more(kind: Any, words: list[str]) -> bool:
-    return kind is not bool and (not words or settings.several(kind) is not None)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _head(name: str, kind: Any) -> str:
-    """How a setting is called."""
-    return name.upper() if usage.positional(kind) else _flag(name)
-
-
-def _checked(make: type[Config], words: Words) -> Config:
-    """`make` of the words.
-
-    Raises: UserError for a word that is no value of its setting, a setting that is needed, and what `settings.check` refuses.
-    """
-    kinds = settings.kinds(make)
-    values = {name: _value(_head(name, kinds[name]), kinds[name], given) for name, given in words.items()}
-    for field in dataclasses.fields(make):
-        if field.default is dataclasses.MISSING and field.name not in values:
-            raise UserError(_needed(make, field.name))
-    made = make(**values)
+def _checked(make: type[Config], words: Sequence[str]) -> Config:
+    """`make` of the words, its paths from home, which no shell expands in --out=~/run nor in a file."""
+    defaults = {field.name: field.default for field in dataclasses.fields(make)}
+    made = _constructed(make, _spelled_out(words, defaults))
+    paths = {name: getattr(made, name) for name, kind in settings.kinds(make).items() if settings.scalar(kind) is Path}
+    made = dataclasses.replace(made, **{name: _from_home(value) for name, value in paths.items()})
     settings.check(made)
     return made
 
 
-def _value(flag: str, kind: Any, words: list[str]) -> Any:
-    """What a setting has after its words."""
-    one, several = settings.scalar(kind), settings.several(kind)
-    if several is not None:
-        if several is not Ellipsis and len(words) != several:
-            raise UserError(f"{flag} takes {several} values, got {len(words)}")
-        return tuple(_one(flag, one, word) for word in words)
-    if len(words) != 1:
-        raise UserError(f"{flag} takes one value, got {len(words)}")
-    return None if words == ["None"] and settings.optional(kind) else _one(flag, one, words[0])
-
-
-def _one(flag: str, kind: Any, word: str) -> Any:
-    """A single value; a path from home, which no shell expands in --out=~/run nor in a file."""
-    if not word.strip():
-        raise UserError(f"{flag} needs a value, got an empty one")
-    if get_origin(kind) is Literal:
-        if word not in get_args(kind):
-            raise UserError(f"{flag} must be one of {', '.join(get_args(kind))}, got {settings.brief(word)!r}")
-        return word
-    if kind is bool:
-        return word == "true"
-    if kind is Path:
-        return _from_home(Path(word))
+def _from_home(value: Path | tuple[Path, ...] | None) -> Path | tuple[Path, ...] | None:
+    if isinstance(value, tuple):
+        return tuple(map(_from_home, value))
     try:
-        return kind(word)
-    except ValueError:
-        raise UserError(f"{flag} needs {_NUMBERS[kind]}, got {settings.brief(word)!r}") from None
-
-
-def _from_home(value: Path) -> Path:
-    try:
-        return value.expanduser()
+        return value and value.expanduser()
     except RuntimeError:
         raise UserError(f"{value} begins with the home of a user who is not known here") from None
 
 
-def _needed(make: type, name: str) -> str:
-    """How to say that a setting is needed."""
+def _constructed(make: type[Config], words: Sequence[str]) -> Config:
+    """`make` of the words, by tyro: its framed errors in one line."""
+    kinds, framed = settings.kinds(make), io.StringIO()
+    try:
+        with contextlib.redirect_stderr(framed):
+            return tyro.cli(make, args=words)
+    except SystemExit:
+        lines = [line.strip("│ ") for line in _COLOUR.sub("", framed.getvalue()).splitlines()[1:]]
+        inside = itertools.dropwhile(_RULE.fullmatch, lines)  # a frame has another look where stdout is not UTF-8
+        told = " ".join(itertools.takewhile(lambda line: not _RULE.fullmatch(line), inside))
+        if told.startswith("Missing from"):
+            raise UserError(_needed(make, words)) from None
+        if bad := _NO_NUMBER.match(told):
+            wanted = {int: "a whole number", float: "a number"}.get(
+                settings.scalar(kinds[bad[1].replace("-", "_")]), "another word"
+            )
+            told = f"--{bad[1]} needs {wanted}, got {bad[2]}"
+        raise UserError(told) from None
+
+
+def _needed(make: type, words: Sequence[str]) -> str:
+    """What the words lack: the first setting without a default that is not among them."""
+    needed = [field.name for field in dataclasses.fields(make) if field.default is dataclasses.MISSING]
+    name = next(name for name in needed if name.replace("_", "-") not in _given(words))
     kind = settings.kinds(make)[name]
-    one = settings.scalar(kind)
-    choices = f": {' or '.join(get_args(one))}" if get_origin(one) is Literal else ""
-    return f"{_head(name, kind)} is needed: {usage.documents(make)[name].removesuffix('.')}{choices}"
+    choices = f" {' or '.join(get_args(settings.scalar(kind)))}" if get_origin(settings.scalar(kind)) is Literal else ""
+    head = name.upper() if usage.positional(kind) else f"--{name.replace('_', '-')}"
+    return f"{head} is needed: {usage.documents(make)[name].removesuffix('.')}{choices and ':' + choices}"
+
+
+def _spelled_out(argv: Sequence[str], defaults: dict[str, Any]) -> list[str]:
+    """A bare `--resume` as `--resume auto`, where it takes a word."""
+    words = list(argv)
+    if isinstance(defaults.get("resume"), str) and "--resume" in words:
+        i = words.index("--resume")
+        if words[i + 1 : i + 2] == [] or words[i + 1].startswith("-"):
+            words.insert(i + 1, "auto")
+    return words
 
 
 def _require_known(name: str, names: list[str], given: str, place: str = "") -> None:
@@ -183,34 +174,35 @@ def _require_known(name: str, names: list[str], given: str, place: str = "") -> 
         raise UserError(f"{place}unknown setting {given!r}; the nearest valid one is {near[0].replace('_', '-')!r}")
 
 
-def _words(values: Mapping[str, Any]) -> Words:
-    """Settings as the words that stand for them, so that files, presets and flags are read by the same rules."""
-    return {name: _spelled(value) for name, value in values.items()}
+def _words(values: dict[str, Any]) -> list[str]:
+    """Settings as command-line words, so that files and flags are read by the same rules."""
+    words = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, list | tuple):
+            words += [f"--{flag}", *map(str, value)]
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
 
 
-def _spelled(value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [str(value).lower()]
-    return [str(part) for part in value] if isinstance(value, list | tuple) else [str(value)]
-
-
-def _read(file: Path, make: type) -> Words:
-    """The words of a YAML file."""
+def _read(file: Path, defaults: dict[str, Any]) -> dict[str, Any]:
     try:
         written = documents.yaml_settings(file, as_written=True)
     except ValueError as error:
         raise UserError(f"cannot read --config {error}") from None
-    kinds, values = settings.kinds(make), {}
-    defaults = {field.name: field.default for field in dataclasses.fields(make)}
+    values = {}
     for key, value in written.items():
         name = key.replace("-", "_")
-        _require_known(name, list(kinds), key, f"--config {file}: ")
+        _require_known(name, list(defaults), key, f"--config {file}: ")
         if name == "config" or name in values:
             raise UserError(f"--config {file}: {key!r} cannot stand there{' twice' if name in values else ''}")
         if isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
             raise UserError(f"--config {file}: {key} takes a value or a list of values")
         values[name] = _meant(value, defaults[name], f"--config {file}: {key}")
-    return _words(values)
+    return values
 
 
 def _meant(value: str | list[str] | None, default: Any, place: str) -> Any:
@@ -223,3 +215,12 @@ def _meant(value: str | list[str] | None, default: Any, place: str) -> Any:
     if default == "off" and switch is not None:
         return "auto" if switch else "off"
     return value
+
+
+def _value_of(flag: str, argv: Sequence[str]) -> str | None:
+    for i, word in enumerate(argv):
+        if word == flag and i + 1 < len(argv):
+            return argv[i + 1]
+        if word.startswith(flag + "="):
+            return word.partition("=")[2]
+    return None

@@ -24,7 +24,6 @@ MAY_BE_EMPTY, MAY_REPEAT = (
     "may be empty",
     "may repeat",
 )  # beside the type of a tuple; the first beside that of text, too
-POSITIONAL = "a word without a flag"  # beside the type of a setting
 
 
 class UserError(Exception):
@@ -52,7 +51,7 @@ class Range:
         if above and below:
             return None
         precision = "" if isinstance(value, int) or value == seen else " in single precision"
-        return f"{flag} must {'lie' if self.high < float('inf') else 'be'} {self}{precision}, got {brief(value)}"
+        return f"{flag} must {'lie' if self.high < float('inf') else 'be'} {self}{precision}, got {_shown(value)}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Multiple:
 
     def refusal(self, flag: str, value: int | float) -> str | None:
         """Why a number is none of them."""
-        return None if value > 0 and value % self.of == 0 else f"{flag} must be {self}, got {brief(value)}"
+        return None if value > 0 and value % self.of == 0 else f"{flag} must be {self}, got {_shown(value)}"
 
 
 class Rule(NamedTuple):
@@ -163,20 +162,6 @@ def scalar(kind: Any) -> Any:
     return scalar(parts[0]) if parts and get_origin(kind) is not Literal else kind
 
 
-def several(kind: Any) -> Any:
-    """How many values a setting takes: their number, `...` for any, None for a single one."""
-    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    if get_origin(kind) is not tuple:
-        return None
-    return ... if ... in get_args(kind) else len(get_args(kind))
-
-
-def optional(kind: Any) -> bool:
-    """Whether None is a value of a setting."""
-    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    return type(None) in get_args(kind)
-
-
 def _refusals(flag: str, kind: Any, value: Any) -> Iterator[str]:
     """Each reason against a value, the rules of its type's parts first."""
     beside: Sequence[Any] = ()
@@ -194,9 +179,9 @@ def _refusals(flag: str, kind: Any, value: Any) -> Iterator[str]:
         if value is not None:
             yield from _refusals(flag, next(part for part in get_args(kind) if part is not type(None)), value)
     elif not _is(kind, value):
-        yield f"{flag} must be {_words(kind)}, got {brief(repr(value))}"
+        yield f"{flag} must be {_words(kind)}, got {_shown(repr(value))}"
     elif isinstance(value, int) and abs(value) > LARGEST:
-        yield f"{flag} must be at most {LARGEST:,} in size, got {brief(value)}"
+        yield f"{flag} must be at most {LARGEST:,} in size, got {_shown(value)}"
     elif isinstance(value, float) and not abs(_single(value)) < float("inf"):
         yield f"{flag} must be finite in single precision, got {value:g}"
     elif isinstance(value, str) and not value.strip() and MAY_BE_EMPTY not in beside:
@@ -228,8 +213,7 @@ def _single(value: float) -> float:
         return float("inf") if value > 0 else -float("inf")
 
 
-def brief(value: Any) -> str:
-    """A value as errors show it, cut to 60 characters."""
+def _shown(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

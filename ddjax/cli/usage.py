@@ -82,7 +82,7 @@ def documents(make: type) -> dict[str, str]:
 
 def positional(kind: Any) -> bool:
     """Whether a setting is a word without a flag."""
-    return settings.POSITIONAL in getattr(kind, "__metadata__", ())
+    return any("Positional" in repr(mark) for mark in getattr(kind, "__metadata__", ()))
 
 
 def _row(name: str, kind: Any, default: Any, told: str, width: int) -> Iterator[str]:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
+
+import tyro
 
 from ddjax import cli
-from ddjax.cli.settings import POSITIONAL, FolderToWrite
+from ddjax.cli.settings import FolderToWrite
 from ddjax.downloads import Remote, download
 
 
@@ -57,7 +59,7 @@ class Config:
     Example: ddjax fetch mnist
     """
 
-    name: Annotated[Literal["mnist", "fashion_mnist", "cifar10"], POSITIONAL]
+    name: tyro.conf.Positional[Literal["mnist", "fashion_mnist", "cifar10"]]
     """The set."""
     to: FolderToWrite | None = None
     """Folder to write (default: where its name is looked up, $DDJAX_CACHE/NAME or ~/.cache/ddjax/NAME)."""
