@@ -1,4 +1,4 @@
-# make demo: train, sample and report on two Gaussians.   make test: the whole suite.   make bench: beside torch, in short.
+# make demo: train, sample and report on two Gaussians.   make test: the suite.   make test-all: and what rarely fails.   make bench: beside torch, in short.
 # make docs: the documentation as a site.
 # Needs Python >= 3.11 and make; everything else is installed into .venv from requirements.txt.
 PYTHON ?= python3
@@ -8,9 +8,10 @@ READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 WORKERS ?= 2
 
-QUICK := layers protocols schedules times predictions paths weights types costs judging metrics objectives denoisers
+QUICK := layers protocols schedules times predictions paths weights types costs judging metrics objectives denoisers scoring samplers \
+	mixtures score_matching
 
-.PHONY: demo test test-quick bench test-bench docs mutants lint lock clean help
+.PHONY: demo test test-exhaustive test-all test-quick bench test-bench docs mutants lint lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -20,12 +21,20 @@ demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, abou
 	$(BIN)/python -m experiments.two_gaussians --out runs/two_gaussians/demo --resume
 	@echo "results: runs/two_gaussians/demo (open report.html)"
 
-test: $(READY)  ## the whole test suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=runs/test-report.xml
+SUITE := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: $(READY)  ## the test suite, about 12 minutes on 2 cores
+	$(BIN)/python $(SUITE) -m "not exhaustive" --junitxml=runs/test-report.xml
 	@echo "results: runs/test-report.xml"
 
+test-exhaustive: $(READY)  ## the rows of long tables and the long runs that the suite leaves out
+	$(BIN)/python $(SUITE) -m exhaustive --junitxml=runs/test-exhaustive-report.xml
+	@echo "results: runs/test-exhaustive-report.xml"
+
+test-all: test test-exhaustive  ## both
+
 test-quick: $(READY)  ## the mathematics alone, for the developer's loop
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not bench" \
+	$(BIN)/python $(SUITE) -m "not slow and not bench and not exhaustive" \
 		$(QUICK:%=tests/test_%.py)
 
 bench: $(BENCH)  ## speed beside torch and others, the short form: a few minutes on 2 cores (adds torch to .venv)

@@ -28,8 +28,18 @@ The rooms, from the ground up, each with what is most used of it; `help(ddjax.sa
     cli             command lines from dataclasses       main parse
     runs            folders of runs                      open_run read_metrics provenance
 
-Each is imported on first use, so that `import ddjax` costs nothing. Arrays are [batch, *event], times [batch] in [0, 1] with data
-at 0 and noise at 1; arguments stand in the order (params, key, arrays, *, settings).
+The paper (DDM: De Bortoli et al., arXiv 2502.02483) is in these files:
+
+    the bridge, DDM eq. (4)                   ddjax/paths.py                     bridge
+    the scores, DDM eq. (8)-(13)              ddjax/scoring/scores.py            score energy_score kernel_score
+    the loss, DDM eq. (14), Algorithm 1       ddjax/objectives/scoring_rules.py  distributional
+    a step of the sampler, Algorithm 2        ddjax/samplers/kernels.py          bridge
+    the loop over steps, Algorithm 2          ddjax/samplers/walks.py            sample
+
+Its relatives: flow matching in objectives/flows.py, consistency training and mean flows in objectives/few_steps.py, the Sinkhorn
+divergence in transport/divergence.py. Each package is imported on first use, so that `import ddjax` costs nothing. Arrays are
+[batch, *event], times [batch] in [0, 1] with data at 0 and noise at 1; arguments stand in the order (params, key, arrays, *,
+settings).
 """
 
 import importlib

@@ -59,6 +59,14 @@ def checked_array(value: Any, form: str = "an array") -> Any:  # both kinds of a
         raise ValueError(f"need {form}, or lists of numbers that make one, got {described(value)}") from None
 
 
+def checked_draws(samples: Any, observation: Any) -> tuple[Any, Any]:
+    """Draws [m, *event] and an observation [*event] as arrays. Raises: ValueError for others, or events of two shapes."""
+    samples, observation = checked_array(samples, "samples [m, *event]"), checked_array(observation, "an observation")
+    if samples.shape[1:] != observation.shape:
+        raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
+    return samples, observation
+
+
 def checked_count(value: Any, name: str, *, least: int = 1) -> int:
     """The number of things, as an integer of Python. Raises: ValueError for 2.0, True, what is no number, or one below `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:

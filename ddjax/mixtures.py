@@ -3,22 +3,22 @@
 For data p_0 = sum_k w_k N(mu_k, S_k) and x_t = alpha x_0 + sigma noise, with S_k = U diag(l) U^T and
 v = alpha^2 l + sigma^2 (all per component):
 
-    (1)  p_t        = sum_k w_k N(alpha mu_k, U diag(v) U^T)
-    (2)  p(k | x_t) ~ w_k N(x_t; alpha mu_k, U diag(v) U^T)
-    (3)  p(x_0 | x_t, k) = N(mu_k + U diag(alpha l / v) U^T (x_t - alpha mu_k), U diag(l sigma^2 / v) U^T)
-    (4)  score      = -sum_k p(k | x_t) U diag(1 / v) U^T (x_t - alpha mu_k)
+    (A)  p_t        = sum_k w_k N(alpha mu_k, U diag(v) U^T)
+    (B)  p(k | x_t) ~ w_k N(x_t; alpha mu_k, U diag(v) U^T)
+    (C)  p(x_0 | x_t, k) = N(mu_k + U diag(alpha l / v) U^T (x_t - alpha mu_k), U diag(l sigma^2 / v) U^T)
+    (D)  score      = -sum_k p(k | x_t) U diag(1 / v) U^T (x_t - alpha mu_k)
 
 and for a measurement y = A x + N(0, R) of x ~ p_0:
 
-    (5)  p(y | k)    = N(A mu_k, A S_k A^T + R)
-    (6)  p(x | y, k) = N(mu_k + S' A^T R^-1 (y - A mu_k), S'),  S' = (S_k^-1 + A^T R^-1 A)^-1,  p(k | y) ~ w_k p(y | k)
+    (E)  p(y | k)    = N(A mu_k, A S_k A^T + R)
+    (F)  p(x | y, k) = N(mu_k + S' A^T R^-1 (y - A mu_k), S'),  S' = (S_k^-1 + A^T R^-1 A)^-1,  p(k | y) ~ w_k p(y | k)
 
-Working in the eigenbasis keeps (3) and (4) free of cancellation from t = 1e-4 to 1 in float32. Known covariances are
+Working in the eigenbasis keeps (C) and (D) free of cancellation from t = 1e-4 to 1 in float32. Known covariances are
 decomposed in float64 on the host, so that small variances keep their digits; traced ones in the precision at hand, which
 serves condition numbers up to about 1e4. Event-shaped scales [d] turn the eigenbases, and with A = diag(alpha)
 
-    (7)  p(x_t | k)      = N(A mu_k, A S_k A + diag(sigma^2))
-    (8)  p(x_0 | x_t, k) = eq. (6) of the measurement x_t = A x_0 + N(0, diag(sigma^2)),   sigma > 0
+    (G)  p(x_t | k)      = N(A mu_k, A S_k A + diag(sigma^2))
+    (H)  p(x_0 | x_t, k) = eq. (F) of the measurement x_t = A x_0 + N(0, diag(sigma^2)),   sigma > 0
 
 by singular values of roots, which keep the digits of small variances. With the exact posterior
 sampler (`oracle`), the bridge sampler returns p_0 for every number of steps and every churn; with the exact posterior
@@ -134,7 +134,7 @@ class GaussianMixture:
         return self._spectral(jax.nn.softmax(logs), self.means, self.basis, self.variances)
 
     def linear_log_prob(self, matrix: Matrix, y: Vector, noise: Matrix) -> Float[Array, " k"]:
-        """log density of y = matrix x + N(0, noise) for x of each component, eq. (5).
+        """log density of y = matrix x + N(0, noise) for x of each component, eq. (E).
 
         Args:
             matrix: [m, d]. y: [m]. noise: [m, m], symmetric positive definite.
@@ -149,7 +149,7 @@ class GaussianMixture:
         return -jnp.sum(whitened**2 / 2 + jnp.log(diagonal) + jnp.log(2 * jnp.pi) / 2, -1)
 
     def given_linear(self, matrix: Matrix, y: Vector, noise: Matrix) -> "GaussianMixture":
-        """The law of x given a measurement y = matrix x + N(0, noise), eq. (6); arguments and errors of `linear_log_prob`."""
+        """The law of x given a measurement y = matrix x + N(0, noise), eq. (F); arguments and errors of `linear_log_prob`."""
         weights = jax.nn.softmax(jnp.log(self.weights) + self.linear_log_prob(matrix, y, noise))
         matrix, y, noise = _measurement(self.means.shape[1], matrix, y, noise)
         spread, directions = jnp.linalg.eigh(noise)
@@ -179,7 +179,7 @@ class GaussianMixture:
         return Scales(*(scale.astype(self.means.dtype) for scale in scales_at(schedule, t)))
 
     def diffuse(self, schedule: Schedule, t: Scalar) -> "GaussianMixture":
-        """The law of x_t, eq. (1), or (7)."""
+        """The law of x_t, eq. (A), or (G)."""
         alpha, sigma = self._scales(schedule, t)
         if not alpha.ndim + sigma.ndim:
             return self._spectral(self.weights, alpha * self.means, self.basis, alpha**2 * self.variances + sigma**2)
@@ -195,7 +195,7 @@ class GaussianMixture:
         return self._spectral(self.weights, alpha[None] * self.means, *jax.vmap(spread)(self.basis, self.variances))
 
     def posterior(self, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar) -> "GaussianMixture":
-        """The law of x_0 given x_t, eq. (2) and (3), or (8)."""
+        """The law of x_0 given x_t, eq. (B) and (C), or (H)."""
         alpha, sigma = self._scales(schedule, t)
         if alpha.ndim + sigma.ndim:
             alpha, sigma = (jnp.broadcast_to(scale, self.means.shape[1:]) for scale in (alpha, sigma))
@@ -210,7 +210,7 @@ class GaussianMixture:
         )
 
     def score(self, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar) -> Float[Array, " d"]:
-        """Gradient of log p_t at x_t, eq. (4)."""
+        """Gradient of log p_t at x_t, eq. (D)."""
         marginal = self.diffuse(schedule, t)
         responsibilities = jnp.exp(marginal.component_log_prob(x_t))
         pulls = marginal._rotated(x_t) / marginal.variances

@@ -1,13 +1,14 @@
 """The forward marginal and the bridge back, for one example.
 
-    (1)  x_t = alpha_t x_0 + sigma_t noise
-    (2)  r = (alpha_t / alpha_s) (sigma_s / sigma_t),   kappa = churn^2 r + (1 - churn^2) = 1 - churn^2 (1 - r)
-    (3)  p(x_s | x_0, x_t) = N(c_0 x_0 + c_t x_t, std^2 I),
+    (A)  x_t = alpha_t x_0 + sigma_t noise
+    (B)  r = (alpha_t / alpha_s) (sigma_s / sigma_t),   kappa = churn^2 r + (1 - churn^2) = 1 - churn^2 (1 - r)
+    (C)  p(x_s | x_0, x_t) = N(c_0 x_0 + c_t x_t, std^2 I),
          c_t = (sigma_s / sigma_t) kappa,   c_0 = alpha_s - c_t alpha_t,   std = sigma_s sqrt(1 - kappa^2)
 
-Equation (3) keeps the marginals for every churn: c_t alpha_t + c_0 = alpha_s and c_t^2 sigma_t^2 + std^2 = sigma_s^2.
-The ratio in (2) is LINEAR in sigma; with squared ratios neither identity holds.
-References: De Bortoli et al., arXiv 2502.02483, eq. (4) and section 2; Song et al. (DDIM), arXiv 2010.02502, eq. (7).
+Equation (C) keeps the marginals for every churn: c_t alpha_t + c_0 = alpha_s and c_t^2 sigma_t^2 + std^2 = sigma_s^2.
+The ratio in (B) is LINEAR in sigma; with squared ratios neither identity holds.
+References: De Bortoli et al. (DDM), arXiv 2502.02483, DDM eq. (4) and section 2; Song et al. (DDIM), arXiv 2010.02502,
+DDIM eq. (7).
 """
 
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from ddjax.types import Key, Scalar, Schedule, floating, known, standard_normal
 def interpolate(
     schedule: Schedule, x_0: Float[Array, "*event"], noise: Float[Array, "*event"], t: Scalar
 ) -> Float[Array, "*event"]:
-    """x_t of eq. (1), in the dtype of the noise. Raises: ValueError for a noise of integers.
+    """x_t of eq. (A), in the dtype of the noise. Raises: ValueError for a noise of integers.
 
     >>> from ddjax import schedules
     >>> print(interpolate(schedules.Rectified(), jnp.array([4.0]), jnp.array([8.0]), 0.25))
@@ -51,7 +52,7 @@ def bridge(
     *,
     churn: Scalar = 1.0,
 ) -> tuple[Float[Array, "*event"], Float[Array, "..."]]:
-    """Mean and standard deviation of x_s given both ends, eq. (3), 0 <= s < t.
+    """Mean and standard deviation of x_s given both ends, eq. (C), DDM eq. (4), 0 <= s < t.
 
     Args:
         churn: in [0, 1]; 0 is deterministic (DDIM, std = 0), 1 the exact posterior of the forward process (DDPM).

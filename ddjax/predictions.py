@@ -1,11 +1,11 @@
 """What a network predicts, and how to read one kind as another.
 
-    (1)  prediction = p x_0 + q noise,   x_t = alpha x_0 + sigma noise
-    (2)  target = [(p' q - q' p) x_t + (alpha q' - sigma p') value] / (alpha q - sigma p)
-    (3)  alpha velocity = alpha' x_t - (alpha sigma sigma' - sigma^2 alpha') score
+    (A)  prediction = p x_0 + q noise,   x_t = alpha x_0 + sigma noise
+    (B)  target = [(p' q - q' p) x_t + (alpha q' - sigma p') value] / (alpha q - sigma p)
+    (C)  alpha velocity = alpha' x_t - (alpha sigma sigma' - sigma^2 alpha') score
 
-Every kind is a row (p, q) of scales and rates, and one 2 x 2 solve, eq. (2), reads any kind as any other. The row of the score
-is infinite at sigma = 0, where scores are finite: it is read through the noise, -sigma score, and with velocities by (3).
+Every kind is a row (p, q) of scales and rates, and one 2 x 2 solve, eq. (B), reads any kind as any other. The row of the score
+is infinite at sigma = 0, where scores are finite: it is read through the noise, -sigma score, and with velocities by (C).
 """
 
 from typing import Any, Literal, get_args
@@ -39,7 +39,7 @@ def convert(
 ) -> Float[Array, "*event"]:
     """Read a prediction of kind `source` as one of kind `target`, for one example at one time.
 
-    Returns: the converted prediction, eq. (2), in the dtype of `value`. At the ends it is the limit where there is one.
+    Returns: the converted prediction, eq. (B), in the dtype of `value`. At the ends it is the limit where there is one.
         Where sigma = 0, every kind but x0 gives x_0 = x_t, and a score gives noise 0, v 0 and the velocity; where alpha = 0,
         x0, v and velocity give all kinds, and noise and score give each other. What the source does not determine is infinite
         or NaN: from x0 all else at sigma = 0; from noise and score all else at alpha = 0; and where sigma grows like sqrt(t),
@@ -97,7 +97,7 @@ def of_network(
 
 
 def _solved(scales: Scales, rates: Scales, x_t: Array, value: Array, source: str, target: str) -> Array:
-    """Eq. (2). Where sigma' is infinite, a finite velocity says that the noise is 0: the row (0, 1) of the value 0."""
+    """Eq. (B). Where sigma' is infinite, a finite velocity says that the noise is 0: the row (0, 1) of the value 0."""
     if source == target:
         return value
     (p, q), (p_target, q_target) = _ROWS[source](scales, rates), _ROWS[target](scales, rates)
@@ -111,5 +111,5 @@ def _solved(scales: Scales, rates: Scales, x_t: Array, value: Array, source: str
 
 
 def _stir(schedule: Schedule, scales: Scales, rates: Scales, t: Scalar) -> Array:
-    """alpha sigma sigma' - sigma^2 alpha', half the squared diffusion of eq. (3) times alpha."""
+    """alpha sigma sigma' - sigma^2 alpha', half the squared diffusion of eq. (C) times alpha."""
     return scales.alpha * spread_rate(schedule, t) - scales.sigma**2 * rates.alpha

@@ -1,9 +1,9 @@
 """Noise schedules: functions t -> (alpha, sigma) of the forward marginal.
 
-    (1)  x_t = alpha(t) x_0 + sigma(t) noise,   t = 0 data, t = 1 noise
-    (2)  logsnr(t) = log(alpha^2 / sigma^2)
-    (3)  r = (alpha_t / alpha_s) (sigma_s / sigma_t)
-    (4)  1 - r = -expm1(-integral from s to t of (sigma' / sigma - alpha' / alpha) du)
+    (A)  x_t = alpha(t) x_0 + sigma(t) noise,   t = 0 data, t = 1 noise
+    (B)  logsnr(t) = log(alpha^2 / sigma^2)
+    (C)  r = (alpha_t / alpha_s) (sigma_s / sigma_t)
+    (D)  1 - r = -expm1(-integral from s to t of (sigma' / sigma - alpha' / alpha) du)
 
 Nothing else in the package knows a formula for alpha or sigma; their time derivatives come from one `jax.jvp`.
 """
@@ -23,7 +23,7 @@ from ddjax.types import Scalar, Schedule
 
 
 class Scales(NamedTuple):
-    """alpha and sigma of eq. (1), each a scalar, or of the shape of an event where each coordinate has its own.
+    """alpha and sigma of eq. (A), each a scalar, or of the shape of an event where each coordinate has its own.
 
     One rule for all that takes a schedule: event-shaped scales act coordinate by coordinate. States, predictions and gradients are
     multiplied element by element; log densities are sums over coordinates, each in units of its own sigma; covariances of x_t are
@@ -81,7 +81,7 @@ class VariancePreserving:
     """Linear rate beta(t): alpha = exp(-B/2), sigma^2 = 1 - exp(-B), B = beta_min t + (beta_max - beta_min) t^2 / 2.
 
     Raises: ValueError unless 0 < beta_min <= beta_max.
-    References: Song et al., arXiv 2011.13456, eq. 32-33.
+    References: arXiv 2011.13456, Song et al. eq. (32)-(33).
     """
 
     beta_min: float = 0.1
@@ -120,7 +120,7 @@ class DDPM:
     """A chain of n steps, beta_k linear in k: alpha(k/n)^2 = prod_{i <= k} (1 - beta_i), log alpha linear between the steps.
 
     Raises: ValueError unless 0 < beta_first <= beta_last < 1 and n >= 1.
-    References: Ho et al., arXiv 2006.11239, eq. (4) and section 4.
+    References: Ho et al. (DDPM), arXiv 2006.11239, DDPM eq. (4) and section 4.
     """
 
     n: int = 1000
@@ -147,7 +147,7 @@ class VarianceExploding:
     """Geometric noise on unscaled data: alpha = 1, sigma = sigma_min (sigma_max / sigma_min)^t.
 
     Raises: ValueError unless 0 < sigma_min < sigma_max.
-    References: Song et al., arXiv 2011.13456, eq. 30-31.
+    References: arXiv 2011.13456, Song et al. eq. (30)-(31).
     """
 
     sigma_min: float = 0.01
@@ -244,7 +244,7 @@ def squared_diffusion(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
 
 
 def logsnr(schedule: Schedule, t: Scalar) -> Float[Array, "..."]:
-    """Log signal-to-noise ratio, eq. (2): +inf where sigma = 0, -inf where alpha = 0.
+    """Log signal-to-noise ratio, eq. (B): +inf where sigma = 0, -inf where alpha = 0.
 
     >>> print(logsnr(Rectified(), 0.5), logsnr(Rectified(), 1.0))
     0.0 -inf
@@ -258,10 +258,10 @@ _CLOSE = 1 / 16
 
 
 def snr_loss(schedule: Schedule, t: Scalar, s: Scalar) -> Float[Array, "..."]:
-    """1 - r of eq. (3), the share of the signal-to-noise ratio alpha / sigma that is lost from s to t > s, in [0, 1].
+    """1 - r of eq. (C), the share of the signal-to-noise ratio alpha / sigma that is lost from s to t > s, in [0, 1].
 
     Its relative error is that of one rounding, however near the times are: where r is near 1, the difference 1 - r would
-    cancel, and eq. (4), a sum of positive terms by 4-point Gauss-Legendre, does not.
+    cancel, and eq. (D), a sum of positive terms by 4-point Gauss-Legendre, does not.
 
     >>> print(f"{snr_loss(Rectified(), 0.5, 0.25):.4f}")  # 1 - (1/3) / 1: alpha / sigma falls from 3 to 1
     0.6667

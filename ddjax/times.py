@@ -125,7 +125,7 @@ def karras(n: int, *, rho: float = 7.0, last: float = 0.002) -> Float[Array, " n
     """The grid (1 + i/(n - 1) (last^(1/rho) - 1))^rho for i < n, then 0: finer near data for rho > 1.
 
     Raises: ValueError for n < 1, rho <= 0, or a last positive time outside (0, 1).
-    References: Karras et al., arXiv 2206.00364, eq. (5), in units of t.
+    References: Karras et al. (EDM), arXiv 2206.00364, EDM eq. (5), in units of t.
 
     >>> print(karras(3, rho=1.0, last=0.5))
     [1.   0.75 0.5  0.  ]

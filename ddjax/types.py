@@ -115,6 +115,15 @@ def precise(array: Shaped[Array | np.ndarray, "*shape"] | Scalar) -> Float[Array
     return array if array.dtype == jnp.float64 else array.astype(jnp.float32)
 
 
+def one_number(name: str, value: Scalar) -> Any:
+    """A float of a number, an array in at least float32 of an array. Raises: ValueError for an array of several."""
+    if isinstance(value, int | float):
+        return float(value)
+    if jnp.ndim(value) != 0:
+        raise ValueError(f"{name} must be one number, got {name} of shape {jnp.shape(value)}")
+    return precise(value)
+
+
 def floating(array: Any, who: str) -> Float[Array, "*shape"]:
     """The array as one of JAX, whose dtype a result will keep.
 

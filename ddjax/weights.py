@@ -2,7 +2,7 @@
 
 `uniform`, `snr`, `sigmoid` and `edm` multiply squared errors of x_0, `variance` and `likelihood` those of the score; with
 
-    (1)  score = (alpha D - x_t) / sigma^2,   |D - x_0|^2 = (sigma^4 / alpha^2) |score + noise / sigma|^2
+    (A)  score = (alpha D - x_t) / sigma^2,   |D - x_0|^2 = (sigma^4 / alpha^2) |score + noise / sigma|^2
 
 `on_scores` reads the former as the latter.
 """
@@ -46,7 +46,7 @@ def of_examples(weight: Weight, t: Float[Array, " batch"]) -> Float[Array, " bat
 def snr(schedule: Schedule) -> Weight:
     """w(t) = alpha^2 / sigma^2, under which regression on x_0 is regression on the noise: ||noise - n||^2 = w ||x_0 - D||^2.
 
-    References: Ho et al., arXiv 2006.11239, eq. (14) ("L_simple").
+    References: Ho et al. (DDPM), arXiv 2006.11239, DDPM eq. (14) ("L_simple").
 
     >>> from ddjax import schedules
     >>> print(f"{snr(schedules.Rectified())(0.25):.3f}")  # (3/4)^2 / (1/4)^2
@@ -63,7 +63,7 @@ def snr(schedule: Schedule) -> Weight:
 def sigmoid(schedule: Schedule, *, bias: float = 0.0) -> Weight:
     """w(t) = sigmoid(logsnr(t) - bias), the weighting of the paper's images; it starves t near 1.
 
-    References: Kingma and Gao, arXiv 2303.00848; De Bortoli et al., arXiv 2502.02483, eq. (14).
+    References: Kingma and Gao, arXiv 2303.00848; De Bortoli et al. (DDM), arXiv 2502.02483, DDM eq. (14).
 
     >>> from ddjax import schedules
     >>> print(sigmoid(schedules.Rectified())(0.5))
@@ -128,7 +128,7 @@ def likelihood(schedule: Schedule) -> Weight:
 
 
 def on_scores(schedule: Schedule, weight: Weight) -> Weight:
-    """w(t) sigma^4 / alpha^2: a weight of squared errors of x_0 as one of squared errors of the score, eq. (1).
+    """w(t) sigma^4 / alpha^2: a weight of squared errors of x_0 as one of squared errors of the score, eq. (A).
 
     That of `snr` is `variance`. Infinite where alpha = 0, or NaN for a weight that is 0 there.
     """

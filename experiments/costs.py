@@ -4,4 +4,4 @@ from ddjax import cli
 from experiments.benchmark.costs import Config, run
 
 if __name__ == "__main__":
-    cli.main(Config, run, program="python -m experiments.costs")
+    cli.main(Config, run)

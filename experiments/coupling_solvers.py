@@ -4,4 +4,4 @@ from ddjax import cli
 from experiments.benchmark.coupling_solvers import Config, run
 
 if __name__ == "__main__":
-    cli.main(Config, run, program="python -m experiments.coupling_solvers")
+    cli.main(Config, run)

@@ -4,4 +4,4 @@ from ddjax import cli
 from ddjax.commands.export import Config, run
 
 if __name__ == "__main__":
-    cli.main(Config, run, program="python -m experiments.export")
+    cli.main(Config, run)

@@ -4,4 +4,4 @@ from ddjax import cli
 from ddjax.commands.fetch import Config, run
 
 if __name__ == "__main__":
-    cli.main(Config, run, program="python -m experiments.fetch")
+    cli.main(Config, run)

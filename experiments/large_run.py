@@ -4,4 +4,4 @@ from ddjax import cli
 from experiments.benchmark.large_run import Config, run
 
 if __name__ == "__main__":
-    cli.main(Config, run, program="python -m experiments.large_run")
+    cli.main(Config, run)

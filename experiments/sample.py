@@ -4,4 +4,4 @@ from ddjax import cli
 from ddjax.commands.sample import Config, run
 
 if __name__ == "__main__":
-    cli.main(Config, run, program="python -m experiments.sample")
+    cli.main(Config, run)

@@ -4,4 +4,4 @@ from ddjax import cli
 from experiments.benchmark.stream_timing import Config, run
 
 if __name__ == "__main__":
-    cli.main(Config, run, program="python -m experiments.stream_timing")
+    cli.main(Config, run)

@@ -87,9 +87,10 @@ print(f"training to held-out images {baseline:.1f}")
 
 # %%
 unlabelled = dataclasses.replace(train, labels=None, classes=())
-passive = recipes.Recipe(
-    name="passive", kind="regression", event_shape=(8, 8, 1), width=128, depth=3, residual=True, schedule="ddpm",
-    predicts="noise", weight="snr", transport=0.0, features=str(classifier.folder), clip=1.0, ema_decay=0.99,
+passive = recipes.Regression(
+    name="passive", event_shape=(8, 8, 1), network=recipes.Mlp(width=128, depth=3, residual=True), schedule="ddpm",
+    predicts="noise", weight="snr", optimizer=recipes.Optimizer(clip=1.0, ema_decay=0.99),
+    transport=recipes.Transport(weight=0.0, features=str(classifier.folder)),
 )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def fit(recipe, steps, state=None):
     model = recipes.build(recipe)
     if state is None:
         state = training.TrainState.create(model.network.init(jax.random.key(0)), model.optimizer, jax.random.key(1))
-    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.ema_decay)
+    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.optimizer.ema_decay)
     scanned = training.may_scan(model.network)
     return training.fit(state, train_step, data.batches(unlabelled, 128), steps=steps, label=None, scanned=scanned)
 
@@ -106,11 +107,15 @@ def draw(recipe, params, n):
     return jnp.clip(recipes.build(recipe).draw(params, jax.random.key(7), n, steps=50, churn=1.0), -1, 1)
 
 
+def with_transport(**changes):
+    return dataclasses.replace(passive, transport=dataclasses.replace(passive.transport, **changes))
+
+
 state = fit(passive, 1200)
 ways = {
     "nothing new": passive,
-    "transport": dataclasses.replace(passive, transport=1.0, blur=0.3),
-    "transport, t up to .3": dataclasses.replace(passive, transport=1.0, blur=0.3, transport_until=0.3),
+    "transport": with_transport(weight=1.0, blur=0.3),
+    "transport, t up to .3": with_transport(weight=1.0, blur=0.3, until=0.3),
 }
 samples = {}
 for name, recipe in ways.items():

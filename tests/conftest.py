@@ -1,5 +1,6 @@
 """Strictness for every test, and the few things that many test files share."""
 
+import collections
 import os
 from pathlib import Path
 
@@ -45,8 +46,20 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ddjax")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items):
-    """Files with slow tests first, so that the workers end together (`--no-loadscope-reorder`: else the order is xdist's)."""
+    """Of a table marked `sampled(k, first)`, the rows first, first + k, ... are in every tier and the others `exhaustive`.
+
+    Files with slow tests come first, so that the workers end together (`--no-loadscope-reorder`: else the order is xdist's).
+    """
+    rows = collections.Counter()
+    for item in items:
+        if mark := item.get_closest_marker("sampled"):
+            table = item.nodeid.partition("[")[0]
+            every, first = (*mark.args, 0)[:2]
+            if rows[table] % every != first:
+                item.add_marker("exhaustive")
+            rows[table] += 1
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -1,25 +1,23 @@
 """Distributional diffusion on one Gaussian, beside the exact posterior and its mean."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from ddjax import cli
+import jax
+import numpy as np
+
+from ddjax import cli, judging, mixtures, types
 from ddjax.cli.settings import Range
+from ddjax.recipes import Distributional, Energy, Mlp, Recipe, part
 from ddjax.runs import engine
-from experiments.common import runner
+from ddjax.types import Batch, Key
+from experiments.common import figures, oracles, runner
 from experiments.common.runner import Experiment, Findings, Trained
 from experiments.common.settings import Scored
-from experiments.lazy import figures, gaussian_judges, jax, judging, mixtures, np, recipes, types
-
-if TYPE_CHECKING:
-    from ddjax.recipes import Recipe
-    from ddjax.types import Batch, Key
 
 
 @dataclass(frozen=True)
-class Config(Scored):
+class Config(Scored, Mlp):
     """Train distributional diffusion (DDM) on N((1, -1), I/4), and judge it beside both oracles."""
 
     samples: Annotated[int, Range(2)] = 2000
@@ -28,8 +26,11 @@ class Config(Scored):
 
 def recipes_of(settings: Config) -> list[Recipe]:
     """One model for each beta."""
-    shared = settings.recipe() | {"event_shape": (2,)}
-    return [recipes.Recipe(name=f"ddm-beta{beta:g}", beta=beta, **shared) for beta in settings.beta]
+    shared = {"event_shape": (2,), "network": part(Mlp, settings), "optimizer": settings.optimizer()}
+    return [
+        part(Distributional, settings, name=f"ddm-beta{beta:g}", rule=Energy(beta=beta, lam=settings.lam), **shared)
+        for beta in settings.beta
+    ]
 
 
 def target() -> Any:
@@ -45,13 +46,14 @@ def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
 
 def judge(settings: Config, trained: Trained) -> Findings:
     """Distances to fresh points of the target at every number of steps, with their floors, and a figure."""
-    mixture, chosen = target(), gaussian_judges.distances()
+    mixture, chosen = target(), oracles.distances()
     truth = lambda key, n: types.Batch(mixture.sample(key, n))  # noqa: E731
     key_floor, key_sweep = jax.random.split(jax.random.key(0))
     floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=16)
     numbers, against = [], judging.against(truth, chosen)
     models = [(model.name, model.draw, trained.params[model.name]) for model in trained.models]
-    for name, draw, params in [*models, *gaussian_judges.oracles(mixture)]:
+    exact = [(name, draw, [None]) for name, draw in oracles.oracles(mixture).items()]
+    for name, draw, params in [*models, *exact]:
 
         def drawn(params: Any, key: Key, steps: int, churn: None, draw: Any = draw) -> Batch:
             return types.Batch(draw(params, key, settings.samples, steps=steps))

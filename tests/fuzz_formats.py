@@ -17,7 +17,6 @@ import numpy as np
 import safetensors.numpy
 import yaml
 from PIL import Image
-from torch_spelling import LEGACY, state, tensor
 
 import ddjax.networks.classifier
 from ddjax import metrics
@@ -47,8 +46,6 @@ def cifar_archive(content):
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (12, 6, 5, 3), dtype=np.uint8)
 NUMBERS = RNG.normal(size=6).astype(np.float32)
-STATE = state(("w", tensor((2, 3), (3, 1))), ("b", tensor((3,), (2,))))
-OLD = LEGACY + STATE + b"\x80\x02]X\x01\x00\x00\x000a." + struct.pack("<q", 6) + NUMBERS.tobytes()
 SETTINGS = {"steps": 7, "beta": [0.5, 1.0], "resume": "auto", "out": None, "full": True, "nested": {"a": [1, "x"]}}
 CIFAR = np.c_[np.arange(2, dtype=np.uint8), RNG.integers(0, 256, (2, 3072), dtype=np.uint8)].tobytes()
 IDX = struct.pack(">4I", 0x803, 12, 6, 5) + PIXELS[..., 0].tobytes()
@@ -73,10 +70,7 @@ def classifier_of(path):
 
 
 FORMATS = {
-    "torch zip": ("a.pth", fuzzed.packed({"a/data.pkl": STATE, "a/data/0": NUMBERS.tobytes()}), weights.read),
-    "torch legacy": ("a.pt", OLD, weights.read),
     "safetensors": ("a.safetensors", safetensors.numpy.save(FLOATS), weights.read),
-    "npz weights": ("a.npz", saved(np.savez, **FLOATS), weights.read),
     "npz": ("b.npz", saved(np.savez, **TREE), npz.read),
     "npz packed": ("c.npz", saved(np.savez_compressed, **TREE), sources.load),
     "npy": ("a.npy", saved(np.save, PIXELS), npz.mapped),

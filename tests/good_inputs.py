@@ -143,6 +143,8 @@ GOOD = {
     "horizon": 100.0,
     "rho": lambda x: jnp.sum(x**2, 1),
     "exponent": 0.5,
+    "groups": scoring.Windows(2),
+    "estimator": scoring.fair,
 }
 ONE = {"x_t": POINT, "t": 0.5, "x_0": POINT, "x": POINT, "noise": POINT}
 OF_X = {"score": lambda x: -x, "truth": lambda x: -x}
@@ -191,6 +193,7 @@ OWN = {
     "sde.predictor_corrector": OF_X_T | {"size": 0.1},
     "metrics.variogram_score": {"samples": DRAWS[0]},
     "metrics.cached_statistics": {"points": lambda: X},
+    "scoring.score": {"samples": DRAWS[0], "rho": lambda x: jnp.sum(x**2, 1)},
     "scoring.energy_score": {"samples": DRAWS[0]},
     "scoring.kernel_score": {"samples": DRAWS[0], "kernel": scoring.rbf()},
     "scoring.crps": {"samples": DRAWS[0]},

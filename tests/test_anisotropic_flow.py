@@ -11,8 +11,8 @@ import pytest
 from ddjax import couplings, inflation, objectives, predictions
 from ddjax.mixtures import GaussianMixture
 from ddjax.schedules import with_rates
-from experiments.anisotropic_flow import __main__ as anisotropic_flow
 from experiments.anisotropic_flow import evaluate as judges
+from experiments.anisotropic_flow import experiment as anisotropic_flow
 from experiments.common import exact_flows
 
 VARIANCES = np.array([1.7, 0.4])
@@ -24,8 +24,8 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_for_a_gaussian_independent_pairs_teach_the_pfode_and_transport_another_velocity(name):
-    """Eq. (3) is the probability flow of the exact posterior mean, and the regression of the targets on x_t; transported pairs
-    have that of eq. (4), and not eq. (3). Mutations: `sigma` for `sigma^2` in eq. (3); the coupling left out."""
+    """Eq. (C) is the probability flow of the exact posterior mean, and the regression of the targets on x_t; transported pairs
+    have that of eq. (D), and not eq. (C). Mutations: `sigma` for `sigma^2` in eq. (C); the coupling left out."""
     schedule, t, n, paired = SCHEDULES[name], 0.4, 4000, 1000
     slopes = judges.gaussian_slopes(schedule, jnp.asarray(VARIANCES, float), t)
     x = jnp.array([[0.3, -0.8]])
@@ -135,6 +135,7 @@ def test_training_comes_nearer_to_the_pfode():
     assert judges.overall(flow, velocity, params, key_after, n=200, cells=8) < before / 3
 
 
+@pytest.mark.exhaustive
 def test_the_study_writes_all_that_it_promises(tmp_path, capsys, monkeypatch):
     """Both flows and both couplings in both tables; a target that is missed is told, with exit code 1. Nothing is trained."""
     untrained = lambda flow, coupling, key, *, width, **how: judges.learned(flow, width)[0].init(key)  # noqa: E731

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
-from test_scoring import KERNELS, brute, image_draws
+from test_scoring import KERNELS, OVER, brute, image_draws
 
 from ddjax import scoring
-from ddjax.scoring import Energy, KernelRule, crps, energy_score, imq, scaled
+from ddjax.scoring import Energy, KernelRule, Windows, by_element, by_groups, by_position, crps, imq, scaled
+from ddjax.scoring.scopes import Over
 
 EVENT = (4, 6, 2)
 LATITUDE = np.cos(np.linspace(-1.2, 1.3, 4))[:, None, None]
@@ -29,7 +30,7 @@ def test_areas_weigh_the_mean_of_the_parts(x64, name, scope):
     each = [brute(samples[:, *i].reshape(5, -1), observation[i].reshape(-1), rho) for i in parts]
     shape = (4, 6, 1) if scope == "position" else EVENT
     expected = np.average(each, axis=0, weights=np.broadcast_to(LATITUDE, shape).reshape(-1))
-    rule = KernelRule(kernel, scope=scope, area=LATITUDE)
+    rule = OVER[scope](KernelRule(kernel), LATITUDE)
     close(jax.jit(rule)(jnp.asarray(samples), jnp.asarray(observation)), expected, rtol=1e-12)
 
 
@@ -38,9 +39,9 @@ def test_equal_areas_are_none_and_their_unit_is_free(x64):
     samples, observation = skewed()
     plain = crps(samples, observation)
     close(crps(samples, observation, area=np.full((1, 1, 1), 7.0)), plain, rtol=1e-12)
-    by_latitude = [energy_score(samples, observation, scope="position", area=c * LATITUDE) for c in (1.0, 1e3)]
+    by_latitude = [by_position(Energy(), c * LATITUDE)(samples, observation).score for c in (1.0, 1e3)]
     close(*by_latitude, rtol=1e-12)
-    assert abs(by_latitude[0] - energy_score(samples, observation, scope="position")) > 1e-3
+    assert abs(by_latitude[0] - by_position(Energy())(samples, observation).score) > 1e-3
 
 
 def test_what_is_missing_is_left_out(x64):
@@ -74,26 +75,26 @@ def test_a_mask_for_each_example_under_vmap(x64):
     """As rules are lifted over a batch. Mutation: the mask of the first example for all."""
     samples, observation = skewed()
     masks = jnp.asarray(np.random.default_rng(2).random((3, *EVENT[:2], 1)) < 0.5)
-    rule = lambda mask: Energy(scope="position", area=mask)(samples, observation).score  # noqa: E731
+    rule = lambda mask: by_position(Energy(), mask)(samples, observation).score  # noqa: E731
     found = jax.jit(jax.vmap(rule))(masks)
     for value, mask in zip(found, masks, strict=True):
         at = np.asarray(mask[..., 0])
-        close(value, energy_score(samples[:, at], observation[at], scope="position"), rtol=1e-12)
+        close(value, by_position(Energy())(samples[:, at], observation[at]).score, rtol=1e-12)
 
 
 def test_rules_with_areas_are_values():
     """Equal for equal numbers, and different programs for others. Mutation: an area that is not compared."""
-    make = lambda c: Energy(scope="element", area=c * LATITUDE)  # noqa: E731
+    make = lambda c: by_element(Energy(), c * LATITUDE)  # noqa: E731
     assert make(1) == make(1) and hash(make(1)) == hash(make(1))
     assert (
         make(1) != make(2)
         and make(1) != "a rule"
-        and make(1) != Energy(scope="element")
-        and make(1) != KernelRule(imq(), scope="element")
+        and make(1) != by_element(Energy())
+        and make(1) != by_element(KernelRule(imq()))
     )
     samples, observation = (jnp.asarray(x, jnp.float32) for x in image_draws(event=EVENT))
     for area in (LATITUDE, LATITUDE**4):
-        rule = Energy(scope="element", area=area)
+        rule = by_element(Energy(), area)
         close(jax.jit(rule)(samples, observation), rule(samples, observation), rtol=1e-6)
 
 
@@ -131,15 +132,15 @@ TWO, ONE = jnp.ones((2, 4, 6, 2)), jnp.ones(EVENT)
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Energy(scope="element", area=-np.ones(EVENT)), "not negative"),
-        (lambda: Energy(scope="element", area=np.zeros(EVENT)), "somewhere positive"),
-        (lambda: KernelRule(imq(), scope="position", area=np.full(EVENT, np.inf)), "area must be finite"),
+        (lambda: by_element(Energy(), -np.ones(EVENT)), "not negative"),
+        (lambda: by_element(Energy(), np.zeros(EVENT)), "somewhere positive"),
+        (lambda: by_position(KernelRule(imq()), np.full(EVENT, np.inf)), "area must be finite"),
         (lambda: Energy(area=np.ones(EVENT)), "area weighs what is averaged"),
-        (lambda: energy_score(TWO, ONE, scope=scoring.Windows(2), area=LATITUDE), "area weighs what is averaged"),
+        (lambda: Over(Windows(2), LATITUDE), "area weighs what is averaged"),
         (lambda: crps(TWO, ONE, area=np.ones(4)), r"area must be of shape \(4, 6, 2\)"),
         (lambda: crps(TWO, ONE, area=np.ones((4, 3, 1))), r"got area of shape \(4, 3, 1\)"),
-        (lambda: energy_score(TWO, ONE, scope="position", area=np.ones(EVENT)), r"area must be of shape \(4, 6, 1\)"),
-        (lambda: energy_score(TWO, ONE, scope=jnp.sum), "a scope keeps the first axis"),
+        (lambda: by_position(Energy(), np.ones(EVENT))(TWO, ONE), r"area must be of shape \(4, 6, 1\)"),
+        (lambda: by_groups(Energy(), jnp.sum)(TWO, ONE), "groups keep the first axis"),
         (lambda: scaled(np.array([np.nan])), "weights of a scaled event"),
         (lambda: scaled(np.zeros(3)), "somewhere not 0"),
         (lambda: scaled(np.ones(3))(ONE), r"weights must be of shape \(4, 6, 2\)"),

@@ -21,7 +21,7 @@ def module(dtype, kernel):
 
 
 def written_out(params, h):
-    """Eq. (1) in double precision, head by head."""
+    """Eq. (A) in double precision, head by head."""
     weights = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params["params"])
     q, k, v = np.moveaxis((h @ weights["qkv"]["kernel"] + weights["qkv"]["bias"]).reshape(2, 6, 3, 2, 16), 2, 0)
     mixed = np.zeros_like(v)

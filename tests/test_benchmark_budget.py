@@ -41,6 +41,7 @@ def case(tmp_path, monkeypatch):
     return made
 
 
+@pytest.mark.exhaustive
 def test_a_side_that_hangs_is_ended_and_the_next_one_runs(case, tmp_path):
     """While starting, in a timed round, or without its package or its work; each row is in the file once it is there.
 

@@ -193,6 +193,7 @@ def test_the_newest_is_the_highest_step_whatever_the_clock_says(tmp_path, monkey
     assert int(restored(folder).step) == 3
 
 
+@pytest.mark.exhaustive
 def test_a_flipped_byte_in_any_file_is_noticed(saved):
     """Every file of the newest step in turn, manifest included: the reader falls back to step 1 and says so."""
     for path in files_of(saved, 2):
@@ -233,6 +234,7 @@ def test_a_stray_folder_is_not_a_checkpoint(saved):
         assert int(restored(saved).step) == 2
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "stray", [".DS_Store", "2/.DS_Store", "2/default/._x", "2/notes.txt", "00500/", "00002/", "٣/", "9", "-3/"]
 )

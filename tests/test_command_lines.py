@@ -272,9 +272,8 @@ def test_help_shows_every_flag_once_with_an_example_that_is_read(name, monkeypat
     """
     make, presets = command(name)
     program = f"python -m {name.removesuffix('.__main__')}"
-    moved = None if make.__module__ == name else program
     with pytest.raises(SystemExit) as stop:
-        cli.parse(make, ["--width", "-1", "--help"], presets=presets, program=moved)
+        cli.parse(make, ["--width", "-1", "--help"], presets=presets, program=program)
     told = capsys.readouterr().out
     assert stop.value.code == 0 and told.startswith(f"usage: {program} ")
     heads = re.findall(r"^(\w[\w ]*):$", told, re.M)
@@ -327,8 +326,8 @@ def test_lines_are_read_without_jax(tmp_path):
 def test_a_verdict_is_told(monkeypatch):
     """Exit code 1 comes with a sentence. Mutation: `SystemExit(1)`."""
     from experiments.common import dispersion_law
-    from experiments.dispersion import __main__ as dispersion
-    from experiments.limits import __main__ as limits
+    from experiments.dispersion import experiment as dispersion
+    from experiments.limits import experiment as limits
 
     monkeypatch.setattr(limits, "ladder", lambda *_, **__: ("", 5.0))
     monkeypatch.setattr(dispersion_law, "trained", lambda *_, **__: 2.0)

@@ -28,7 +28,12 @@ class Config(engine.Engine):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "run"
-    a_run(path, "mine", Config(), [recipes.Recipe(name="ddm", event_shape=(2,), width=8, depth=2)])
+    a_run(
+        path,
+        "mine",
+        Config(),
+        [recipes.Distributional(name="ddm", event_shape=(2,), network=recipes.Mlp(width=8, depth=2))],
+    )
     return path
 
 

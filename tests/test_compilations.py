@@ -248,13 +248,18 @@ ROWS = {
     "scoring.finite_differences": lambda v: scoring.finite_differences(0, wrap=True)(v.x),
     "scoring.scaled": lambda v: scoring.scaled(v.y)(v.x),
     "scoring.spectrum": lambda v: scoring.spectrum(v.x.reshape(12, 6, 1)),
-    "scoring.almost_fair": lambda v: scoring.energy_score(v.x[:4], v.y[0], estimator=scoring.almost_fair(0.9)),
-    "scoring.banded": lambda v: scoring.energy_score(v.x[:4], v.y[0], estimator=scoring.banded(2)),
-    "scoring.biased": lambda v: scoring.energy_score(v.x[:4], v.y[0], estimator=scoring.biased),
+    "scoring.almost_fair": lambda v: scoring.estimated(scoring.Energy(), scoring.almost_fair(0.9))(v.x[:4], v.y[0]),
+    "scoring.banded": lambda v: scoring.estimated(scoring.Energy(), scoring.banded(2))(v.x[:4], v.y[0]),
+    "scoring.biased": lambda v: scoring.estimated(scoring.Energy(), scoring.biased)(v.x[:4], v.y[0]),
     "scoring.crps": lambda v: scoring.crps(v.x[:4], v.y[0]),
     "scoring.energy": lambda v: scoring.energy(0.5).rho(v.x),
     "scoring.energy_score": lambda v: scoring.energy_score(v.x[:4], v.y[0]),
     "scoring.exponential": lambda v: scoring.exponential().rho(v.x**2),
+    "scoring.score": lambda v: scoring.score(lambda d: jnp.sum(d**2, 1), v.x[:4], v.y[0]),
+    "scoring.by_position": lambda v: scoring.by_position(scoring.Energy())(v.x[:4], v.y[0]),
+    "scoring.by_element": lambda v: scoring.by_element(scoring.Energy())(v.x[:4], v.y[0]),
+    "scoring.by_groups": lambda v: scoring.by_groups(scoring.Energy(), jnp.abs)(v.x[:4], v.y[0]),
+    "scoring.estimated": lambda v: scoring.estimated(scoring.Energy(), scoring.paired)(v.x[:4], v.y[0]),
     "scoring.fair": lambda v: scoring.fair(v.x[:4], lambda d: jnp.sum(d**2, 1)),
     "scoring.imq": lambda v: scoring.imq().rho(v.x**2),
     "scoring.kernel_score": lambda v: scoring.kernel_score(v.x[:4], v.y[0], kernel=scoring.imq()),
@@ -448,7 +453,7 @@ ROWS = {
     "inflation.distorted": lambda v: inflation.distorted(jnp.sin, v.x),
 }
 SUM = scoring.Sum(
-    ((1.0, scoring.Energy(), scoring.pooling(2)), (0.5, scoring.Energy(scope="position"), scoring.spectrum))
+    ((1.0, scoring.Energy(), scoring.pooling(2)), (0.5, scoring.by_position(scoring.Energy()), scoring.spectrum))
 )
 SPREAD = np.array([3.0, 1.0, 0.2])
 EIGEN = inflation.eigenbasis_of(np.zeros(D), np.diag(SPREAD))
@@ -511,6 +516,7 @@ def test_the_table_has_every_public_function():
     assert {name for name in names if name.split(".")[1] not in VALUES | ON_THE_HOST} == set(ROWS)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.filterwarnings("error:.* may read what changes between calls")
 @pytest.mark.parametrize("name", ROWS)
 def test_new_values_of_the_same_shapes_compile_nothing(name):

@@ -136,7 +136,7 @@ def _given(y, x_0):
 def test_particles_are_exact_for_few_draws():
     """Two draws of each of 20,000 particles: the share on the right within 4 errors of the truth, where `conditioned` misses by 20.
 
-    Errors are those of independent samples, doubled for the resampling. Mutations: no correction; mean and sum of eq. (3)
+    Errors are those of independent samples, doubled for the resampling. Mutations: no correction; mean and sum of eq. (C)
     exchanged; resampling by Z alone without the last factor.
     """
     n, m = 20_000, 2

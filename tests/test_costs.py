@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose as close
 
 from ddjax import recipes
 from experiments.benchmark import cost_analysis, cost_page
-from experiments.images import __main__ as images
+from experiments.common.images import models
 
 ROOT = Path(__file__).parents[1]
 STORED = json.loads((ROOT / "docs/results/costs.json").read_text())
@@ -74,7 +74,7 @@ def test_operations_of_a_whole_step_are_three_passes_over_the_layers(preset, of_
     rest is element-wise. Mutations: a population of half the size; forward only; bfloat16 counted twice.
     """
     settings = cost_analysis.settings_of(preset)
-    model = recipes.build(images.recipes_of(settings, (32, 32, 3), 10)[0])
+    model = recipes.build(models.recipes_of(settings, (32, 32, 3), 10)[0])
     state, _ = cost_analysis.abstract(settings, model)
     by_hand = sum(of_kernel(*kernel) for kernel in kernels(state.params))
     layers = 4 if preset == "cifar10" else 12  # that attend, on 256 tokens of 256 or 384 channels

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 
-from ddjax import denoisers, mixtures, objectives, recipes, schedules, times, weights
+from ddjax import denoisers, mixtures, objectives, schedules, times, weights
+from ddjax.recipes import sampling
 from ddjax.types import Network
 
 SCHEDULE = schedules.DDPM()
@@ -36,7 +37,7 @@ def test_exact_scores_give_the_data_back(optimised, churn, steps):
     Mutations: the deviation of the bridge without its factor 1 + kappa; kappa squared in c_t.
     """
     mixture = mixtures.GaussianMixture(np.ones(1), MEAN[None], COV[None])
-    draw = recipes.drawing(recipes.by_bridge(mixtures.mean_oracle(mixture, SCHEDULE), SCHEDULE, (4,)))
+    draw = sampling.drawing(sampling.by_bridge(mixtures.mean_oracle(mixture, SCHEDULE), SCHEDULE, (4,)))
     x_0 = np.asarray(draw(None, jax.random.key(2), 20_000, steps=steps, churn=churn), np.float64)
     assert np.linalg.norm(x_0.mean(0) - MEAN) < 0.02 * np.linalg.norm(MEAN)
     assert np.linalg.norm(np.cov(x_0.T) - COV) < 0.02 * np.linalg.norm(COV)

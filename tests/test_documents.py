@@ -9,8 +9,9 @@ import yaml
 
 from ddjax import cli
 from ddjax.cli import documents
-from experiments.images import __main__ as images
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.images import experiment as images
+from experiments.two_gaussians import experiment as two_gaussians
+from experiments.two_gaussians.settings import PRESETS
 
 LEVELS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -131,7 +132,7 @@ def test_words_in_a_file_mean_what_they_mean_on_the_command_line(tmp_path):
     assert parsed(tmp_path, "out:\nmemory_fraction: ~").out is None
     assert str(parsed(tmp_path, "out: 2024-01-01").out) == "2024-01-01"
     assert parsed(tmp_path, "lam: 1e-2\nbeta: [.5, 1]", two_gaussians.Config).lam == 0.01
-    full = parsed(tmp_path, "full: true\nsteps: 7", two_gaussians.Config, presets=two_gaussians.PRESETS)
+    full = parsed(tmp_path, "full: true\nsteps: 7", two_gaussians.Config, presets=PRESETS)
     assert (full.full, full.seeds, full.steps) == (True, 3, 7)
 
 

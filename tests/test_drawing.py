@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddjax import paths, recipes, times
-from ddjax.recipes.drawing import _padded
+from ddjax import paths, recipes, schedules, times
+from ddjax.recipes import sampling
+from ddjax.recipes.sampling import _padded
 
-S = recipes.SCHEDULE
+S = schedules.Rectified()
 
 
 def key(i=3):
@@ -39,7 +40,7 @@ def test_a_draw_is_the_algorithm_written_out(churn, steps):
 
     Mutations: churn dropped or fixed at 1, the key of the prior used for the steps, the grid reversed, or cut to 64 steps.
     """
-    draw = recipes.drawing(recipes.by_bridge(painter, S, (2,)))
+    draw = sampling.drawing(sampling.by_bridge(painter, S, (2,)))
     drawn = draw(jnp.asarray(3.0), key(), 5, steps=steps, churn=churn)
     right = written_out(
         lambda k, x, t: painter(jnp.asarray(3.0), k, x, t), key(), 5, steps, 1.0 if churn is None else churn
@@ -49,9 +50,9 @@ def test_a_draw_is_the_algorithm_written_out(churn, steps):
 
 def test_chunks_keep_keys_conditions_and_order():
     """7 samples in chunks of 3: each chunk is its own draw, row i has condition i. Mutation: conditions rolled or repeated."""
-    sampler = recipes.by_bridge(painter, S, (2,))
+    sampler = sampling.by_bridge(painter, S, (2,))
     cond = jnp.arange(7)
-    drawn = recipes.drawing(sampler, chunk=3)(jnp.asarray(0.0), key(), 7, steps=2, cond=cond)
+    drawn = sampling.drawing(sampler, chunk=3)(jnp.asarray(0.0), key(), 7, steps=2, cond=cond)
     np.testing.assert_allclose(drawn.mean(1), 10.0 * np.arange(7), atol=0.1)
     keys = jax.random.split(key(), 3)
     second = sampler(jnp.asarray(0.0), keys[1], 3, times.grid(2), cond[3:6])
@@ -61,7 +62,7 @@ def test_chunks_keep_keys_conditions_and_order():
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
 def test_guidance_is_linear_in_its_weight(weight):
     """(1 - w) D(null) + w D(cond) at one step. Mutations: 1 - w for w; a real class as the null."""
-    draw = recipes.drawing(recipes.by_bridge(painter, S, (2,), null=4))
+    draw = sampling.drawing(sampling.by_bridge(painter, S, (2,), null=4))
     drawn = draw(jnp.asarray(1.0), key(), 6, steps=1, cond=jnp.full(6, 2), guidance=weight)
     plain = draw(jnp.asarray(1.0), key(), 6, steps=1, cond=jnp.full(6, 2))
     np.testing.assert_allclose(drawn - plain, 10.0 * ((1 - weight) * 4 + weight * 2) - 20.0, atol=1e-4)
@@ -71,7 +72,7 @@ def test_a_flow_follows_its_velocity_from_its_prior():
     """Constant velocity 5: x_0 = x_1 - 5, with x_1 of the given prior. Mutations: sign, prior ignored, N(0, I) always."""
     velocity = lambda params, key, x_t, t, cond=None: jnp.full(x_t.shape, params)  # noqa: E731
     prior = lambda key, shape: jnp.full(shape, 2.0)  # noqa: E731
-    draw = recipes.drawing(recipes.by_flow(velocity, S, (2,), prior=prior))
+    draw = sampling.drawing(sampling.by_flow(velocity, S, (2,), prior=prior))
     np.testing.assert_allclose(draw(jnp.asarray(5.0), key(), 4, steps=3), -3.0, rtol=1e-5)
     with pytest.raises(ValueError, match="without noise"):
         draw(jnp.asarray(5.0), key(), 4, steps=3, churn=1.0)
@@ -88,7 +89,7 @@ def test_a_draw_compiles_once_for_all_numbers_of_steps():
         traces.append(x_t.shape)
         return painter(params, key, x_t, t, cond)
 
-    draw = recipes.drawing(recipes.by_bridge(counted, S, (2,), null=9))
+    draw = sampling.drawing(sampling.by_bridge(counted, S, (2,), null=9))
     for i in range(4):
         draw(jnp.asarray(float(i)), jax.random.key(i), 3, steps=2, churn=0.1 * i)
     once = len(traces)
@@ -101,7 +102,7 @@ def test_a_draw_compiles_once_for_all_numbers_of_steps():
 
 
 def test_impossible_draws_are_refused():
-    draw = recipes.drawing(recipes.by_bridge(painter, S, (2,)))
+    draw = sampling.drawing(sampling.by_bridge(painter, S, (2,)))
     params = jnp.asarray(0.0)
     for words, said in (
         ({"n": 0, "steps": 1}, "at least 1, got n=0"),
@@ -119,12 +120,17 @@ def test_a_flow_of_classes_keeps_its_path_and_its_null():
 
     Mutations: `path` or `null` not handed on to the flow.
     """
-    recipe = recipes.Recipe(name="f", kind="flow", event_shape=(2,), width=8, depth=2, classes=3, label_dropout=0.1)
+    recipe = recipes.Flow(
+        name="f",
+        event_shape=(2,),
+        network=recipes.Mlp(width=8, depth=2),
+        condition=recipes.Labels(classes=3, label_dropout=0.1),
+    )
     params = recipes.build(recipe).network.init(key(1))
     grid, cond = times.grid(3), jnp.arange(4, dtype=jnp.int32) % 3
     for guidance in (1.0, 2.0):
-        drawn = recipes.sampler(recipe)(params, key(), 4, grid, cond, guidance=guidance)
-        path = recipes.sampler(recipe, path=True)(params, key(), 4, grid, cond, guidance=guidance)
+        drawn = recipe.sampler()(params, key(), 4, grid, cond, guidance=guidance)
+        path = recipe.sampler(path=True)(params, key(), 4, grid, cond, guidance=guidance)
         assert path.shape == (4, 4, 2)
         np.testing.assert_allclose(path[-1], drawn, rtol=1e-6)
 

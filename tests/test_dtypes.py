@@ -166,11 +166,13 @@ def assert_precise(function, dtypes):
             close(np.asarray(a, np.float64), b, rtol=3e-5, atol=1e-5, err_msg=str(dtype))
 
 
+@pytest.mark.sampled(4, 1)
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_are_precise(name):
     assert_precise(FIGURES[name], (*HALVES, jnp.float32, *INTEGERS))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_are_precise(name):
     assert_precise(LOSSES[name], (*HALVES, jnp.float32))

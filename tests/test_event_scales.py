@@ -35,7 +35,7 @@ from ddjax import (
     times,
     weights,
 )  # fmt: skip
-from ddjax.recipes.drawing import by_bridge, by_flow, by_jumps, by_renoise
+from ddjax.recipes.sampling import by_bridge, by_flow, by_jumps, by_renoise
 from ddjax.schedules import Scales
 from ddjax.types import Network, Schedule
 
@@ -624,6 +624,7 @@ def close(a, b):
         np.testing.assert_allclose(np.asarray(found, float), np.asarray(expected, float), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", CASES)
 def test_scales_of_each_coordinate_are_right(case):
     """Equal entries do as a scalar, other units give the same numbers, coordinates that do not meet are each right alone."""
@@ -645,6 +646,7 @@ WEIGHTED = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("make", WEIGHTED)
 def test_an_example_has_one_weight(make):
     """A number for each coordinate is refused with what to pass instead, also for as many examples as coordinates; the mean of

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from ddjax import cli
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.two_gaussians import experiment as two_gaussians
+from experiments.two_gaussians.settings import PRESETS
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
@@ -150,7 +151,7 @@ def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["two_gaussians", *words.split()])
     with pytest.raises(SystemExit) as stop:
-        cli.main(two_gaussians.Config, two_gaussians.run, presets=two_gaussians.PRESETS)
+        cli.main(two_gaussians.Config, two_gaussians.run, presets=PRESETS)
     assert stop.value.code == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and message in lines[0]
@@ -168,7 +169,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(tmp_pa
     config = cli.parse(
         two_gaussians.Config,
         ["--full", "--config", str(file), "--lam", "0.25"],
-        presets=two_gaussians.PRESETS,
+        presets=PRESETS,
     )
     assert (config.lam, config.steps, config.beta, config.seeds) == (0.25, 7, (0.5, 1.0), 3)
 

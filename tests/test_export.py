@@ -17,8 +17,8 @@ from ddjax import cli
 from ddjax.cli import settings
 from ddjax.commands import export, sample
 from ddjax.runs import exported, saved
-from experiments.images import __main__ as images
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.images import experiment as images
+from experiments.two_gaussians import experiment as two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
@@ -72,6 +72,7 @@ def without_flax(tmp_path, *words):
     )
 
 
+@pytest.mark.sampled(2)
 def test_the_same_samples_as_the_live_model_without_flax(made, tmp_path):
     """7 samples in chunks of 3, of 2, and in one: equal to 1e-5 (MLP) and, sums being longer, to 1e-4 (DiT), classes in turns.
 
@@ -100,6 +101,7 @@ def archive(made, tmp_path):
     return made[0], tmp_path / "archive"
 
 
+@pytest.mark.sampled(2)
 def test_weights_and_settings_alone_draw_as_the_run_does(archive, tmp_path):
     """In a number of steps that nobody exported, bit for bit. Mutations: fresh weights, another model of the run."""
     run, folder = archive

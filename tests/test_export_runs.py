@@ -10,8 +10,9 @@ from run_folders import a_run
 from ddjax import cli, recipes
 from ddjax.commands import export, sample
 from ddjax.runs import exported, saved
-from experiments.images import __main__ as images
-from experiments.two_moons import __main__ as two_moons
+from experiments.common.images import models
+from experiments.images import experiment as images
+from experiments.two_moons import experiment as two_moons
 
 MOONS = "--seeds 1 --exp 3 4 ddm --width 8 --depth 2 --guidance 3 1"
 UNET = "--net unet --width 8 --depth 1 --inject 1 --no-baseline --guidance 2"
@@ -81,6 +82,7 @@ def test_mistakes_with_two_moons_are_told(two_moons_run, tmp_path):
         sample.run(sample.Config(run=tmp_path))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_exported_unet_differs_from_the_live_one_by_rounding_alone(tmp_path, symbolic):
     """Another program of the same function: no further away than 5 times what half a unit in the last place of every weight
@@ -90,7 +92,7 @@ def test_an_exported_unet_differs_from_the_live_one_by_rounding_alone(tmp_path, 
     """
     path = tmp_path / "run"
     config = cli.parse(images.Config, [*UNET.split(), "--out", str(path)])
-    a_run(path, "images", config, images.recipes_of(config, (8, 8, 1), 10))
+    a_run(path, "images", config, models.recipes_of(config, (8, 8, 1), 10))
     _, x_0 = live(path, None, churn=0.5)
     export.run(export.Config(path, tmp_path / "export", steps=(3,), churn=0.5))
     _, drawn = exported.draw(tmp_path / "export", 8, steps=3, seed=5)

@@ -9,8 +9,8 @@ import pytest
 from ddjax import judging, recipes, times
 from experiments.family import claims, grids, presets
 from experiments.family import evaluate as rivals
+from experiments.family import experiment as family
 from experiments.family import page as family_page
-from experiments.family import tuning as family_tuning
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/family.md").read_text()
@@ -79,7 +79,7 @@ def test_what_the_page_and_the_results_page_say_of_them():
         name: cost for name, cost in presets.COST.items()
     }
     assert f"about {presets.COST['ddm']} regression steps" in PAGE
-    assert all(presets.PRESETS[name]["references"] == 32 for name in presets.PRESETS if name in KERNELS)
+    assert all(presets.TUNED[name]["references"] == 32 for name in presets.TUNED if name in KERNELS)
 
 
 def stored(name):
@@ -144,7 +144,7 @@ def test_what_the_page_says_of_a_gate():
     late = judging.paired(of["iddm gate=true", 1], of["iddm", 1], comparisons=4)
     assert round(late.value, 3) == -0.032 and late.high < 0
     nets = [
-        recipes.Recipe(**family_tuning.shared("moons", 1) | presets.PRESETS["ddm"] | {"name": "a", "gate": g})
+        presets.recipe_of("ddm", family.Config(), name="a", event_shape=(2,), **presets.TUNED["ddm"] | {"gate": g})
         for g in (True, False)
     ]
     assert [recipes.parameters(recipes.build(net)) for net in nets] == [58_754, 38_018]
@@ -248,8 +248,14 @@ def test_when_a_claim_is_reproduced(a, as_good, told):
 
 def test_presets_are_what_the_search_kept():
     """Every preset of a law in the plane; with equal trials for all. Mutation: any setting of a preset."""
-    assert TUNING["tuned"] == presets.PRESETS
-    assert ON_DIGITS["tuned"] == presets.ON_DIGITS
+    stored = ((TUNING, presets.TUNED, (2,)), (ON_DIGITS, presets.TUNED_ON_DIGITS, (8, 8, 1)))
+    for search, tuned, shape in stored:
+        assert [*search["tuned"]] == [*tuned]
+        for preset, entries in search["tuned"].items():  # in the flat form of recipes, in which it was stored
+            of = {"name": preset, "event_shape": shape}
+            made = presets.recipe_of(preset, family.Config(), **of | tuned[preset])
+            bench = {"width": 128, "depth": 3, "steps": 5000, "cosine": True, "clip": 1.0, "ema_decay": 0.999}
+            assert made == recipes.read(bench | of | entries), preset
     counts = {name: sum(row[0] == name for row in TUNING["trials"]) for name in TUNING["tuned"]}
     assert set(counts.values()) == {8}
     assert {len(trials) for trials in presets.TRIALS.values()} == {7}
@@ -257,8 +263,8 @@ def test_presets_are_what_the_search_kept():
 
 def test_a_tuned_preset_differs_from_its_definition_in_trials_that_were_kept():
     """Each setting it has beyond its definition is the start's or a kept trial's."""
-    for name, settings in presets.PRESETS.items():
+    for name, settings in presets.TUNED.items():
         kept = [row[1] for row in TUNING["trials"] if row[0] == name and row[-1] == "kept"]
         for setting, value in settings.items():
-            if presets.DEFINED[name].get(setting) != value and (setting, value) not in presets.START.items():
+            if (setting, value) not in presets.START.items():
                 assert f"{setting} {value}" in kept, (name, setting, value)

@@ -22,7 +22,7 @@ from ddjax.networks import weights
 from ddjax.runs import classifiers, engine, pictures
 from ddjax.training import lock, manifest
 from experiments.common import figures
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.two_gaussians import experiment as two_gaussians
 from experiments.two_moons import flows
 
 OLD = b'{"job": "other", "step": 1, "loss": 1.0}\n' * 9  # rows, so that the writer of rows has something to keep

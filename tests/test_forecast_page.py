@@ -10,12 +10,13 @@ import pytest
 from numpy.testing import assert_allclose as close
 
 from ddjax import judging
-from experiments.forecast import __main__ as forecast
 from experiments.forecast import evaluate as judges
+from experiments.forecast import experiment as forecast
 from experiments.forecast import report as pages
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/forecast.md").read_text()
+PROSE = " ".join(PAGE.split())
 STORED = json.loads((ROOT / "docs/results/forecast.json").read_text())
 EXCESSES = STORED["excesses"]
 TOLD = {
@@ -27,9 +28,9 @@ def test_the_table_is_the_stored_run():
     """Mutation: any digit of either."""
     assert judging.markdown(pages.HEADS, pages.lines(EXCESSES)) in PAGE
     assert STORED["provenance"]["command"] == "python -m experiments.forecast"
-    assert STORED["provenance"]["command"] in PAGE and f"in {STORED['seconds']['total']:.0f} s on one" in PAGE
+    assert STORED["provenance"]["command"] in PROSE and f"in {STORED['seconds']['total']:.0f} s on one" in PROSE
     settings = STORED["settings"]
-    assert f"{settings['n']} forecasts of {settings['members']} draws on {judges.SIDE} x {judges.SIDE} pixels" in PAGE
+    assert f"{settings['n']} forecasts of {settings['members']} draws on {judges.SIDE} x {judges.SIDE} pixels" in PROSE
     assert list(EXCESSES) == list(judges.RULES)
 
 
@@ -40,12 +41,12 @@ def test_what_the_page_says_of_the_table():
     assert abs(crps["independent pixels"]) < 3 and crps["shuffled"] == 0
     assert all(min(row[name] for name in ("narrow", "displaced", "smoothed")) > 4 for row in TOLD.values())
     told = [row["independent pixels"] for row in (whole, patches, blocks, slopes, waves)]
-    assert "{:.1f} standard errors for independent pixels, {:.1f} with".format(*told) in PAGE
-    assert "block means {:.1f}, differences {:.1f}, one norm for each wavenumber {:.1f}".format(*told[2:]) in PAGE
+    assert "{:.1f} standard errors for independent pixels, {:.1f} with".format(*told) in PROSE
+    assert "block means {:.1f}, differences {:.1f}, one norm for each wavenumber {:.1f}".format(*told[2:]) in PROSE
     assert max(told[:2]) < 4 < min(told[2:])
-    assert f"{waves['smoothed']:.1f} against {crps['smoothed']:.1f}" in PAGE
-    assert f"keeps {both['narrow']:.1f} for the narrow and {both['displaced']:.1f} for the displaced" in PAGE
-    assert f"where the CRPS has {crps['narrow']:.1f} and {crps['displaced']:.1f}" in PAGE
+    assert f"{waves['smoothed']:.1f} against {crps['smoothed']:.1f}" in PROSE
+    assert f"keeps {both['narrow']:.1f} for the narrow and {both['displaced']:.1f} for the displaced" in PROSE
+    assert f"where the CRPS has {crps['narrow']:.1f} and {crps['displaced']:.1f}" in PROSE
 
 
 def test_the_example_of_the_page_runs():

@@ -49,7 +49,7 @@ def test_frechet_distance_is_symmetric_and_zero_at_equal_even_where_singular():
 
 @pytest.mark.parametrize("n, m", [(5, 9), (9, 5), (39, 12), (40, 3)])
 def test_fewer_points_than_dimensions_change_the_way_and_not_the_distance(n, m):
-    """Eq. (2) against the roots of covariances in 40 dimensions. Mutations: n for n - 1; one sample not centred."""
+    """Eq. (B) against the roots of covariances in 40 dimensions. Mutations: n for n - 1; one sample not centred."""
     x, y = GENERATOR.gamma(1.5, size=(n, 40)), GENERATOR.normal(1.0, 1.5, size=(m, 40))
     by_roots = metrics.frechet_distance(metrics.Statistics.of(x), metrics.Statistics.of(y))
     close(metrics.frechet_distance(x, y), by_roots, rtol=1e-6)  # a root takes half the digits of a null direction

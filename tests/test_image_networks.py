@@ -88,6 +88,7 @@ def test_what_late_injection_costs(make):
     assert 1.2 < late / regression < 1.6
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("inject", [0, -1])
 def test_xi_moves_the_output_after_three_gradient_steps(small, inject):
     """The zero output layer learns first, then the zero gates: from then on xi counts.
@@ -145,6 +146,7 @@ def test_the_null_label_is_the_network_without_labels(small):
         assert np.abs(one - null).max() > 1e-2
 
 
+@pytest.mark.sampled(2, 1)
 def test_bfloat16_is_close_and_remat_changes_nothing(small):
     """Outputs to 5 % of their size, gradients by recomputation to 1e-5. Fails for a block that forgets its arguments."""
     params = shaken(small(inject=-1).init(jax.random.key(0)), 0.05)
@@ -188,6 +190,7 @@ def test_dropout_is_shared_by_the_population_and_absent_at_rate_0(small):
     assert np.abs(moved - out[0]).max() > 1e-2
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("inject", [0, 1])
 def test_a_folded_population_is_the_one_of_vmap(small, inject):
     """With labels and dropout, at parameters away from 0.
@@ -243,6 +246,7 @@ def test_patches_are_squares_and_unpatches_adds_them_up(overlap):
         close(images.unpatches(cut, 2), x)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("overlap", "reach"), [(0, (2, 4)), (1, (1, 7)), (2, (0, 8))])
 def test_a_token_sees_and_draws_its_neighbours_pixels(overlap, reach):
     """With blocks that do nothing, a change at (3, 3) reaches the squares of the tokens that see it, and nothing else.

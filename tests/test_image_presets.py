@@ -13,7 +13,9 @@ from test_data_idx import words
 from ddjax import cli, recipes
 from ddjax.data import cifar
 from ddjax.runs import classifiers
-from experiments.images import __main__ as images
+from experiments.common.images import models
+from experiments.common.images import settings as image_settings
+from experiments.images import experiment as images
 
 RNG = np.random.default_rng(0)
 PRESETS = ("digits", "glyphs", "photos", "mnist", "cifar10", "cifar10-dit")
@@ -33,10 +35,10 @@ def test_presets_build_what_they_name(preset):
 
     Fails for a preset whose net cannot stand on its images.
     """
-    config = cli.parse(images.Config, ["--preset", preset], presets=images.PRESETS)
+    config = cli.parse(images.Config, ["--preset", preset], presets=image_settings.PRESETS)
     assert config.preset == preset
     shape = SHAPES.get(preset, (32, 32, 3))
-    found = images.recipes_of(config, shape, 10)
+    found = models.recipes_of(config, shape, 10)
     assert [recipe.name for recipe in found] == [f"DDM beta {config.beta[0]:g}", "regression"]
     sizes = [of_xi(recipes.build(recipe)) for recipe in found]
     (ddm, xi), (regression, none) = sizes
@@ -44,7 +46,7 @@ def test_presets_build_what_they_name(preset):
     x, t, labels = jnp.zeros((2, *shape)), jnp.zeros(2), jnp.array([3, 10], jnp.int32)
     for recipe in found:
         params = jax.eval_shape(recipes.build(recipe).network.init, jax.random.key(0))
-        out = jax.eval_shape(recipes.predictor(recipe), params, jax.random.key(0), x, t, labels)
+        out = jax.eval_shape(recipe.predictor(), params, jax.random.key(0), x, t, labels)
         assert out.shape == x.shape and out.dtype == jnp.float32
         assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
 
@@ -63,6 +65,7 @@ def records(folder):
         (folder / name).write_bytes(np.c_[np.arange(10), RNG.integers(0, 256, (10, 3072))].astype(np.uint8).tobytes())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "write", "more", "sizes"),
@@ -77,7 +80,7 @@ def test_a_preset_trains_on_files_in_the_form_of_its_set(preset, write, more, si
     write(tmp_path / "set")
     small = "--width 16 --depth 2 --inject 1 --population 2 --steps 2 --batch 4 --save-every 100 --samples 100 --nfe 1"
     told = ["--preset", preset, "--data", "set", "--out", "run", *small.split(), "--no-baseline", *more]
-    images.run(cli.parse(images.Config, told, presets=images.PRESETS))
+    images.run(cli.parse(images.Config, told, presets=image_settings.PRESETS))
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["settings"]["net"] == "dit" and summary["settings"]["preset"] == preset
     assert [int(re.search(r": ([0-9,]+) images", line)[1]) for line in summary["data"][:2]] == sizes
@@ -86,5 +89,5 @@ def test_a_preset_trains_on_files_in_the_form_of_its_set(preset, write, more, si
 
 def test_explicit_flags_win_over_presets():
     words = ["--preset", "glyphs", "--net", "unet", "--width=32", "--depth", "1"]
-    config = cli.parse(images.Config, words, presets=images.PRESETS)
+    config = cli.parse(images.Config, words, presets=image_settings.PRESETS)
     assert (config.data, config.net, config.width, config.depth, config.steps) == ("glyphs", "unet", 32, 1, 7000)

@@ -21,10 +21,12 @@ from ddjax import cli, data, metrics
 from ddjax.types import Batch
 from experiments.benchmark import stream_timing
 from experiments.common.images import evaluate as judging
-from experiments.common.images import spaces
-from experiments.images import __main__ as images
+from experiments.common.images import models, spaces
+from experiments.common.images.settings import PRESETS
 from experiments.images import checks
-from experiments.train_classifier import __main__ as train_classifier
+from experiments.images import experiment as images
+from experiments.images.settings import presumed
+from experiments.train_classifier import experiment as train_classifier
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,7 @@ def test_a_small_run_writes_all_that_it_promises(tmp_path):
 SMALLER = "--width 16 --depth 3 --inject 1 --steps 200 --save-every 100 --batch 16 --population 2 --samples 100 --nfe 1"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_folder_streams_through_a_run_that_is_killed(tmp_path, digits):
     """600 files, none of them resident: SIGKILL after the first checkpoint, and --resume ends with the whole run's bytes.
@@ -160,7 +163,7 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
         ("--dropout 2", "--dropout must lie in [0, 1], got 2.0"),
         ("--samples 3", "--samples must be at least 100, got 3"),
         ("--inject 9", "got inject=9"),
-        ("--inception nowhere.pth", "--inception nowhere.pth is not a file"),
+        ("--inception nowhere.safetensors", "--inception nowhere.safetensors is not a file"),
         ("--net dit --patch 2 --overlap 3", "--overlap 3 is larger than the tokens: --patch 2"),
         ("--preset glyphs --patch 5", "--patch 5 does not tile the images: images are 28 x 28"),
         ("--hold-out 5", "--hold-out 5 has no effect: digits has test images of its own"),
@@ -174,7 +177,7 @@ def test_mistakes_cost_one_line_and_nothing_is_left(words, message, tmp_path, tm
     monkeypatch.setenv("DDJAX_CACHE", str(tmp_path_factory.getbasetemp() / "images"))
     monkeypatch.setattr(sys, "argv", ["images", *words.split()])
     with pytest.raises(SystemExit) as stop:
-        cli.main(images.Config, images.run, presets=images.PRESETS)
+        cli.main(images.Config, images.run, presets=PRESETS)
     assert stop.value.code == 2 and message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -212,7 +215,7 @@ MISTAKES = (
     ("--data {home}/cow", "classes without a training image: 'cow'"),
     ("--data {home}/odd.npz", "odd.npz: labels must be whole numbers"),
     ("--data {home}/bad --skip-unreadable --resident 0 --batch 99", "--batch must be at most the 54 images"),
-    ("--inception {home}/odd.npz", "weights of another network"),
+    ("--inception {home}/odd.npz", "it is no safetensors file"),
 )  # fmt: skip
 
 
@@ -226,7 +229,7 @@ def test_what_no_run_can_be_judged_with_is_told_before_it_trains(mistake, tmp_pa
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
     monkeypatch.setattr(sys, "argv", ["images", *words.format(home=home).split()])
     with pytest.raises(SystemExit) as stop:
-        cli.main(images.Config, images.run, presets=images.PRESETS)
+        cli.main(images.Config, images.run, presets=PRESETS)
     errors = capsys.readouterr().err
     assert stop.value.code == 2 and all(part in errors for part in told) and errors.count("\n") == 1
     assert "size=" not in errors and "skip_unreadable" not in errors
@@ -255,13 +258,13 @@ def test_settings_of_own_images_follow_from_their_size(name, tmp_path, monkeypat
     for file in (tmp_path / "set").iterdir():
         Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(file)
     np.savez(tmp_path / "set.npz", x=np.zeros((12, height, width, 3), np.uint8))
-    read = lambda *words: cli.parse(images.Config, words, presets=images.PRESETS, presumed=images.presumed)  # noqa: E731
+    read = lambda *words: cli.parse(images.Config, words, presets=PRESETS, presumed=presumed)  # noqa: E731
     of_arrays = read("--data", str(tmp_path / "set.npz"))
     monkeypatch.setattr(data.folders.image_files, "decode", None)
     found = read("--data", str(tmp_path / "set"))
     assert dataclasses.replace(found, data=of_arrays.data) == of_arrays
     assert {key: getattr(found, key) for key in wanted} == wanted
-    assert images.recipes_of(found, (height, width, 3), 0)
+    assert models.recipes_of(found, (height, width, 3), 0)
     assert f"images of {height} x {width}: --net {wanted['net']} " in checks.chosen(found, (height, width, 3))
     assert read("--data", str(tmp_path / "set"), "--net", "unet", "--batch", "3").net == "unet"
     assert read("--data", str(tmp_path / "set"), "--preset", "digits").net == "mlp"
@@ -272,7 +275,7 @@ def test_settings_of_own_images_follow_from_their_size(name, tmp_path, monkeypat
 @pytest.mark.parametrize("name", ["digits", "glyphs", "photos"])
 def test_a_set_of_the_package_has_its_own_settings(name):
     """By its name alone, as with the preset; nothing is read. Mutation: those of digits for all."""
-    read = lambda *words: cli.parse(images.Config, words, presets=images.PRESETS, presumed=images.presumed)  # noqa: E731
+    read = lambda *words: cli.parse(images.Config, words, presets=PRESETS, presumed=presumed)  # noqa: E731
     assert read("--data", name) == read("--preset", name)
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 from numpy.testing import assert_allclose as close
 
 from ddjax.networks import inception, weights
@@ -24,16 +25,17 @@ def test_parameters_are_those_of_the_published_network():
 
 def test_files_of_other_networks_are_refused(tmp_path):
     """Fails where the first missing tensor is not named."""
-    np.savez(tmp_path / "x.npz", **{"Conv2d_1a_3x3.conv.weight": np.zeros((32, 3, 3, 3))})
+    first = {"Conv2d_1a_3x3.conv.weight": np.zeros((32, 3, 3, 3))}
+    safetensors.numpy.save_file(first, tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"'Conv2d_1a_3x3\.bn\.bias' is missing"):
-        inception.load(tmp_path / "x.npz")
+        inception.load(tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match="grey or colour"):
         inception.features({}, jnp.zeros((1, 8, 8, 2)))
 
 
 @pytest.mark.bench
 def test_features_are_torchs(tmp_path):
-    """To 1e-4 relative, from torch's file, for images smaller and larger than 299.
+    """To 1e-4 relative, for images smaller and larger than 299.
 
     Fails for averages that count the padding, the mean in the last pool, corners aligned or smoothing on the way down.
     """
@@ -50,10 +52,9 @@ def test_features_are_torchs(tmp_path):
                 value.uniform_(0.8, 1.25)
             elif value.ndim == 4:
                 value.normal_(0, (2 / value[0].numel()) ** 0.5)  # keeps the signal through all layers
-    torch.save(module.state_dict(), tmp_path / "x.pth", _use_new_zipfile_serialization=False)
-    file = weights.read(tmp_path / "x.pth")
-    np.savez(tmp_path / "x.npz", **{k: v for k, v in file.items() if "tracked" not in k})
-    params = inception.load(tmp_path / "x.npz")
+    state = {name: value.numpy() for name, value in module.state_dict().items() if "tracked" not in name}
+    safetensors.numpy.save_file(state, tmp_path / "x.safetensors")
+    params = inception.load(tmp_path / "x.safetensors")
     for shape in ((2, 32, 40, 3), (1, 320, 350, 3)):
         images = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
         with torch.no_grad():

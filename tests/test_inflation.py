@@ -74,7 +74,7 @@ def test_participation_counts_directions(x64, d):
 
 @pytest.mark.parametrize("schedule", FLOWS)
 def test_scales_and_rates_are_those_of_the_paper(x64, schedule):
-    """C and A of eq. (1) and (2), written again in NumPy, and their derivatives by hand. Fails for any other sign or power."""
+    """C and A of eq. (A) and (B), written again in NumPy, and their derivatives by hand. Fails for any other sign or power."""
     s2, g = np.array(VARIANCES), np.array(getattr(schedule, "growth", (1.0,) * 3))
     rate, gamma, t = schedule.rho * schedule.horizon, schedule.gamma, TIMES[:, None]
     grown = (1 + gamma) * np.exp(rate * g * t)

@@ -10,10 +10,10 @@ import pytest
 
 from ddjax import cli, data, inflation, recipes
 from ddjax.__main__ import main
-from ddjax.recipes import inflations
+from ddjax.recipes.inflation import written
 from ddjax.runs import classifiers
-from experiments.inflation import __main__ as family
 from experiments.inflation import evaluate as judges
+from experiments.inflation import experiment as family
 from experiments.inflation import report as pages
 
 COV = np.array([[1.0, 0.6], [0.6, 0.9]])
@@ -27,9 +27,8 @@ def gaussian(key, n):
 
 def exact(**changed):
     """A recipe, and parameters of 0, with which it is exact for the Gaussian."""
-    recipe = recipes.Recipe(
-        name="a", kind="inflation", event_shape=(2,), width=8, depth=2, eigen=inflations.written(EIGEN), **changed
-    )
+    net = recipes.Mlp(width=8, depth=2)
+    recipe = recipes.Inflation(name="a", event_shape=(2,), network=net, eigen=written(EIGEN), **changed)
     return recipe, jax.tree.map(jnp.zeros_like, recipes.build(recipe).network.init(jax.random.key(0)))
 
 
@@ -123,6 +122,7 @@ def run(tmp_path_factory):
     return out
 
 
+@pytest.mark.exhaustive
 def test_a_small_run_writes_all_that_it_promises(run):
     """Numbers of every model, a verdict for each expectation, and figures."""
     summary = json.loads((run / "summary.json").read_text())

@@ -14,14 +14,14 @@ from ddjax.cli import UserError
 from ddjax.data import toys
 from ddjax.mixtures import GaussianMixture
 from experiments.common import exact_flows
-from experiments.inflation_inference import __main__ as inflation_inference
 from experiments.inflation_inference import evaluate as judges
+from experiments.inflation_inference import experiment as inflation_inference
 
 PRIOR = np.array([1.5, 0.7, 2.0])
 
 
 def test_the_jacobian_of_the_weights(x64):
-    """|det dw/du| = prod w, eq. (2). Mutation: `sum(w)` for the product; the last weight left out of it."""
+    """|det dw/du| = prod w, eq. (B). Mutation: `sum(w)` for the product; the last weight left out of it."""
     u = jnp.array([0.7, -1.2])
     determinant = jnp.linalg.det(jax.jacfwd(judges.weights_of)(u)[:2])
     np.testing.assert_allclose(determinant, jnp.prod(judges.weights_of(u)), rtol=1e-12)

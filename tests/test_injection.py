@@ -56,7 +56,7 @@ def test_a_gated_mlp_is_the_block_that_it_stands_for():
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 5)])
 def test_positions_have_noise_of_their_own_and_noise_in_common(height, width):
-    """Eq. (2) by the definition, also where an edge cuts windows; every scale is N(0, 1), and the last is one for all.
+    """Eq. (B) by the definition, also where an edge cuts windows; every scale is N(0, 1), and the last is one for all.
 
     Mutations: a mean for the sum over the root; rows and columns exchanged; one scale too few; windows that do not move.
     """
@@ -72,6 +72,7 @@ def test_positions_have_noise_of_their_own_and_noise_in_common(height, width):
     close(found[:, :, :, -1], np.broadcast_to(found[:, :1, :1, -1], found[:, :, :, -1].shape), atol=1e-5)
 
 
+@pytest.mark.sampled(4, 1)
 @pytest.mark.parametrize(("name", "settings"), WITH_XI)
 def test_a_network_goes_on_from_a_mean_denoisers(name, settings):
     """At first it answers as that does, whatever xi is; three steps of the energy score later xi counts.

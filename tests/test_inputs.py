@@ -177,6 +177,7 @@ def leaves(result):
     return [np.asarray(a) for a in numbers if not isinstance(a, str)]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", KEYED)
 def test_a_key_is_one_key_of_either_spelling(name):
     """PRNGKey(0) gives the numbers of key(0), never those of two keys; a seed is refused, unless no key is read at all."""
@@ -191,6 +192,7 @@ def test_a_key_is_one_key_of_either_spelling(name):
         assert all(map(np.array_equal, found, wanted)), "a seed was read"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", [name for name in KEYED if name not in POPULATIONS])
 def test_two_keys_are_not_one(name):
     """Refused, or not read; only denoisers with xi take several, for a population."""
@@ -212,7 +214,7 @@ ARRAYS = {
     if name.split(".")[0] in ROOMS
 }
 MAKES = {  # functions that are made, and take arrays
-    "scoring.Energy": lambda of: scoring.Energy(area=of([0.5, 1.0]), scope="element")(of(DRAWS[0]), of(POINT), 0.5),
+    "scoring.Energy": lambda of: scoring.by_element(scoring.Energy(), of([0.5, 1.0]))(of(DRAWS[0]), of(POINT), 0.5),
     "scoring.KernelRule": lambda of: scoring.KernelRule(scoring.rbf())(of(DRAWS[0]), of(POINT), 0.5),
     "scoring.Patched": lambda of: scoring.Patched(scoring.Energy(), 2)(
         of(jnp.stack([IMAGES[0], IMAGES[1]])), of(IMAGES[0]), 0.5
@@ -235,6 +237,7 @@ LISTED = {
 } | MAKES
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", LISTED)
 def test_lists_and_numbers_are_arrays(name):
     """The numbers of the array that they make. Mutation: a shape asked of what came before it is an array."""

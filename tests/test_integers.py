@@ -13,6 +13,7 @@ from test_not_finite import ROWS, figures
 CASES = {f"{name} {i}": row for name, rows in ROWS.items() for i, row in enumerate(rows)}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize("case", CASES)
 def test_whole_numbers_are_not_rounded_to(case, unchecked):

@@ -13,9 +13,9 @@ from ddjax import cli, denoisers, mixtures, recipes
 from ddjax.mixtures import GaussianMixture
 from experiments.common import conditioning as conditionings
 from experiments.common import runner
-from experiments.inverse_problems import __main__ as family
 from experiments.inverse_problems import coverages, measurements
 from experiments.inverse_problems import evaluate as judges
+from experiments.inverse_problems import experiment as family
 from experiments.inverse_problems.measurements import Measurement
 
 SHAPE = (4, 6, 1)
@@ -145,6 +145,7 @@ def test_a_measurement_has_a_name():
         measurements.measurement("x", SHAPE, 0.3)
 
 
+@pytest.mark.exhaustive
 def test_the_family_judges_and_writes_every_table(monkeypatch, tmp_path):
     """All ways of a problem, their numbers as words, and figures; sampling is tied off, and knows the law of no digit.
 

@@ -17,9 +17,9 @@ from experiments.compare import intervals
 from experiments.family import claims
 from experiments.family import grid_report as grid_pages
 from experiments.family.grids import CHOSEN, Judged
-from experiments.limits import __main__ as limits
-from experiments.three_views import __main__ as three_views
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.limits import experiment as limits
+from experiments.three_views import experiment as three_views
+from experiments.two_gaussians import experiment as two_gaussians
 
 LEVEL, RUNS = 0.05, 250
 SEEDS, STEPS = 5, (1, 2, 4, 8, 16, 50)
@@ -138,7 +138,7 @@ TABLE = {
 def test_luck_alone_says_nothing(verdict, monkeypatch):
     """Within 3 standard errors of 5 in 100.
 
-    Mutations: eq. (2) of `grids` decides; intervals of each comparison alone; 1.96 in the place of t; the point estimate in the
+    Mutations: eq. (B) of `grids` decides; intervals of each comparison alone; 1.96 in the place of t; the point estimate in the
     place of the interval; one deviation of the floor in the place of two; gates that take 8 repeats, or 1 draw.
     """
     monkeypatch.setattr(grids.times, "grid", cache(times.grid))

@@ -11,7 +11,8 @@ from ddjax.runs import engine, jobs
 from ddjax.training import memory
 from ddjax.types import Network
 from experiments.benchmark import large_run
-from experiments.images import __main__ as images
+from experiments.common.images.settings import PRESETS
+from experiments.images import experiment as images
 
 N = 1_000_000  # float32 numbers: 4 MB
 
@@ -71,6 +72,7 @@ def test_the_rows_of_a_job_tell_its_speed_and_memory(tmp_path):
     assert all(row["steps_per_second"] > 0 and 0 < row["memory_gb"] < 1000 for row in rows)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_way_of_a_large_run_takes_the_same_steps():
     """Losses of three steps, of which the first two change nothing yet: recomputed to 1e-5, in bfloat16 and in parts to 5 %; parts
@@ -92,7 +94,7 @@ def test_every_way_of_a_large_run_takes_the_same_steps():
         "--population",
         "2",
     ]
-    settings = cli.parse(images.Config, words, presets=images.PRESETS)
+    settings = cli.parse(images.Config, words, presets=PRESETS)
     train = data.glyphs.glyphs("train", n=500)
     found = {}
     for way in large_run.ways(4):

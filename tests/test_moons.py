@@ -11,14 +11,14 @@ from numpy.testing import assert_allclose as close
 from scipy.optimize import linear_sum_assignment
 from test_experiments import CACHED, OPTIMISED, ROOT, command
 
-from ddjax import cli, judging, recipes
+from ddjax import cli, judging
 from ddjax.data import toys
 from ddjax.recipes import build
 from ddjax.types import Batch
-from experiments.conditional_ot import __main__ as conditional_ot
 from experiments.conditional_ot import evaluate as conditions
-from experiments.two_moons import __main__ as two_moons
+from experiments.conditional_ot import experiment as conditional_ot
 from experiments.two_moons import evaluate as moon_judges
+from experiments.two_moons import experiment as two_moons
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_the_curse_of_conditions_is_a_wrong_start():
     x_1 = toys.eight_gaussians(jax.random.key(1), 1024).x_0
     for recipe in conditional_ot.recipes_of(conditional_ot.Config()):
         if recipe.classes:
-            met = np.asarray(recipes.coupling(recipe)(jax.random.key(2), x_0, x_1, labels))
+            met = np.asarray(recipe.pairs()(jax.random.key(2), x_0, x_1, labels))
             gaps[recipe.name] = np.linalg.norm(
                 met[np.asarray(labels) == 0].mean(0) - met[np.asarray(labels) == 1].mean(0)
             )
@@ -126,6 +126,7 @@ SMALL = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("module", SMALL)
 def test_a_small_run_writes_all_that_it_promises(module, tmp_path):

@@ -34,16 +34,17 @@ COST = jnp.asarray(GENERATOR.gamma(1.5, size=(6, 6)), jnp.float32)
 LABELS = np.arange(12) % 2
 KERNELS = [scoring.rbf(), scoring.imq(), scoring.exponential(), scoring.energy(0.5), scoring.energy(2)]
 RULES = [
-    scoring.Energy(), scoring.Energy(0.1, estimator="paired"), scoring.Energy(2, 0), scoring.Energy(scope="element"),
+    scoring.Energy(), scoring.estimated(scoring.Energy(0.1), scoring.paired), scoring.Energy(2, 0),
+    scoring.by_element(scoring.Energy()),
     scoring.Energy(lambda t: 2 - 1.9 * t, lambda t: t), *[scoring.KernelRule(kernel) for kernel in KERNELS],
     scoring.KernelRule(scoring.imq(), lam=0), scoring.Patched(scoring.Energy(0.1), 2),
 ]  # fmt: skip
 SUM = scoring.Sum(
     (
         (1.0, scoring.Energy(), scoring.pooling(2)),
-        (0.5, scoring.KernelRule(scoring.rbf(), scope="position"), scoring.spectrum),
-        (0.5, scoring.Energy(scope="element"), scoring.finite_differences(0, wrap=True)),
-        (2.0, scoring.Energy(0.5, scope=scoring.Windows(2, (1,))), None),
+        (0.5, scoring.by_position(scoring.KernelRule(scoring.rbf())), scoring.spectrum),
+        (0.5, scoring.by_element(scoring.Energy()), scoring.finite_differences(0, wrap=True)),
+        (2.0, scoring.by_groups(scoring.Energy(0.5), scoring.Windows(2, (1,))), None),
     )
 )
 
@@ -199,9 +200,14 @@ ROWS = {
         (lambda image: scoring.scaled(AREA)(image)[0, 0], {"image": IMAGE}),
         (lambda weights: scoring.scaled(weights)(IMAGE), {"weights": AREA}),
     ],
-    "scoring.Energy": [(scored(rule), DRAWS) for rule in RULES if isinstance(rule, scoring.Energy)],
+    "scoring.Energy": [(scored(rule), DRAWS) for rule in RULES[:4]],
     "scoring.KernelRule": [(scored(rule), DRAWS) for rule in RULES if isinstance(rule, scoring.KernelRule)],
     "scoring.Patched": [(scored(rule), DRAWS) for rule in RULES if isinstance(rule, scoring.Patched)],
+    "scoring.score": [(jax.jit(lambda *given: scoring.score(norm, *given).score), DRAWS)],
+    "scoring.by_position": [(scored(scoring.by_position(scoring.Energy())), DRAWS)],
+    "scoring.by_element": [(scored(scoring.by_element(scoring.Energy())), DRAWS)],
+    "scoring.by_groups": [(scored(scoring.by_groups(scoring.Energy(0.5), scoring.Windows(2))), DRAWS)],
+    "scoring.estimated": [(scored(scoring.estimated(scoring.KernelRule(scoring.rbf()), scoring.paired)), DRAWS)],
     "scoring.fair": [(lambda samples: scoring.fair(samples, norm), {"samples": X[:4]})],
     "scoring.biased": [(lambda samples: scoring.biased(samples, norm), {"samples": X[:4]})],
     "scoring.paired": [(lambda samples: scoring.paired(samples, norm), {"samples": X[:4]})],
@@ -358,6 +364,7 @@ CASES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 def test_what_is_not_finite_is_told(case):

@@ -19,6 +19,7 @@ def test_a_notebook_is_its_script_and_has_what_a_reader_needs(path):
     assert "%pip install" in cells[0].source and any("Exercise" in cell.source for cell in cells)
 
 
+@pytest.mark.sampled(6, 4)
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

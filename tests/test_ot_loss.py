@@ -13,7 +13,7 @@ from test_experiments import OPTIMISED, ROOT
 
 from ddjax import cli, recipes, runs
 from ddjax.runs import engine, jobs, saved
-from experiments.ot_loss import __main__ as ot_loss
+from experiments.ot_loss import experiment as ot_loss
 from experiments.ot_loss import models as gap_models
 
 SMALL = [
@@ -34,18 +34,18 @@ SMALL = [
     "--batch",
     "32",
 ]
-SHARED = {"event_shape": (8, 8, 1), "width": 8, "depth": 2}
 
 
 def planned(**settings):
-    return gap_models.planned(dataclasses.replace(ot_loss.Config(), **settings), SHARED, "digest")
+    config = dataclasses.replace(ot_loss.Config(width=8, depth=2), **settings)
+    return gap_models.planned(config, (8, 8, 1), 10, "features", "digest")
 
 
 def test_presets_are_stages_that_end_where_the_budget_does():
     """Names, ends, what each goes on from; all last stages end at --steps. Mutations: shares of the passive steps; each stage
     from the passive model; the last stage first.
     """
-    told = [(s.recipe.name, s.recipe.steps, s.after, s.last) for s in planned(steps=1000, passive_steps=700)]
+    told = [(s.recipe.name, s.recipe.optimizer.steps, s.after, s.last) for s in planned(steps=1000, passive_steps=700)]
     assert told == [
         ("passive", 700, None, True),
         ("passive-longer", 1000, "passive", True),
@@ -56,13 +56,15 @@ def test_presets_are_stages_that_end_where_the_budget_does():
     ]
     every = {s.recipe.name: s for s in planned(preset=("all",))}
     assert {name for name, s in every.items() if s.last} == {"passive", *gap_models.PRESETS}
-    assert all(s.recipe.steps == 4000 for name, s in every.items() if s.last and name != "passive")
-    weights = {name: (s.recipe.transport, s.recipe.blur, s.recipe.relative_blur) for name, s in every.items()}
+    assert all(s.recipe.optimizer.steps == 4000 for name, s in every.items() if s.last and name != "passive")
+    terms = {name: s.recipe.transport for name, s in every.items()}
+    weights = {name: (term.weight, term.blur, term.relative_blur) for name, term in terms.items()}
     assert weights["resume-mse-high-blur10"] == weights["retrain-mse-high-blur10"] == (0.1, 10.0, False)
     assert weights["retrain-mse-high-blur.05"] == (0.1, 0.05, False)
     assert weights["retrain-equal-blur10"] == (1.0, 10.0, False)
     assert every["resume-mse-high-blur10"].after == "passive" and every["retrain-equal-blur10"].after is None
-    assert every["ddm-transport"].recipe.kind == every["ddm"].recipe.kind == "distributional"
+    for name in ("ddm", "ddm-transport"):
+        assert isinstance(every[name].recipe, recipes.Distributional)
     assert [s.recipe.name for s in planned(phase="passive", preset=("all",))] == ["passive"]
 
 
@@ -80,6 +82,7 @@ def run(*words):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_run_tells_the_gap_at_every_checkpoint_and_what_was_asked(both):
     """Trio, baseline, ratio; figures; the table of the blurs with its flags; one Spearman for each distance and curve."""
     summary = json.loads((both / "summary.json").read_text())

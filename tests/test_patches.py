@@ -8,7 +8,19 @@ from jax.extend.core import jaxprs_in_params
 from numpy.testing import assert_allclose as close
 
 from ddjax import objectives, schedules, scoring
-from ddjax.scoring import Energy, KernelRule, Patched, Terms, Windows, imq
+from ddjax.scoring import (
+    Energy,
+    KernelRule,
+    Patched,
+    Terms,
+    Windows,
+    biased,
+    by_element,
+    by_groups,
+    by_position,
+    estimated,
+    imq,
+)
 
 
 def drawn(m=5, event=(4, 6, 2), seed=0):
@@ -18,9 +30,9 @@ def drawn(m=5, event=(4, 6, 2), seed=0):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-@pytest.mark.parametrize("rule", [Energy(0.5), Energy(1.5, 0.7, "v"), KernelRule(imq(0.7))])
+@pytest.mark.parametrize("rule", [Energy(0.5), estimated(Energy(1.5, 0.7), biased), KernelRule(imq(0.7))])
 def test_every_term_is_that_of_the_whole_and_the_mean_of_each_window(x64, rule, size):
-    """Eq. (1), one window at a time. Mutations: a window that misses a border; a sum for the mean; one term forgotten."""
+    """Eq. (A), one window at a time. Mutations: a window that misses a border; a sum for the mean; one term forgotten."""
     samples, observation = drawn()
     corners = [(i, j) for i in range(4 - size + 1) for j in range(6 - size + 1)]
     windows = [(slice(i, i + size), slice(j, j + size)) for i, j in corners]
@@ -41,7 +53,7 @@ def absolute(samples, observation, t):
 
 @pytest.mark.parametrize("wrap", [(), (1,), (0, 1)])
 @pytest.mark.parametrize(
-    "rule", [Energy(0.5), KernelRule(imq(0.7), 0.7), Energy(scope="position"), Energy(0.5, scope="element"), absolute]
+    "rule", [Energy(0.5), KernelRule(imq(0.7), 0.7), by_position(Energy()), by_element(Energy(0.5)), absolute]
 )
 def test_patches_go_round_where_the_image_does(x64, rule, wrap):
     """Each window by hand, of indices modulo the side along what wraps; box sums and rules that are called with patches.
@@ -107,7 +119,7 @@ def test_what_it_reduces_to(x64):
     samples, observation = map(jnp.asarray, drawn(event=(3, 3, 2)))
     whole = Energy(0.5)(samples, observation)
     close(Patched(Energy(0.5), 3)(samples, observation), 2 * np.asarray(whole), rtol=1e-12)
-    positions = Energy(0.5, scope="position")(samples, observation)
+    positions = by_position(Energy(0.5))(samples, observation)
     close(Patched(Energy(0.5), 1)(samples, observation), np.asarray(whole) + np.asarray(positions), rtol=1e-12)
 
 
@@ -156,7 +168,7 @@ def test_coincident_draws_have_a_gradient():
         (lambda: Patched(Energy(), 5)(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (lambda: Patched(Energy(), 1)(jnp.ones((2, 6)), jnp.ones(6)), "need images"),
         (lambda: Patched(Energy(), 2, (2,)), "0 its height and 1 its width"),
-        (lambda: Energy(scope=Windows(5))(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
+        (lambda: by_groups(Energy(), Windows(5))(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (lambda: Patched(lambda *_: 0.0, 5)(jnp.ones((2, 4, 6, 1)), jnp.ones((4, 6, 1))), "at least 5 x 5"),
         (
             lambda: objectives.distributional(

@@ -40,6 +40,7 @@ SAMPLERS = {
 SAMPLERS["bridge"] = lambda denoise, schedule: samplers.bridge(denoise, schedule, churn=0.0)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers_keep_the_state_and_compute_in_more(state, name):
     """The answer of float64 within the roundings of eight states, in their own dtype; every path starts at x_1.

@@ -1,51 +1,56 @@
 """Variants of presets: words of a command line become recipes, and others are refused in one sentence."""
 
 import dataclasses
+from typing import get_args
 
 import pytest
 
 from ddjax import cli, recipes
 from experiments.common import runner
-from experiments.common.images import settings
-from experiments.family import __main__ as family
+from experiments.common.images import models, settings
+from experiments.family import experiment as family
 from experiments.family import presets
-from experiments.images import __main__ as images
+from experiments.images import experiment as images
 
 
 def test_a_variant_changes_one_setting_of_every_preset():
     """The preset stands beside its variants, in order; all else is as it was."""
     settings = family.Config(
-        target=("moons",), only=("ddm", "consistency"), vary=("beta=0.5,1.5", "rule=imq", "cosine=false")
+        target=("moons",), only=("ddm", "consistency"), vary=("beta=0.5,1.5", "rule=imq", "warmup=none")
     )
-    made = family.recipes_of(settings)
-    names = [family.parts(recipe)[0] for recipe in made]
-    assert names[:5] == ["ddm", "ddm beta=0.5", "ddm beta=1.5", "ddm rule=imq", "ddm cosine=false"]
-    assert names[5:] == [name.replace("ddm", "consistency") for name in names[:5]]
-    of = dict(zip(names, made, strict=True))
+    made = family.members(settings)
+    names = [member.name for member in made]
+    assert names[:5] == ["ddm", "ddm beta=0.5", "ddm beta=1.5", "ddm rule=imq", "ddm warmup=none"]
+    assert names[5:] == ["consistency", "consistency warmup=none"]  # which has neither beta nor a rule
+    of = {member.name: member.recipe for member in made}
     for name, changed in (
-        ("ddm beta=0.5", {"beta": 0.5}),
-        ("ddm rule=imq", {"rule": "imq"}),
-        ("ddm cosine=false", {"cosine": False}),
+        ("ddm beta=0.5", {"rule": dataclasses.replace(of["ddm"].rule, beta=0.5)}),
+        ("ddm rule=imq", {"rule": recipes.Imq(lam=of["ddm"].rule.lam)}),
+        ("ddm warmup=none", {"optimizer": dataclasses.replace(of["ddm"].optimizer, warmup=None)}),
     ):
         assert of[name] == dataclasses.replace(of["ddm"], name=f"{name} on moons", **changed)
+    alone = dataclasses.replace(settings, only=("consistency",), vary=("beta=0.5",))
+    with pytest.raises(cli.UserError, match=r"--vary beta=0\.5: none of these models has such a setting"):
+        family.members(alone)
 
 
 def test_one_variant_may_change_several_settings():
     """Of every distributional model of images; the baseline stays alone."""
     varied = images.Config(beta=(0.1, 1.0), vary=("beta=0.5+score_patch=0", "inject=0"))
-    made = {recipe.name: recipe for recipe in images.recipes_of(varied, (8, 8, 1), 10)}
+    made = {recipe.name: recipe for recipe in models.recipes_of(varied, (8, 8, 1), 10)}
     assert list(made) == [
         *(f"DDM beta {beta}{told}" for beta in ("0.1", "1") for told in ("", " beta=0.5 score_patch=0", " inject=0")),
         "regression",
     ]
     plain, changed = made["DDM beta 1"], made["DDM beta 1 beta=0.5 score_patch=0"]
-    assert changed == dataclasses.replace(plain, name=changed.name, beta=0.5, score_patch=0)
+    assert changed == dataclasses.replace(plain, name=changed.name, rule=recipes.Energy(beta=0.5), score_patch=0)
 
 
 def test_every_setting_that_may_vary_is_one_of_a_recipe():
     """And none of them is the net, the data or the budget."""
-    fields = {field.name for field in dataclasses.fields(recipes.Recipe)}
-    fixed = {"name", "kind", "event_shape", "net", "width", "depth", "steps"}
+    classes = (*get_args(recipes.Kind), *get_args(recipes.Network), *get_args(recipes.Rule), recipes.Optimizer)
+    fields = {field.name for one in classes for field in dataclasses.fields(one)}
+    fixed = {"name", "event_shape", "network", "width", "depth", "steps"}
     assert set(presets.VARIED) | set(settings.VARIED) <= fields - fixed
 
 
@@ -58,7 +63,8 @@ def test_every_setting_that_may_vary_is_one_of_a_recipe():
         ("beta=x", "--vary beta takes float, got 'x'"),
         ("population=2.5", "--vary population takes int"),
         ("rule=crps", "--vary rule is one of energy"),
-        ("cosine=maybe", "--vary cosine takes bool"),
+        ("gate=maybe", "--vary gate takes bool"),
+        ("warmup=no", "--vary warmup takes int"),
         ("beta=1+lam", "takes a setting and its values"),
         ("beta=1+width=3", "takes a setting and its values"),
     ],
@@ -71,19 +77,22 @@ def test_words_that_are_no_variant_are_refused(word, told):
 
 def test_equal_seconds_give_a_dear_step_fewer_steps():
     """Steps times cost is that of ddm, within one step; ddm itself trains as told."""
-    equal = family.recipes_of(family.Config(target=("moons",), equal="seconds"))
+    equal = {member.name: member.recipe for member in family.members(family.Config(target=("moons",), equal="seconds"))}
     budget = family.Config().steps * presets.COST["ddm"]
-    for recipe in equal:
-        preset = family.parts(recipe)[0]
-        assert abs(recipe.steps * presets.COST[preset] - budget) <= presets.COST[preset]
-    assert next(recipe.steps for recipe in equal if recipe.name.startswith("ddm on")) == family.Config().steps
+    for preset, recipe in equal.items():
+        assert abs(recipe.optimizer.steps * presets.COST[preset] - budget) <= presets.COST[preset]
+    assert equal["ddm"].optimizer.steps == family.Config().steps
 
 
 def test_patches_are_of_images():
     """A law in the plane trains all presets but that one; alone it is refused."""
-    both = family.recipes_of(family.Config(target=("moons", "digits"), only=("ddm", "ddm-patched")))
-    assert [family.parts(recipe) for recipe in both] == [("ddm", "moons"), ("ddm", "digits"), ("ddm-patched", "digits")]
-    assert [recipe.event_shape for recipe in both] == [(2,), (8, 8, 1), (8, 8, 1)]
+    both = family.members(family.Config(target=("moons", "digits"), only=("ddm", "ddm-patched")))
+    assert [(member.name, member.target) for member in both] == [
+        ("ddm", "moons"),
+        ("ddm", "digits"),
+        ("ddm-patched", "digits"),
+    ]
+    assert [member.recipe.event_shape for member in both] == [(2,), (8, 8, 1), (8, 8, 1)]
     with pytest.raises(cli.UserError, match="take --target digits"):
         family.Config(only=("ddm-patched",)).check()
     with pytest.raises(cli.UserError, match="imf was not tuned on digits: on digits are ddm, ddm-patched"):

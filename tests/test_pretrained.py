@@ -14,8 +14,8 @@ from ddjax.commands import sample
 from ddjax.runs import exported, pretrained
 from ddjax.types import Batch
 from experiments.family import evaluate as rivals
-from experiments.pretrain import __main__ as pretrain
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.pretrain import experiment as pretrain
+from experiments.two_gaussians import experiment as two_gaussians
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("digits", "moons", "two_gaussians")

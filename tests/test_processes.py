@@ -61,6 +61,7 @@ def alone(tmp_path_factory):
     return in_one(tmp_path_factory.mktemp("alone") / "run", 40)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_run_of_two_processes_that_loses_one_goes_on_in_one(lost, alone, tmp_path):

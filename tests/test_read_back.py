@@ -35,7 +35,7 @@ class Later(Config):
     words: tuple[str, ...] = ("a", "b")
 
 
-RECIPE = recipes.Recipe(name="ddm", event_shape=(2,), width=8, depth=2, inject=0)
+RECIPE = recipes.Distributional(name="ddm", event_shape=(2,), network=recipes.Mlp(width=8, depth=2), inject=0)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_more_names_than_the_reader_takes_are_refused_too(tmp_path, monkeypatch,
 def test_an_eigenbasis_of_digits_is_read_back(tmp_path):
     """64 directions are some 22,000 characters. Mutation: a bound of 1,024 for every value."""
     text = "A" * 22_400
-    recipe = dataclasses.replace(RECIPE, eigen=text)
+    recipe = recipes.Inflation(name="flow", event_shape=(8, 8, 1), eigen=text)
     runs.open_run("mine", Config(out=tmp_path), tmp_path, facts=saved.settings_of([recipe]))
     assert recipes.read(runs.read_settings(tmp_path)["models"][0]).eigen == text
 
@@ -133,18 +133,28 @@ def rewritten(path, change):
         file.write_text(yaml.safe_dump(change(yaml.safe_load(file.read_text())), sort_keys=False))
 
 
-ENTRIES = [("width", 0), ("width", -8), ("width", 2**31), ("width", "wide"), ("depth", 10**6), ("net", "cnn"),
-           ("beta", 2.5), ("ema_decay", 1.0), ("event_shape", [0]), ("event_shape", 2), ("event_shape", []),
-           ("other_decays", [0.5, 0.5]), ("learning_rate", float("inf")), ("gate", 1), ("classes", -1), ("name", ""),
-           ("clip", "none"), ("colour", "red")]  # fmt: skip
+def with_entry(model, place, value):
+    """A stored model with another value at a place, `network.width` for instance."""
+    outer, _, inner = place.rpartition(".")
+    return model | ({outer: model[outer] | {inner: value}} if outer else {inner: value})
+
+
+ENTRIES = [("network.width", 0), ("network.width", -8), ("network.width", 2**31), ("network.width", "wide"),
+           ("network.depth", 10**6), ("network.kind", "Cnn"), ("network", None), ("network", "Mlp"), ("network.patch", 4),
+           ("rule.beta", 2.5), ("rule.kind", "Crps"), ("optimizer.ema_decay", 1.0), ("optimizer.steps", None),
+           ("event_shape", [0]), ("event_shape", 2), ("event_shape", []), ("other_decays", [0.5, 0.5]),
+           ("optimizer.learning_rate", float("inf")), ("gate", 1), ("condition", {"kind": "Labels", "classes": -1}),
+           ("name", ""), ("optimizer.clip", "none"), ("coupling", "aware"), ("colour", "red")]  # fmt: skip
 
 
 @pytest.mark.parametrize("reader", ["sample", "resume"])
 @pytest.mark.parametrize(("entry", "value"), ENTRIES, ids=str)
 def test_a_recipe_that_could_not_be_written_is_not_read(run, entry, value, reader):
     """In one sentence with the entry. Mutations: a recipe of whatever stands there; types that are not looked at."""
-    rewritten(run, lambda settings: settings | {"models": [settings["models"][0] | {entry: value}]})
-    with pytest.raises(UserError, match=rf"^[^\n]*{run}[^\n]*{entry}[^\n]*$"):
+    rewritten(run, lambda settings: settings | {"models": [with_entry(settings["models"][0], entry, value)]})
+    *_, place, last = ("", *entry.split("."))
+    word = place if last == "kind" else last if value is None or not isinstance(value, dict) else "classes"
+    with pytest.raises(UserError, match=rf"^[^\n]*{run}[^\n]*{word}[^\n]*$"):
         READERS[reader](run)
 
 
@@ -154,12 +164,13 @@ def test_a_recipe_that_could_not_be_written_is_not_read(run, entry, value, reade
 def test_a_recipe_that_could_not_be_read_is_not_written(changed):
     """Mutation: the rules asked on reading alone."""
     with pytest.raises(ValueError, match=f"^the recipe 'ddm': {next(iter(changed))} "):
-        saved.settings_of([dataclasses.replace(RECIPE, **changed)])
+        saved.settings_of([recipes.changed(RECIPE, **changed)])
 
 
 def test_a_model_larger_than_the_machine_is_refused_before_it_is_made(run):
     """A width that is a number of 32 bits, and that no memory holds. Mutation: parameters made at once."""
-    rewritten(run, lambda settings: settings | {"models": [settings["models"][0] | {"width": 2_000_000_000}]})
+    wide = lambda model: with_entry(model, "network.width", 2_000_000_000)  # noqa: E731
+    rewritten(run, lambda settings: settings | {"models": [wide(settings["models"][0])]})
     with pytest.raises(UserError, match=r"^'ddm' of .* needs at least [\d,]+ GB of memory, and there are"):
         saved.load(run, None)
 
@@ -169,7 +180,7 @@ def test_names_of_other_classes_than_the_model_has_are_refused(run):
     rewritten(run, lambda settings: settings | {"classes": ["cat", "dog"]})
     assert saved._classes(run, runs.read_settings(run), RECIPE) == ()
     with pytest.raises(UserError, match="names 2 classes, and 'ddm' has 3"):
-        saved._classes(run, runs.read_settings(run), dataclasses.replace(RECIPE, classes=3))
+        saved._classes(run, runs.read_settings(run), dataclasses.replace(RECIPE, condition=recipes.Labels(classes=3)))
 
 
 def test_an_older_run_takes_todays_defaults_of_what_it_does_not_know(run):

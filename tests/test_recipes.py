@@ -1,4 +1,4 @@
-"""Recipes: plain values that become exactly the model they say."""
+"""Recipes: plain values that become exactly the model they say, also in the flat form in which older versions stored them."""
 
 import dataclasses
 import json
@@ -24,11 +24,13 @@ from ddjax import (
 )
 from ddjax.data import toys
 from ddjax.networks import classifier
-from ddjax.recipes import inflations
-from ddjax.runs import classifiers
+from ddjax.recipes import old
+from ddjax.recipes.inflation import written
+from ddjax.runs import classifiers, pretrained
 from ddjax.types import Network
 
-SMALL = {"event_shape": (2,), "width": 8, "depth": 2, "inject": 1, "population": 2, "steps": 40}
+SMALL = {"name": "a", "event_shape": (2,), "width": 8, "depth": 2, "inject": 1, "population": 2, "steps": 40}
+NET = recipes.Mlp(width=8, depth=2)
 
 
 def key(i=3):
@@ -36,7 +38,7 @@ def key(i=3):
 
 
 def reference(recipe):
-    """Network, loss and rate of a recipe, composed here by hand from the library's parts."""
+    """Network and loss of flat entries, composed here by hand from the library's parts."""
     inject = recipe.inject if recipe.kind == "distributional" else None
     time = networks.raw_time if recipe.time == "raw" else networks.time_features
     net = networks.mlp(
@@ -108,7 +110,7 @@ def rule_of(recipe):
 
         return weather
     if recipe.rule == "iddm":
-        return scoring.Energy(lambda t: 2 * (1 - t) + b * t, lambda t: lam * t, scope="position")
+        return scoring.by_position(scoring.Energy(lambda t: 2 * (1 - t) + b * t, lambda t: lam * t))
     kernels = {"imq": scoring.imq, "rbf": scoring.rbf, "exponential": scoring.exponential}
     return scoring.KernelRule(kernels[recipe.rule](width), lam) if recipe.rule in kernels else scoring.Energy(b, lam)
 
@@ -133,7 +135,7 @@ def inflated(recipe, net):
 
 
 EIGEN = inflation.eigenbasis_of(np.array([0.2, -0.1]), np.array([[1.0, 0.6], [0.6, 0.9]]))
-TEXT = inflations.written(EIGEN)
+TEXT = written(EIGEN)
 
 CHANGES = [
     {"kind": "regression"},
@@ -197,9 +199,9 @@ CHANGES = [
 
 @pytest.mark.parametrize("changed", CHANGES, ids=lambda changed: "-".join(map(str, changed.values())))
 def test_what_a_recipe_says_is_what_is_trained(changed):
-    """Loss and gradient are those of the parts composed by hand. Mutations: any entry of a recipe ignored or exchanged."""
-    recipe = recipes.Recipe(name="a", **SMALL | changed)
-    model = recipes.build(recipe)
+    """Loss and gradient of a flat recipe are those of the parts composed by hand. Mutations: any entry ignored or exchanged."""
+    recipe = old._Flat(**SMALL | changed)
+    model = recipes.build(recipes.read(SMALL | changed))
     net, loss_fn = reference(recipe)
     params = net.init(jax.random.key(1))
     x_0 = jax.random.normal(jax.random.key(2), (32, 2)) + 1.0
@@ -215,43 +217,12 @@ def test_what_a_recipe_says_is_what_is_trained(changed):
 
 def test_a_flow_is_drawn_from_the_prior_it_is_trained_from():
     """A network of zeros leaves x_1 where it is. Mutation: N(0, I) for every flow."""
-    recipe = recipes.Recipe(name="a", **SMALL | {"kind": "flow", "prior": "eight_gaussians"})
+    recipe = recipes.Flow(name="a", event_shape=(2,), network=NET, prior="eight_gaussians")
     model = recipes.build(recipe)
     still = jax.tree.map(jnp.zeros_like, model.network.init(key()))
     key_prior, _ = jax.random.split(key(5))
     drawn = model.draw(still, key(5), 20, steps=2)
     np.testing.assert_allclose(drawn, toys.eight_gaussians(key_prior, 20).x_0, rtol=1e-5, atol=1e-6)
-
-
-def test_every_entry_of_a_recipe_is_in_the_table_or_has_a_test_of_its_own():
-    """An entry that is added must come with what it changes."""
-    elsewhere = {
-        "name",
-        "event_shape",
-        "net",
-        "score_patch",
-        "score_scales",
-        "score_differences",
-        "patch",
-        "overlap",
-        "attention",
-        "dropout",
-        "bfloat16",
-        "remat",
-        "features",
-    }
-    elsewhere |= {
-        "steps",
-        "learning_rate",
-        "cosine",
-        "warmup",
-        "clip",
-        "weight_decay",
-        "ema_decay",
-        "other_decays",
-        "guidance",
-    }
-    assert {field.name for field in dataclasses.fields(recipes.Recipe)} == elsewhere | set().union(*CHANGES)
 
 
 def updates(recipe, at, grad=1.0):
@@ -267,24 +238,23 @@ def updates(recipe, at, grad=1.0):
 
 def test_the_optimiser_is_the_one_that_is_told():
     """Adam's step on a constant gradient is the rate itself. Mutations: rate, warm-up, decay, weight decay or clip lost."""
-    plain = recipes.Recipe(name="a", **SMALL | {"learning_rate": 0.1})
-    change = lambda **changed: dataclasses.replace(plain, **changed)  # noqa: E731
+    plain = recipes.Regression(name="a", event_shape=(2,), optimizer=recipes.Optimizer(learning_rate=0.1, steps=40))
+    change = lambda **changed: recipes.changed(plain, **changed)  # noqa: E731
     assert updates(plain, (0, 30)) == pytest.approx([0.1, 0.1], rel=1e-5)
     assert updates(change(weight_decay=0.5), (0,)) == pytest.approx([0.1 * (1 + 0.5 * 2)], rel=1e-5)
-    cosine = updates(change(cosine=True, steps=40, warmup=100), (0, 2, 4, 39, 40))
+    cosine = updates(change(warmup=100), (0, 2, 4, 39, 40))
     assert cosine[:3] == pytest.approx([0.0, 0.05, 0.1], abs=1e-6)  # a tenth of 40 steps, not 100
     assert cosine[4] == pytest.approx(1e-3, rel=1e-4) and cosine[3] > cosine[4]
-    assert updates(change(cosine=True, steps=40, warmup=2), (1, 2))[1] == pytest.approx(0.1, rel=1e-4)
+    assert updates(change(warmup=2), (1, 2))[1] == pytest.approx(0.1, rel=1e-4)
     # clipping shows where Adam's epsilon does: a gradient of 1 clipped to 1e-8 meets epsilon 1e-8
     assert updates(change(clip=1e-8), (0,)) == pytest.approx([0.05], rel=1e-3)
 
 
 def test_dropout_acts_in_training_alone():
     """The trained network has the recipe's dropout, the sampled one none. Mutations: exchanged; dropout everywhere or nowhere."""
-    recipe = recipes.Recipe(
-        name="a", event_shape=(4, 4, 1), net="dit", width=8, depth=1, inject=0, patch=2, population=2, dropout=0.5
-    )
-    wet, dry = (recipes.build(dataclasses.replace(recipe, dropout=rate)) for rate in (0.5, 0.0))
+    net = recipes.Dit(width=8, depth=1, patch=2, dropout=0.5)
+    recipe = recipes.Distributional(name="a", event_shape=(4, 4, 1), network=net, inject=0, population=2)
+    wet, dry = (recipes.build(recipes.changed(recipe, dropout=rate)) for rate in (0.5, 0.0))
     params = jax.tree.map(
         lambda leaf: leaf + 0.3 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape), wet.network.init(key(0))
     )
@@ -295,17 +265,91 @@ def test_dropout_acts_in_training_alone():
 
 def test_tokens_are_as_large_and_overlap_as_told():
     """By the first layer's input. Mutations: either lost, one for the other."""
-    recipe = recipes.Recipe(name="a", event_shape=(8, 8, 3), net="dit", width=8, depth=1, inject=0, patch=4, overlap=1)
+    net = recipes.Dit(width=8, depth=1, patch=4, overlap=1)
+    recipe = recipes.Distributional(name="a", event_shape=(8, 8, 3), network=net, inject=0)
     params = jax.eval_shape(recipes.build(recipe).network.init, key(0))
     assert params["params"]["patches"]["kernel"].shape == ((4 + 2) ** 2 * 3, 8)
 
 
-def test_a_recipe_survives_its_file():
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        recipes.Distributional(
+            name="b", event_shape=(8, 8, 1), network=recipes.Unet(attention=(4,)), score_scales=(2,)
+        ),
+        recipes.Regression(name="b", event_shape=(2,), transport=recipes.Transport(weight=0.5)),
+        recipes.Flow(name="b", event_shape=(2,), condition=recipes.Numbers(cond_size=1), coupling="aware", share=0.5),
+        recipes.Consistency(name="b", event_shape=(2,), optimizer=recipes.Optimizer(warmup=0, clip=1.0)),
+        recipes.MeanFlow(name="b", event_shape=(2,), other_decays=(0.5, 0.9)),
+        recipes.Inflation(name="b", event_shape=(2,), eigen=TEXT, keep=1, gap=0.5),
+    ],
+    ids=lambda recipe: type(recipe).__name__,
+)
+def test_a_recipe_survives_its_file(recipe):
     """Stored as JSON and read again it is equal; what is not a recipe is refused by the name of the entry."""
-    recipe = recipes.Recipe(name="b", event_shape=(8, 8, 1), attention=(4,), clip=1.0)
-    assert recipes.read(json.loads(json.dumps(recipes.stored(recipe)))) == recipe
+    stored = json.loads(json.dumps(recipes.stored(recipe)))
+    assert recipes.read(stored) == recipe and stored["kind"] == type(recipe).__name__
+    for wrong, told in (
+        ({"colour": 1}, "no entry 'colour'"),
+        ({"network": {"kind": "Cnn"}}, "network is one of"),
+        ({"network": stored["network"] | {"colour": 1}}, "has no entry 'colour'"),
+        ({"optimizer": None}, "optimizer is one of Optimizer"),
+        ({"kind": "Magic"}, "recipe is one of"),
+    ):
+        with pytest.raises(ValueError, match=f"the recipe 'b': .*{told}"):
+            recipes.read(stored | wrong)
+    with pytest.raises(ValueError, match="event_shape"):
+        recipes.read({name: value for name, value in stored.items() if name != "event_shape"})
+
+
+def test_a_flat_recipe_of_an_older_version_is_read():
+    """What had an effect is where it belongs, and the rest is left out; the pretrained models are read the same way.
+
+    Mutations: the rate of every recipe on a cosine; an entry lost; labels' entries kept without labels.
+    """
+    flat = {
+        "name": "b",
+        "kind": "flow",
+        "event_shape": [2],
+        "classes": 3,
+        "label_dropout": 0.1,
+        "guidance": 2.0,
+        "width": 8,
+    }
+    assert recipes.read(
+        flat | {"coupling": "blind", "beta": 0.5, "transport": None, "warmup": 7, "patch": 2}
+    ) == recipes.Flow(
+        name="b",
+        event_shape=(2,),
+        network=recipes.Mlp(width=8),
+        condition=recipes.Labels(classes=3, label_dropout=0.1, guidance=2.0),
+        coupling="blind",
+    )
+    plain = {"name": "b", "event_shape": [8, 8, 1], "guidance": 2.0, "label_dropout": 0.5, "gate": True, "bias": 1.0}
+    assert recipes.read(plain | {"net": "dit", "cosine": True, "other_decays": [0.5]}) == recipes.Distributional(
+        name="b",
+        event_shape=(8, 8, 1),
+        network=recipes.Dit(),
+        optimizer=recipes.Optimizer(warmup=100),
+        other_decays=(0.5,),
+    )
+    digits = pretrained.load("digits").recipe
+    assert digits == recipes.Distributional(
+        name="DDM beta 0.1",
+        event_shape=(8, 8, 1),
+        network=recipes.Mlp(width=256, depth=5, residual=True),
+        condition=recipes.Labels(classes=10, label_dropout=0.1),
+        predicts="x0",
+        rule=recipes.Energy(beta=0.1),
+        score_patch=3,
+        population=4,
+        time_exponent=0.5,
+        optimizer=recipes.Optimizer(steps=6000, learning_rate=3e-3, warmup=200, clip=1.0, weight_decay=0.01),
+    )
     with pytest.raises(ValueError, match="no entry 'colour'"):
-        recipes.read(recipes.stored(recipe) | {"colour": 1})
+        recipes.read(flat | {"colour": 1})
+    with pytest.raises(ValueError, match="'b': width must be at least 1"):
+        recipes.read(flat | {"width": 0})
     with pytest.raises(ValueError, match="event_shape"):
         recipes.read({"name": "b"})
 
@@ -320,9 +364,8 @@ def test_transport_is_in_the_features_of_a_saved_classifier(tmp_path):
         lambda leaf: leaf + 0.1 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape), net.init(key(1))
     )
     classifiers.save(tmp_path, frozen, {"event_shape": [8, 8, 1], "classes": 2})
-    recipe = recipes.Recipe(
-        name="a", kind="regression", event_shape=(8, 8, 1), width=8, depth=2, transport=2.0, features=str(tmp_path)
-    )
+    moved = recipes.Transport(weight=2.0, features=str(tmp_path))
+    recipe = recipes.Regression(name="a", event_shape=(8, 8, 1), network=NET, transport=moved)
     model = recipes.build(recipe)
     assert model.network.convolutional
     params, x_0 = model.network.init(key(2)), jnp.sin(jnp.arange(6 * 64.0)).reshape(6, 8, 8, 1)
@@ -330,43 +373,30 @@ def test_transport_is_in_the_features_of_a_saved_classifier(tmp_path):
     law = lambda k, n: times.stratified(k, n)  # noqa: E731
     phi = lambda x: net.features(frozen, jnp.clip(x, -1, 1))  # noqa: E731
     term = objectives.sinkhorn_term(
-        recipes.predictor(recipe), recipes.SCHEDULE, blur=0.1, relative=True, features=phi, times=law
+        recipe.predictor(), schedules.Rectified(), blur=0.1, relative=True, features=phi, times=law
     )
     _, key_term = jax.random.split(key(4))
     np.testing.assert_allclose(metrics["transport"], term(params, key_term, x_0)[0], rtol=1e-4)
-    with pytest.raises(ValueError, match="which a flow has none of"):
-        recipes.build(recipes.Recipe(name="a", kind="flow", event_shape=(2,), transport=1.0))
 
 
 def test_few_step_models_are_drawn_by_their_own_samplers():
     """Consistency renoises: a network of zeros answers x_t, which two steps bring to .5 x_1 + .5 z. A mean flow jumps, and
     stays where it is. Mutations: the bridge for either; noise kept between the steps."""
-    n, changed = 20_000, {"event_shape": (2,), "width": 8, "depth": 2}
-    consistency = recipes.build(recipes.Recipe(name="a", kind="consistency", **changed))
+    n = 20_000
+    consistency = recipes.build(recipes.Consistency(name="a", event_shape=(2,), network=NET))
     still = jax.tree.map(jnp.zeros_like, consistency.network.init(key()))
     drawn = np.asarray(consistency.draw(still, key(5), n, steps=2))
     np.testing.assert_allclose(drawn.std(0), np.sqrt(0.5), rtol=0.03)
-    jumping = recipes.Recipe(name="a", kind="mean_flow", time="raw", **changed)
+    jumping = recipes.MeanFlow(name="a", event_shape=(2,), network=dataclasses.replace(NET, time="raw"))
     model = recipes.build(jumping)
     still = jax.tree.map(jnp.zeros_like, model.network.init(key()))
-    path = recipes.sampler(jumping, path=True)(still, key(6), 3, times.grid(4))
+    path = jumping.sampler(path=True)(still, key(6), 3, times.grid(4))
     np.testing.assert_array_equal(path, jnp.broadcast_to(path[:1], path.shape))
     for of in (consistency, model):
         with pytest.raises(ValueError, match="leave churn out"):
             of.draw(still, key(5), 2, steps=2, churn=0.5)
     with pytest.raises(ValueError, match="no guidance"):
         model.draw(still, key(5), 2, steps=2, guidance=2.0)
-
-
-def test_few_step_models_that_cannot_be_are_refused():
-    """A second time that the net has no place for, features of time that are fast, an end that is not its own."""
-    for changed in ({"net": "dit", "time": "raw"}, {"time": "features"}, {"time": "raw", "classes": 3}):
-        with pytest.raises(ValueError, match="a mean flow has two times"):
-            recipes.build(recipes.Recipe(name="a", kind="mean_flow", event_shape=(4, 4, 1), **changed))
-    with pytest.raises(ValueError, match="is x_t itself at t = 0"):
-        recipes.build(recipes.Recipe(name="a", kind="consistency", event_shape=(2,), predicts="x0"))
-    with pytest.raises(ValueError, match="which a flow has none of"):
-        recipes.build(recipes.Recipe(name="a", kind="mean_flow", time="raw", event_shape=(2,), transport=1.0))
 
 
 def test_an_inflation_is_drawn_from_the_law_of_its_data():
@@ -376,13 +406,13 @@ def test_an_inflation_is_drawn_from_the_law_of_its_data():
     """
     n = 20_000
     for changed in ({}, {"keep": 1}, {"space": "data"}):
-        recipe = recipes.Recipe(name="a", kind="inflation", event_shape=(2,), width=8, depth=2, eigen=TEXT, **changed)
+        recipe = recipes.Inflation(name="a", event_shape=(2,), network=NET, eigen=TEXT, **changed)
         model = recipes.build(recipe)
         still = jax.tree.map(jnp.zeros_like, model.network.init(key()))
         drawn = np.asarray(model.draw(still, key(5), n, steps=64))
         np.testing.assert_allclose(drawn.mean(0), [0.2, -0.1], atol=4 / n**0.5)
         np.testing.assert_allclose(np.cov(drawn.T), [[1.0, 0.6], [0.6, 0.9]], atol=4 * 2**0.5 / n**0.5)
-        path = recipes.sampler(recipe, path=True)(still, key(6), 3, times.grid(4))
+        path = recipe.sampler(path=True)(still, key(6), 3, times.grid(4))
         assert path.shape == (5, 3, 2)
     with pytest.raises(ValueError, match="leave churn out"):
         model.draw(still, key(5), 2, steps=2, churn=0.5)
@@ -390,12 +420,12 @@ def test_an_inflation_is_drawn_from_the_law_of_its_data():
 
 def test_an_eigenbasis_survives_its_text_and_others_are_refused():
     """Written and read again it is equal in float32; text that is none, or one of other data, is refused by the recipe's name."""
-    recipe = recipes.Recipe(name="a", kind="inflation", event_shape=(2,), eigen=TEXT)
-    for got, want in zip(inflations.eigenbasis(recipe), EIGEN, strict=True):
+    recipe = recipes.Inflation(name="a", event_shape=(2,), eigen=TEXT)
+    for got, want in zip(recipe.eigenbasis(), EIGEN, strict=True):
         np.testing.assert_array_equal(got, want)
     for text in ("", "no base64!", TEXT[:40]):
         with pytest.raises(ValueError, match="'a' holds no eigenbasis"):
-            inflations.eigenbasis(dataclasses.replace(recipe, eigen=text))
+            dataclasses.replace(recipe, eigen=text).eigenbasis()
     with pytest.raises(ValueError, match=r"an eigenbasis of events \(3,\) was wanted"):
         recipes.build(dataclasses.replace(recipe, event_shape=(3,)))
 
@@ -405,10 +435,10 @@ def test_patches_scales_and_differences_join_the_score_and_must_fit():
 
     Mutations: any of them ignored; scales of equal weight; differences along one axis alone.
     """
-    whole = recipes.Recipe(name="a", event_shape=(4, 4, 1), width=8, depth=2, population=2)
+    whole = recipes.Distributional(name="a", event_shape=(4, 4, 1), network=NET, population=2)
     batch = jax.random.normal(jax.random.key(0), (8, 4, 4, 1))
     pooled = [(float(k), scoring.Energy(), scoring.pooling(k)) for k in (2, 4)]
-    sloped = [(3.0, scoring.Energy(scope="element"), scoring.finite_differences(i)) for i in (0, 1)]
+    sloped = [(3.0, scoring.by_element(scoring.Energy()), scoring.finite_differences(i)) for i in (0, 1)]
     added = {
         "score_patch": (2, scoring.Patched(scoring.Energy(), 2)),
         "score_scales": ((2, 4), scoring.Sum(((1.0, scoring.Energy(), None), *pooled))),
@@ -419,12 +449,12 @@ def test_patches_scales_and_differences_join_the_score_and_must_fit():
     for name, (value, rule) in added.items():
         model = recipes.build(dataclasses.replace(whole, **{name: value}))
         loss = model.loss_fn(model.network.init(jax.random.key(1)), jax.random.key(2), batch)[0]
-        denoiser = denoisers.distributional(net, recipes.SCHEDULE, predicts="velocity")
-        right = objectives.distributional(denoiser, recipes.SCHEDULE, times=times.stratified, score=rule, size=2)
+        denoiser = denoisers.distributional(net, schedules.Rectified(), predicts="velocity")
+        right = objectives.distributional(denoiser, schedules.Rectified(), times=times.stratified, score=rule, size=2)
         np.testing.assert_allclose(loss, right(net.init(jax.random.key(1)), jax.random.key(2), batch)[0], rtol=1e-5)
         assert loss > of_whole
     with pytest.raises(ValueError, match="larger than the images"):
-        recipes.build(dataclasses.replace(whole, score_patch=5))
+        dataclasses.replace(whole, score_patch=5)
 
 
 def test_names_of_jobs_are_folders():

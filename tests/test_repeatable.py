@@ -15,7 +15,7 @@ from test_experiments import CACHED, ROOT, command
 from ddjax import cli, recipes, runs
 from ddjax.runs import engine, jobs
 from ddjax.training import checkpoints
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.two_gaussians import experiment as two_gaussians
 
 SMALL = "--save-every 100 --batch 32 --width 16 --depth 2 --population 2 --samples 200 --nfe 1 --repeats 1"
 STEPS = ("--steps", "2000", "--deterministic")
@@ -54,6 +54,7 @@ def whole(tmp_path_factory):
     return out
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_sigusr1_saves_exits_138_and_the_run_goes_on_to_the_same_bits(whole, tmp_path):
     """As SLURM asks before its limit: one line, the state of that very step, and the end of a run that never stopped.
@@ -78,6 +79,7 @@ def test_sigusr1_saves_exits_138_and_the_run_goes_on_to_the_same_bits(whole, tmp
     assert digests(stopped) == digests(whole)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_deterministic_runs_are_the_same_bit_for_bit_in_fresh_processes(whole, tmp_path):
     """Twice with --deterministic, under other hash seeds, the second compiling all anew: parameters, average, optimizer,

@@ -74,10 +74,10 @@ def test_what_is_said_of_glyphs_and_photographs():
 
 CHOICES = {
     "choices_glyphs": {
-        "": "as it was: 4 blocks, xi before block 2, scores of the whole and of 7 x 7 patches, beta 1",
+        "": "4 blocks, xi before block 2, scores of the whole and of 7 x 7 patches, beta 1",
         " score_patch=0": "the whole alone",
         " score_patch=3": "patches of 3 x 3",
-        " beta=.5": "beta .5",
+        " beta=.5": "beta 0.5",
         " beta=1.5": "beta 1.5",
         " inject=0": "xi as channels of the image",
         " inject=1": "xi before block 1",
@@ -85,16 +85,16 @@ CHOICES = {
     },
     "choices_glyphs_overlap": {
         "": "tokens overlap by 3 pixels",
-        " beta=.5": "the same, beta .5",
-        " inject=1 beta=.5": "the same, beta .5, xi before block 1",
+        " beta=.5": "the same, beta 0.5",
+        " inject=1 beta=.5": "the same, beta 0.5, xi before block 1",
     },
     "choices_glyphs_depth": {"": "tokens overlap, 6 blocks, xi before block 4: **the preset**"},
     "images_glyphs": {"": "the preset: xi before block 4, beta 1"},
     "choices_glyphs_inject_3": {"": "xi before block 3, beta 1"},
-    "choices_glyphs_inject_2": {"": "xi before block 2, beta .5"},
+    "choices_glyphs_inject_2": {"": "xi before block 2, beta 0.5"},
     "choices_photos": {
         "": "tokens overlap by 4 pixels, 5 blocks, xi before block 2, beta 1",
-        " beta=.5": "beta .5",
+        " beta=.5": "beta 0.5",
     },
     "choices_photos_differences": {
         "": "the same, noise in common on fixed blocks",
@@ -102,7 +102,7 @@ CHOICES = {
         " score_differences=0": "... and no score of differences",
     },
     "choices_photos_depth": {"": "7 blocks, xi before block 5"},
-    "choices_photos_overlap": {"": "the same, beta .5, tokens overlap by 8"},
+    "choices_photos_overlap": {"": "the same, beta 0.5, tokens overlap by 8"},
     "choices_photos_preset": {
         "": "the same, overlap by 4: **the preset**",
         " overlap=0": "the preset, disjoint tokens",
@@ -127,7 +127,7 @@ def test_tables_of_choices_are_the_stored_runs(name):
         cells = [
             f"{of(f'frechet {space}', 1):.3g} / {of(f'frechet {space}', 4):.3g}" for space in ("pixels", "features")
         ]
-        accuracy = f"{of('class accuracy', 1):.3f} / {of('class accuracy', 4):.3f}".replace("0.", ".")
+        accuracy = f"{of('class accuracy', 1):.3f} / {of('class accuracy', 4):.3f}"
         assert f"| {' | '.join([label, *cells, accuracy])} |" in page, model
 
 

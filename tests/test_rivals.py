@@ -1,6 +1,7 @@
 """The few-step family: its targets and their laws, one net for all presets, and a small run from end to end."""
 
 import json
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -8,15 +9,16 @@ import numpy as np
 import pytest
 
 from ddjax import judging, metrics, recipes
-from experiments.common import figures
-from experiments.family import __main__ as family
+from experiments.common import figures, oracles
 from experiments.family import evaluate as rivals
+from experiments.family import experiment as family
 from experiments.family import grids, presets
 from experiments.family import report as rival_pages
 
 POINTS = 4000
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", rivals.PLANE)
 def test_targets_are_in_units_of_their_spread_and_have_the_law_that_is_told(name):
     """Mean 0 and mean variance 1 within 4 standard errors; draws of the target and of its law apart by no more than two samples.
@@ -36,9 +38,9 @@ def test_targets_are_in_units_of_their_spread_and_have_the_law_that_is_told(name
 
 def test_all_presets_have_one_net():
     """Hidden layers of the same sizes; what eats xi or a second time has one more kernel, of its own size, and no other."""
-    made = family.recipes_of(family.Config(target=("moons",)))
-    assert [family.parts(recipe) for recipe in made] == [(preset, "moons") for preset in presets.PRESETS]
-    counts = {family.parts(recipe)[0]: recipes.parameters(recipes.build(recipe)) for recipe in made}
+    made = family.members(family.Config(target=("moons",)))
+    assert [(member.name, member.target) for member in made] == [(preset, "moons") for preset in presets.TUNED]
+    counts = {name: recipes.parameters(recipes.build(recipe)) for name, _, recipe in made}
     assert counts["fm"] == counts["fm-ot"] == counts["ddpm"] == counts["consistency"]
     width = family.Config().width
     assert {counts[name] - counts["fm"] for name in counts if name.startswith(("ddm", "iddm", "sddm"))} == {2 * width}
@@ -48,15 +50,27 @@ def test_all_presets_have_one_net():
 
 def test_presets_are_what_they_are_called():
     """The settings that make each what it is; all others are shared."""
-    made = {family.parts(recipe)[0]: recipe for recipe in family.recipes_of(family.Config(target=("forty",)))}
-    told = {name: (recipe.kind, recipe.rule) for name, recipe in made.items() if recipe.kind == "distributional"}
-    assert {rule for _, rule in told.values()} == {"energy", "iddm", "sddm", "imq", "rbf", "exponential"}
-    assert (made["sddm"].population, made["ddm"].population, made["iddm"].beta) == (3, 4, 0.1)
+    made = {name: recipe for name, _, recipe in family.members(family.Config(target=("forty",)))}
+    drawn = [recipe for recipe in made.values() if isinstance(recipe, recipes.Distributional)]
+    assert {type(recipe.rule) for recipe in drawn} == set(get_args(recipes.Rule))
+    assert (made["sddm"].population, made["ddm"].population, made["iddm"].rule.beta) == (3, 4, 0.1)
     assert made["fm-ot"].coupling == "aware" and made["fm"].coupling == "independent"
     assert made["imf"].improved and not made["mean-flow"].improved
-    assert len({(recipe.width, recipe.depth, recipe.steps, recipe.ema_decay) for recipe in made.values()}) == 1
-    asked = family.recipes_of(family.Config(target=("forty",), learning_rate=0.25))
-    assert {recipe.learning_rate for recipe in asked} == {0.25} != {recipe.learning_rate for recipe in made.values()}
+    assert (
+        len(
+            {
+                (recipe.network.width, recipe.network.depth, recipe.optimizer.steps, recipe.optimizer.ema_decay)
+                for recipe in made.values()
+            }
+        )
+        == 1
+    )
+    asked = [member.recipe for member in family.members(family.Config(target=("forty",), learning_rate=0.25))]
+    assert (
+        {recipe.optimizer.learning_rate for recipe in asked}
+        == {0.25}
+        != {recipe.optimizer.learning_rate for recipe in made.values()}
+    )
 
 
 def test_chosen_grids_are_searched_on_the_first_seed_and_judged_on_the_others(monkeypatch):
@@ -154,6 +168,7 @@ def run(tmp_path_factory):
     return out
 
 
+@pytest.mark.exhaustive
 def test_a_small_run_stands_between_its_oracles(run):
     """The exact posterior lies at the floor at every number of steps, the exact mean far off at one and nearer at four.
 
@@ -162,9 +177,9 @@ def test_a_small_run_stands_between_its_oracles(run):
     summary = json.loads((run / "summary.json").read_text())
     found = {(n["model"], n["metric"], n["nfe"]): n for n in summary["numbers"]}
     for steps in (1, 4):
-        exact = found[rivals.EXACT, "mmd2 two_gaussians", steps]
+        exact = found[oracles.EXACT, "mmd2 two_gaussians", steps]
         assert abs(exact["value"] - exact["floor"]) < 4 * exact["floor_std"]
-    far, near = (found[rivals.MEAN, "w1 two_gaussians", steps] for steps in (1, 4))
+    far, near = (found[oracles.MEAN, "w1 two_gaussians", steps] for steps in (1, 4))
     assert far["value"] > far["floor"] + 20 * far["floor_std"] and near["value"] < far["value"]
     assert {"ddm", "imf"} == set(summary["gap_closed"]["two_gaussians"])
 

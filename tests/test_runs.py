@@ -20,7 +20,7 @@ from ddjax.cli import UserError
 from ddjax.runs import engine, saved
 from ddjax.training import checkpoints
 from experiments.benchmark import children
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.two_gaussians import experiment as two_gaussians
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +134,7 @@ def test_the_owner_is_the_same_from_the_file_as_from_the_command_line(tmp_path):
 
 def test_a_trained_model_is_found_again_and_not_in_another_run(tmp_path):
     """By `saved.load`, as `sample` and `export` do. Mutation: it does not say whose checkpoint it wants."""
-    recipe, folders = recipes.Recipe(name="job", event_shape=(2,), kind="regression", width=4, depth=1), []
+    recipe, folders = recipes.Regression(name="job", event_shape=(2,), network=recipes.Mlp(width=4, depth=1)), []
     for name, batch in (("a", 512), ("b", 64)):
         config = two_gaussians.Config(out=tmp_path / name, batch=batch)
         [job] = a_run(tmp_path / name, "two_gaussians", config, [recipe])

@@ -9,7 +9,20 @@ from numpy.testing import assert_allclose as close
 from scipy import optimize, stats
 
 from ddjax import metrics, scoring
-from ddjax.scoring import Energy, KernelRule, crps, energy, energy_score, exponential, imq, kernel_score, rbf
+from ddjax.scoring import (
+    Energy,
+    KernelRule,
+    by_element,
+    by_position,
+    crps,
+    energy,
+    energy_score,
+    estimated,
+    exponential,
+    imq,
+    kernel_score,
+    rbf,
+)
 
 # each kernel beside scale * (k(0) - k), written plainly in terms of the distance r
 KERNELS = {
@@ -23,12 +36,13 @@ KERNELS = {
     "exponential": (exponential(0.6), lambda r: 0.6 * (1 - np.exp(-r / 0.6))),
 }
 ESTIMATORS = {
-    "fair": "fair",
-    "v": "v",
-    "almost_fair": "almost_fair",
-    "paired": "paired",
+    "fair": scoring.fair,
+    "v": scoring.biased,
+    "almost_fair": scoring.almost_fair(),
+    "paired": scoring.paired,
     "banded": scoring.banded(2),
 }
+OVER = {"event": lambda rule: rule, "position": by_position, "element": by_element}
 CHOSEN_PAIRS = {
     "paired": lambda m: [(j, j + 1) for j in range(0, m - 1, 2)],
     "banded": lambda m: [(i, j) for i in range(m) for j in range(i + 1, min(i + 3, m))],
@@ -70,7 +84,7 @@ def test_hand_cases():
     draws, x_0 = jnp.array([1.0, 2.0, 4.0]), jnp.array(3.0)
     close(Energy()(draws, x_0), (1 / 3, 4 / 3, 2), rtol=1e-6)
     close(energy_score(draws, x_0, lam=0.5), 5 / 6, rtol=1e-6)
-    close(energy_score(draws, x_0, lam=0.75, estimator="v"), 5 / 6, rtol=1e-6)
+    close(estimated(Energy(lam=0.75), scoring.biased)(draws, x_0).score, 5 / 6, rtol=1e-6)
     assert Energy(beta=2.0, lam=0.0)(jnp.array([[1.0, 3.0]]), jnp.array([2.0, 5.0])) == (5.0, 5.0, 0.0)
 
 
@@ -80,7 +94,7 @@ def test_every_kernel_and_scope_is_its_double_loop(x64, name, scope):
     """Fails for a scope over the wrong axes, norms of means for means of norms, or a wrong scale."""
     kernel, rho = KERNELS[name]
     samples, observation = image_draws()
-    terms = jax.jit(KernelRule(kernel, lam=0.7, scope=scope))(jnp.asarray(samples), jnp.asarray(observation))
+    terms = jax.jit(OVER[scope](KernelRule(kernel, lam=0.7)))(jnp.asarray(samples), jnp.asarray(observation))
     close(terms, brute(samples, observation, rho, lam=0.7, scope=scope), rtol=1e-11)
 
 
@@ -90,7 +104,9 @@ def test_every_kernel_and_scope_is_its_double_loop(x64, name, scope):
 def test_every_estimator_is_its_double_loop(x64, name, m, scope):
     """Fails for a band one too wide, or pairs that share a draw."""
     samples, observation = image_draws(m, (3,))
-    terms = jax.jit(Energy(1.5, 0.7, ESTIMATORS[name], scope))(jnp.asarray(samples), jnp.asarray(observation))
+    terms = jax.jit(estimated(OVER[scope](Energy(1.5, 0.7)), ESTIMATORS[name]))(
+        jnp.asarray(samples), jnp.asarray(observation)
+    )
     expected = brute(samples, observation, lambda r: r**1.5, lam=0.7, estimator=name, scope=scope)
     close(terms, expected, rtol=1e-12)
 
@@ -100,7 +116,7 @@ def test_scopes_of_a_vector_and_a_scalar(x64, event):
     """A vector is one position; a scalar is its own element: all scopes agree there."""
     samples, observation = image_draws(4, event)
     for scope in ("event", "position", *(["element"] if event == () else [])):
-        score = energy_score(jnp.asarray(samples), jnp.asarray(observation), beta=0.5, scope=scope)
+        score = OVER[scope](Energy(0.5))(jnp.asarray(samples), jnp.asarray(observation)).score
         expected = brute(np.reshape(samples, (4, -1)), np.reshape(observation, -1), lambda r: r**0.5)[0]
         close(score, expected, rtol=1e-12)
 
@@ -110,7 +126,7 @@ def test_bias_of_each_estimator(name):
     """E|x - x'| = 1 for exponential draws: V reads (m - 1) / m, almost fair 5 % of that bias, others 1."""
     m, repeats = 6, 8000
     samples = jax.random.exponential(jax.random.key(0), (repeats, m))
-    rule = Energy(estimator=ESTIMATORS[name])
+    rule = estimated(Energy(), ESTIMATORS[name])
     interaction = np.asarray(jax.jit(jax.vmap(rule))(samples, jnp.zeros(repeats)).interaction, np.float64)
     expected = {"v": 1 - 1 / m, "almost_fair": 1 - 0.05 / m}.get(name, 1.0)
     assert abs(interaction.mean() - expected) < 4 * interaction.std() / np.sqrt(repeats)
@@ -123,7 +139,7 @@ def test_coincident_draws_have_value_gradient_and_curvature(name, scope):
 
     Fails for (d2 + 1e-12) ** (beta / 2), which leaves .25 at beta = .1, and for the bare power: NaN (trap 4).
     """
-    score = lambda x: kernel_score(x, jnp.ones(3), kernel=KERNELS[name][0], scope=scope)  # noqa: E731
+    score = lambda x: OVER[scope](KernelRule(KERNELS[name][0]))(x, jnp.ones(3)).score  # noqa: E731
     derivatives = jax.jit(lambda x, v: jax.jvp(jax.value_and_grad(score), (x,), (v,)))
     together, along = jnp.ones((3, 3)), jnp.full((3, 3), 0.3)
     (value, gradient), curvature = derivatives(together, along)
@@ -152,7 +168,7 @@ def all_pairs(samples, rho):
 
 def expected_score(kernel, lam):
     """(mean, std) -> expected score of N(mean, std^2) under N(0, 1), by quadrature in quantiles."""
-    rule = KernelRule(kernel, lam, all_pairs)
+    rule = estimated(KernelRule(kernel, lam), all_pairs)
     return jax.jit(lambda mean, std: jnp.mean(jax.vmap(lambda y: rule(mean + std * QUANTILES, y).score)(QUANTILES)))
 
 
@@ -180,16 +196,16 @@ def test_dispersion_law(beta, lam):
     close(found, np.sqrt(q / (2 - q)), rtol=0.02)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("fair", "fair"), ("v", "nrg")])
+@pytest.mark.parametrize(("ours", "theirs"), [(scoring.fair, "fair"), (scoring.biased, "nrg")])
 def test_values_agree_with_scoringrules(x64, ours, theirs):
     samples, observation = image_draws(7, (4,))
     x, y = jnp.asarray(samples), jnp.asarray(observation)
     energy_rule = scoringrules.es_ensemble(observation, samples, estimator=theirs)
-    close(energy_score(x, y, estimator=ours), energy_rule, rtol=1e-9)
+    close(estimated(Energy(), ours)(x, y).score, energy_rule, rtol=1e-9)
     by_element = scoringrules.crps_ensemble(observation, samples.T, estimator=theirs)
     close(crps(x, y, estimator=ours), by_element.mean(), rtol=1e-9)
     kernel_rule = scoringrules.gksmv_ensemble(observation, samples, estimator=theirs)  # scale 1 where ours is 2
-    close(kernel_score(x, y, kernel=rbf(), estimator=ours), 2 * kernel_rule, rtol=1e-9)
+    close(estimated(KernelRule(rbf()), ours)(x, y).score, 2 * kernel_rule, rtol=1e-9)
 
 
 def test_wide_kernels_become_norms_without_cancellation():
@@ -208,7 +224,7 @@ def test_beta_and_lam_may_depend_on_t():
 
     Fails when t does not reach one of them.
     """
-    rule = Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t, scope="position")
+    rule = by_position(Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t))
     samples, observation = (jnp.asarray(x, jnp.float32) for x in image_draws())
     times = jnp.array([0.0, 0.3, 1.0])
     found = jax.jit(jax.vmap(lambda t: rule(samples, observation, t).score))(times)
@@ -224,9 +240,18 @@ def test_beta_and_lam_may_depend_on_t():
 def test_bfloat16_is_accumulated_in_float32(scope):
     """Fails when differences or sums stay in bfloat16: two digits."""
     samples, observation = (jnp.asarray(x, jnp.bfloat16) for x in image_draws(8, (16,)))
-    score = jax.jit(lambda x, y: energy_score(x, y, scope=scope))(samples, observation)
+    score = jax.jit(lambda x, y: OVER[scope](Energy())(x, y).score)(samples, observation)
     assert score.dtype == jnp.float32
     close(score, brute(samples, observation, lambda r: r, scope=scope)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("rule", [Energy(), *(estimated(Energy(), estimator) for estimator in ESTIMATORS.values())])
+def test_a_gradient_in_bfloat16_is_rounded_once(rule):
+    """That of the same numbers in float32, rounded. Mutation: draws made precise for each part by itself."""
+    samples, observation = (jnp.asarray(x, jnp.bfloat16) for x in image_draws(5, (16,)))
+    gradient = jax.jit(jax.grad(lambda x: rule(x, observation).score))
+    exact = gradient(samples.astype(jnp.float32))
+    assert (gradient(samples) == exact.astype(jnp.bfloat16)).all()
 
 
 def test_rules_are_values():
@@ -246,6 +271,9 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
         (lambda: energy_score(TWO, THREE, beta=2.1), "beta must lie in"),
         (lambda: Energy(beta=float("nan")), "beta must lie in"),
         (lambda: Energy(lam=-0.1), "lam must not be negative"),
+        (lambda: KernelRule("rbf"), "need a kernel"),
+        (lambda: by_element(lambda samples, observation, t: 0.0), "need a rule of a kernel"),
+        (lambda: estimated(Energy(), scoring.paired)(ONE, THREE), "at least 2"),
         (lambda: KernelRule(rbf(), lam=-0.1), "lam must not be negative"),
         (lambda: energy_score(ONE, THREE), "at least 2"),
         (lambda: Energy(lam=lambda t: t)(ONE, THREE, 0.5), "at least 2"),
@@ -260,13 +288,36 @@ ONE, TWO, THREE = jnp.ones((1, 3)), jnp.ones((2, 3)), jnp.ones(3)
         (lambda: rbf(jnp.ones(3)), "bandwidth must be one number"),
         (lambda: Energy(lam=float("inf")), "negative or infinite"),
         (lambda: energy_score(TWO, THREE, lam=-1.0), "lam must not be negative"),
-        (lambda: scoring.banded(0), "width at least 1"),
+        (lambda: scoring.banded(0), "at least 1, got width=0"),
         (lambda: scoring.almost_fair(1.1), "fairness must lie"),
     ],
 )
 def test_mistakes_are_told(unchecked, make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize("scope", OVER)
+@pytest.mark.parametrize("name", ["fair", "v", "almost_fair", "paired"])
+def test_keywords_of_one_version_ago(unchecked, name, scope):
+    """Deprecated, and the same numbers. Mutation: one of them not handed on."""
+    samples, observation = (jnp.asarray(x, jnp.float32) for x in image_draws())
+    area = None if scope == "event" else np.ones((1, 1, 1)) * 2
+    old = {"lam": 0.7, "estimator": name, "scope": scope, "area": area}
+    over = OVER[scope] if area is None else lambda rule: OVER[scope](rule, area)
+    for rule, found in (
+        (
+            Energy(0.5, 0.7),
+            (Energy(0.5, **old)(samples, observation).score, energy_score(samples, observation, beta=0.5, **old)),
+        ),
+        (KernelRule(imq(), 0.7), (kernel_score(samples, observation, kernel=imq(), **old),)),
+    ):
+        new = estimated(over(rule), ESTIMATORS[name])(samples, observation).score
+        assert all(one == new for one in found)
+    assert Energy(scope=scope, estimator="fair") == OVER[scope](Energy())
+    assert Energy(scope=scoring.Windows(2)) == scoring.by_groups(Energy(), scoring.Windows(2))
+    with pytest.raises(ValueError, match="area weighs what is averaged"):
+        Energy(area=np.ones(1))
 
 
 def test_whole_numbers_are_numbers():
@@ -314,6 +365,8 @@ def test_a_traced_beta_of_two_is_the_square():
     close(jax.jit(jax.grad(rule))(samples, 2.0), jax.grad(rule)(samples, 2.0), rtol=1e-5)
     for beta in (2, 2.0, jnp.float32(2)):
         assert jax.hessian(lambda x, beta=beta: energy(beta).rho(jnp.sum(x**2)))(jnp.zeros(1)) == 2
+        error = lambda x, beta=beta: energy_score(x[None], jnp.zeros(1), beta=beta, lam=0)  # noqa: E731
+        assert jax.hessian(error)(jnp.zeros(1)) == 2
 
 
 def test_kernels_are_values_and_trees_of_their_numbers():

@@ -31,7 +31,7 @@ def bent(x, t):
 def test_a_schedule_is_the_law_of_its_sde(schedule, x64):
     """Moments of the linear SDE: m' = f m and v' = 2 f v + G^2 are alpha' and (sigma^2)'.
 
-    Fails without the factor 2 or the signs of eq. (2).
+    Fails without the factor 2 or the signs of eq. (B).
     """
     process = sde.of_schedule(schedule)
     for t in TIMES:
@@ -121,7 +121,7 @@ def test_the_reverse_of_a_reverse_is_the_process(x64, skewed):
 
 
 def test_the_flow_is_that_of_the_mixture(schedule, skewed):
-    """Eq. (2) with the exact score is alpha' E[x_0 | x_t] + sigma' E[noise | x_t]."""
+    """Eq. (B) with the exact score is alpha' E[x_0 | x_t] + sigma' E[noise | x_t]."""
     velocity = sde.probability_flow(sde.of_schedule(schedule), lambda x, t: skewed.score(schedule, x, t))
     for t in TIMES:
         x = jnp.asarray(X, float)

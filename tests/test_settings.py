@@ -11,8 +11,9 @@ import pytest
 from ddjax import cli
 from ddjax.cli import settings
 from ddjax.cli.settings import Count, Fraction, Multiple, Range
-from experiments.images import __main__ as images
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.common.images.settings import PRESETS
+from experiments.images import experiment as images
+from experiments.two_gaussians import experiment as two_gaussians
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_preset_of_a_file_gives_way_to_the_command_line(tmp_path):
     """And brings its settings only where it is the last one named. Mutation: every preset that is named anywhere."""
     file = tmp_path / "settings.yaml"
     file.write_text("preset: glyphs\nsteps: 7\n")
-    config = cli.parse(images.Config, ["--config", str(file)], presets=images.PRESETS)
+    config = cli.parse(images.Config, ["--config", str(file)], presets=PRESETS)
     assert (config.preset, config.data, config.net, config.steps) == ("glyphs", "glyphs", "dit", 7)
-    config = cli.parse(images.Config, ["--config", str(file), "--preset", "digits"], presets=images.PRESETS)
+    config = cli.parse(images.Config, ["--config", str(file), "--preset", "digits"], presets=PRESETS)
     assert config == replace(images.Config(), preset="digits", config=file, steps=7)

@@ -21,34 +21,34 @@ from ddjax.networks import inception
 from ddjax.runs import classifiers, engine, jobs
 from ddjax.types import Batch
 from experiments.common import conditioning as conditionings
-from experiments.common import runner
+from experiments.common import oracles, runner
 from experiments.common.images import evaluate as image_judges
 from experiments.common.images import report as image_pages
 from experiments.common.images import spaces
 from experiments.common.runner import Findings
-from experiments.conditional_ot import __main__ as conditional_ot
 from experiments.conditional_ot import evaluate as conditions
+from experiments.conditional_ot import experiment as conditional_ot
 from experiments.conditional_ot import report as condition_pages
-from experiments.family import __main__ as family
 from experiments.family import evaluate as rivals
+from experiments.family import experiment as family
 from experiments.family import grids
 from experiments.family import report as rival_pages
-from experiments.images import __main__ as images
-from experiments.inflation import __main__ as inflation
+from experiments.images import experiment as images
 from experiments.inflation import evaluate as inflations
+from experiments.inflation import experiment as inflation
 from experiments.inflation import report as inflation_pages
-from experiments.inverse_problems import __main__ as inverse_problems
 from experiments.inverse_problems import coverages
 from experiments.inverse_problems import evaluate as inverse_problem_judges
+from experiments.inverse_problems import experiment as inverse_problems
 from experiments.inverse_problems import report as inverse_problem_pages
-from experiments.ot_loss import __main__ as ot_loss
 from experiments.ot_loss import evaluate as gaps
+from experiments.ot_loss import experiment as ot_loss
 from experiments.ot_loss import report as gap_pages
-from experiments.two_gaussians import __main__ as two_gaussians
 from experiments.two_gaussians import evaluate as gaussians
+from experiments.two_gaussians import experiment as two_gaussians
 from experiments.two_gaussians import report as gaussian_pages
-from experiments.two_moons import __main__ as two_moons
 from experiments.two_moons import evaluate as moons
+from experiments.two_moons import experiment as two_moons
 from experiments.two_moons import report as moon_pages
 from experiments.two_moons import shapes
 
@@ -64,6 +64,41 @@ TRAINED = {
     "save_every": (300, {"train.save_every"}),
     "accumulate": (2, {"train.accumulate"}),
     "config": (None, set()),  # read by the command line
+    "warmup": (7, {"recipe.warmup"}),
+    "clip": (0.5, {"recipe.clip"}),
+    "weight_decay": (0.5, {"recipe.weight_decay"}),
+}
+LABELS = {"recipe.condition", "recipe.label_dropout", "recipe.guidance"}
+DRAWS = {
+    f"recipe.{name}"
+    for name in (
+        "beta",
+        "gate",
+        "inject",
+        "lam",
+        "population",
+        "references",
+        "rule",
+        "score_differences",
+        "score_patch",
+        "score_scales",
+        "time_exponent",
+        "transport",
+    )
+}
+TRANSPORT = {"recipe.transport.blur", "recipe.transport.until", "recipe.transport.weight"}
+OF_MLP, OF_IMAGES = {"recipe.residual", "recipe.time"}, {"recipe.dropout", "recipe.bfloat16", "recipe.remat"}
+MLP = {"residual": (True, {"recipe.residual"}), "time": ("raw", {"recipe.time"})}
+IN = {net: {"net": net} for net in ("mlp", "unet", "dit")}
+NETWORKS = {  # each with the network that has it
+    "residual": (False, {"recipe.residual"}, IN["mlp"]),
+    "time": ("raw", {"recipe.time"}, IN["mlp"]),
+    "attention": ((4,), {"recipe.attention"}, IN["unet"]),
+    "patch": (2, {"recipe.patch"}, IN["dit"]),
+    "overlap": (2, {"recipe.overlap"}, IN["dit"]),
+    "dropout": (0.5, {"recipe.dropout"}, IN["dit"]),
+    "bfloat16": (True, {"recipe.bfloat16"}, IN["unet"]),
+    "remat": (True, {"recipe.remat"}, IN["dit"]),
 }
 DISTRIBUTIONAL = TRAINED | {
     "population": (6, {"recipe.population"}),
@@ -80,6 +115,7 @@ SCORED = DISTRIBUTIONAL | {
 }
 FAMILIES = {
     two_gaussians: SCORED
+    | MLP
     | {
         "predicts": ("x0", {"recipe.predicts"}),
         "churn": ((0.0, 0.5), {"sweep.churn", "draw.churn"}),
@@ -91,10 +127,9 @@ FAMILIES = {
     | {
         "batch": (64, {"train.batch", "train.n"}),
         "nfe": ((1, 3), {"sweep.nfe", "draw.steps", "judge.last", "watch.steps"}),
-        "exp": (("1",), {"opened.default", "sweep.model", "floors.labelled", "judge.labelled", "draw.guidance", "train.labelled"}
-                | {f"recipe.{name}" for name in ("name", "kind", "time", "coupling", "classes", "label_dropout")}),
+        "exp": (("1",), {"opened.default", "sweep.model", "floors.labelled", "judge.labelled", "draw.guidance", "train.labelled",
+                         "recipe.name", "recipe.kind", "recipe.time", "recipe.coupling", "recipe.classes"} | LABELS | DRAWS),
         "noise": (0.125, {"train.noise", "floors.noise", "judge.noise", "exact.noise", "watch.noise"}),
-        "weight_decay": (0.5, {"recipe.weight_decay"}),
         "dropout": (0.5, {"recipe.label_dropout"}),
         "guidance": ((2.0,), {"recipe.guidance", "draw.guidance", "track.guidance", "sweep.model"}),
         "samples": (2000, {"draw.n", "floors.n", "exact.n"}),
@@ -102,6 +137,7 @@ FAMILIES = {
         "repeats": (5, {"floors.repeats"}),
     },
     conditional_ot: TRAINED
+    | MLP
     | {
         "batch": (64, {"train.batch", "train.n"}),
         "seeds": (4, {"train.seed", "cell.seeds"}),
@@ -113,6 +149,7 @@ FAMILIES = {
         "full": (True, {"opened.default"}),
     },
     images: SCORED
+    | NETWORKS
     | {
         "predicts": ("velocity", {"recipe.predicts"}),
         "preset": ("photos", {"opened.default"}),
@@ -120,8 +157,8 @@ FAMILIES = {
         "score_scales": ((4,), {"recipe.score_scales"}),
         "score_differences": (0.5, {"recipe.score_differences"}),
         "vary": (("lam=0.5",), {"recipe.lam", "recipe.name", "sweep.model"}),
-        "baseline": (False, {"recipe.kind", "recipe.name", "recipe.beta", "sweep.model"}),
-        "bias": (2.0, {"recipe.bias"}),
+        "baseline": (False, {"recipe.kind", "recipe.name", "sweep.model"}),
+        "bias": (2.0, {"recipe.bias"}, {"weight": "sigmoid"}),
         "label_dropout": (0.5, {"recipe.label_dropout"}),
         "guidance": (2.0, {"recipe.guidance", "draw.guidance"}),
         "churn": (0.5, {"draw.churn", "watch.churn", "pictures.churn"}),
@@ -134,29 +171,20 @@ FAMILIES = {
         "follow_links": (True, {"load.follow_links"}),
         "resident": (512, {"load.largest"}),
         "inception": ("weights", {"spaces.inception", "inception.path"}),
-        "net": ("unet", {"recipe.net", "recipe.residual"}),
-        "patch": (2, {"recipe.patch"}),
-        "overlap": (2, {"recipe.overlap"}),
-        "attention": ((4,), {"recipe.attention"}),
-        "dropout": (0.5, {"recipe.dropout"}),
-        "bfloat16": (True, {"recipe.bfloat16"}),
-        "remat": (True, {"recipe.remat"}),
-        "weight_decay": (0.5, {"recipe.weight_decay"}),
-        "warmup": (7, {"recipe.warmup"}),
-        "clip": (0.5, {"recipe.clip"}),
+        "net": ("unet", {"recipe.network", "recipe.attention", *OF_IMAGES} | OF_MLP),
     },
     ot_loss: TRAINED
+    | NETWORKS
     | {
         "seeds": (4, {"train.seed", "sweep.seeds"}),
         "steps": (5000, {"recipe.steps", "train.steps"}),
         "passive_steps": (700, {"recipe.steps", "train.steps"}),
-        "phase": ("passive", {"opened.default", "sweep.model"}
-                  | {f"recipe.{name}" for name in ("name", "transport", "transport_until", "blur", "steps")} | {"train.steps"}),
-        "preset": (("passive-longer",), {"sweep.model"}
-                   | {f"recipe.{name}" for name in ("name", "transport", "transport_until", "blur", "steps")} | {"train.steps"}),
+        "phase": ("passive", {"opened.default", "sweep.model", "recipe.name", "recipe.steps", "train.steps"} | TRANSPORT),
+        "preset": (("passive-longer",), {"sweep.model", "recipe.name", "recipe.steps", "train.steps"} | TRANSPORT),
         "passive": (None, set()),  # tests/test_ot_loss.py
-        "net": ("dit", {"recipe.net", "recipe.residual"}),
-        "conditional": (True, {"recipe.classes", "recipe.within_classes", "train.labelled", "space.random_classes"}),
+        "net": ("dit", {"recipe.network", "recipe.patch", "recipe.overlap", *OF_IMAGES} | OF_MLP),
+        "conditional": (True, {"recipe.classes", "recipe.transport.within_classes", "train.labelled", "space.random_classes"}
+                        | LABELS),
         "blur": (0.5, {"space.blur"}),
         "blurs": ((2.0,), {"study.blurs"}),
         "samples": (100, {"space.largest"}),
@@ -173,9 +201,9 @@ FAMILIES = {
         "batch": (64, {"train.batch", "train.n"}),
         "target": (("checkerboard",), {"opened.default", "recipe.name", "oracles.name", "closed.metric", "train.n", "train.noise"}),
         "only": (("ddm",), {"sweep.model", "sweep.churn", "draw.churn"}
-                 | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "population", "coupling", "improved", "huber",
-                                                  "time", "time_exponent", "bandwidth", "learning_rate", "power", "predicts",
-                                                  "references", "weight")}),
+                 | {f"recipe.{name}" for name in ("name", "kind", "rule", "beta", "bandwidth", "population", "references",
+                                                  "coupling", "share", "prior", "improved", "equal", "power", "huber",
+                                                  "stride", "time", "time_exponent", "learning_rate", "predicts", "weight")}),
         "choose": (("ddm",), {"grids.target"}),
         "vary": (("beta=1.5",), {"sweep.model", "recipe.name", "recipe.beta"}),
         "equal": ("seconds", {"recipe.steps", "train.steps"}),
@@ -187,6 +215,7 @@ FAMILIES = {
         "short": (True, set()),  # of the command line
     },
     inflation: TRAINED
+    | MLP
     | {
         "seeds": (4, {"train.seed", "sweep.seeds"}),
         "data": ("circles", {"opened.default", "standardised.name"}),
@@ -247,8 +276,10 @@ def written(monkeypatch):
         end = functools.partial(seen.end, monkeypatch)
 
         def built(recipe, *, chunk):
-            for name, value in dataclasses.asdict(recipe).items():
-                seen.note(f"recipe.{name}", value)
+            for place, value in recipes.entries(recipe).items():
+                *outer, name = place.split(".")
+                named = outer[-1] if outer and name == "kind" else place if outer == ["transport"] else name
+                seen.note(f"recipe.{named}", tuple(value) if isinstance(value, list) else value)
 
             def draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0):
                 for name, value in {"n": n, "steps": steps, "churn": churn, "guidance": guidance}.items():
@@ -316,7 +347,7 @@ def written(monkeypatch):
         monkeypatch.setattr(judging, "sweep", swept)
         end(judging, "floors", "floors", {})
         end(judging, "gap_closed", "closed", {})
-        end(gaussians, "oracles", "oracles", [])
+        end(oracles, "oracles", "oracles", {})
         end(gaussians, "spreads", "spreads", {})
         end(gaussian_pages, "drawn", "page", {})
         end(gaussian_pages, "sentences", "page", [])
@@ -385,12 +416,12 @@ def test_every_setting_changes_what_it_says_and_nothing_else(family, written):
     """Mutations: a seed that is always 0; --churn left out of `draw`; --noise of the judges left at its default; a prefix
     of --repeats for --blocks; a recipe's lam from another setting; a new setting that is read by nobody.
     """
-    usual = family.Config()
-    before = written(family, usual)
     engines = {field.name for field in dataclasses.fields(engine.Engine)}
-    assert {field.name for field in dataclasses.fields(usual)} - engines == set(FAMILIES[family])
-    wrong = {}
-    for setting, (value, names) in FAMILIES[family].items():
+    assert {field.name for field in dataclasses.fields(family.Config)} - engines == set(FAMILIES[family])
+    wrong, ordinary = {}, written(family, family.Config())
+    for setting, (value, names, *others) in FAMILIES[family].items():
+        usual = family.Config(**(others[0] if others else {}))
+        before = written(family, usual) if others else ordinary
         after = written(family, dataclasses.replace(usual, **{setting: value}))
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         wrong |= {setting: changed ^ names} if changed != names else {}

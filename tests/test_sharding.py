@@ -87,6 +87,7 @@ def run(code):
     return json.loads(done.stdout)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_losses_do_not_depend_on_the_number_of_devices(job):
@@ -102,6 +103,7 @@ def test_losses_do_not_depend_on_the_number_of_devices(job):
         assert held == devices and shares == (devices if fully else model)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_accumulated_batch_is_the_same_on_many_devices():
     """4 parts on 1 and on 4 devices. Mutation: another key for each device."""
@@ -172,6 +174,7 @@ print(json.dumps([laid(**settings) for settings in {settings}]))
 """
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("settings", "shares"), [({}, 1), ({"fully_sharded": True}, 8), ({"model_shards": 4}, 4)])
 def test_the_settings_of_a_run_decide_the_bytes_on_each_device(settings, shares):
     """On 8 devices, before and after a step: every array of parameters, average and optimizer that divides is split.
@@ -207,6 +210,7 @@ print(json.dumps([flops(1), flops(8)]))
 """
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("job", ["mlp", "unet", "dit"])
 def test_each_of_8_devices_does_an_eighth_of_the_work(job):

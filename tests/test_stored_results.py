@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import ddjax
-from experiments import stored_results
+from experiments.stored_results import experiment as stored_results
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"

@@ -14,10 +14,10 @@ from experiments.common.images import feeds, spaces, trained
 from experiments.common.images import report as image_pages
 from experiments.family import evaluate as rivals
 from experiments.guidance import evaluate as guidances
-from experiments.images import __main__ as images_family
-from experiments.inverse_problems import __main__ as inverse_problems
-from experiments.ot_loss import __main__ as ot_loss
+from experiments.images import experiment as images_family
+from experiments.inverse_problems import experiment as inverse_problems
 from experiments.ot_loss import evaluate as gaps
+from experiments.ot_loss import experiment as ot_loss
 
 CLASSES, SIDE = 4, 4
 SORTED = np.repeat(np.arange(CLASSES, dtype=np.int32), 100)

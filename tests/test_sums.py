@@ -7,7 +7,20 @@ import pytest
 from numpy.testing import assert_allclose as close
 
 from ddjax import objectives, schedules, scoring
-from ddjax.scoring import Energy, KernelRule, Patched, Sum, Terms, finite_differences, imq, pooling, scaled, spectrum
+from ddjax.scoring import (
+    Energy,
+    KernelRule,
+    Patched,
+    Sum,
+    Terms,
+    by_element,
+    by_position,
+    finite_differences,
+    imq,
+    pooling,
+    scaled,
+    spectrum,
+)
 
 WEIGHTS = np.linspace(0.5, 2.0, 8)[None, :, None]
 MAPS = {
@@ -68,7 +81,7 @@ def test_a_sum_is_the_weighted_sum_of_its_parts(x64):
     samples, observation = jnp.stack([jnp.asarray(image(seed=i)) for i in range(4)]), jnp.asarray(image(seed=9))
     timed, kernel, inner = (
         Energy(lambda t: 1 + t),
-        KernelRule(imq(0.7), scope="position"),
+        by_position(KernelRule(imq(0.7))),
         Sum(((2.0, Energy(), None),)),
     )
     rule = Sum(
@@ -106,7 +119,7 @@ def alone(draws):
 @pytest.mark.parametrize("name", MAPS)
 def test_a_rule_of_each_map_is_proper(name, change):
     """No spread scores better than the true one, at 4 standard errors. Mutation: lam = 1.5 or .6 of the rule."""
-    rule = Sum(((0.5, Energy(scope="position"), MAPS[name]),))
+    rule = Sum(((0.5, by_position(Energy()), MAPS[name]),))
     mean, error = excess(rule, change)
     assert mean > 4 * error
 
@@ -123,10 +136,10 @@ FORGETFUL = MAPS | {"scaled": scaled(np.r_[0.0, np.ones(7)][:, None, None])}
 @pytest.mark.parametrize("name", FORGOTTEN)
 def test_a_sum_with_one_strictly_proper_part_is_strictly_proper(name):
     """What a map forgets moves its own part by nothing, and the sum by 4 standard errors. Mutation: the first part dropped."""
-    part = (1.0, Energy(scope="position"), FORGETFUL[name])
+    part = (1.0, by_position(Energy()), FORGETFUL[name])
     mean, _ = excess(Sum((part,)), FORGOTTEN[name])
     assert abs(mean) < 1e-5
-    mean, error = excess(Sum(((1.0, Energy(scope="element"), None), part)), FORGOTTEN[name])
+    mean, error = excess(Sum(((1.0, by_element(Energy()), None), part)), FORGOTTEN[name])
     assert mean > 4 * error
 
 
@@ -136,9 +149,9 @@ def test_maps_see_correlations_that_single_elements_do_not(name):
 
     Mutation: pooling by 1, differences of the observation alone.
     """
-    mean, error = excess(Energy(scope="element"), alone)
+    mean, error = excess(by_element(Energy()), alone)
     assert abs(mean) < 4 * error
-    mean, error = excess(Sum(((1.0, Energy(scope="element"), MAPS[name]),)), alone)
+    mean, error = excess(Sum(((1.0, by_element(Energy()), MAPS[name]),)), alone)
     assert mean > 4 * error
 
 
@@ -163,7 +176,7 @@ def test_fair_rules_want_independent_draws():
         noise = jax.random.uniform(jax.random.key(7), draws.shape)
         return jnp.take_along_axis(draws, jnp.argsort(noise, 1), 1)
 
-    mean, error = excess(Sum(((1.0, Energy(scope="element"), finite_differences(0, wrap=True)),)), shuffled)
+    mean, error = excess(Sum(((1.0, by_element(Energy()), finite_differences(0, wrap=True)),)), shuffled)
     assert abs(mean - expected) < 4 * error
     assert mean < -4 * error
 
@@ -181,7 +194,7 @@ def test_maps_take_events_in_float32():
 def test_coincident_draws_have_a_gradient():
     """All draws on the observation: 0 through every map, not NaN."""
     same = jnp.asarray(image((4, 4, 1)), jnp.float32)
-    rule = Sum(tuple((1.0, Energy(0.1, scope="position"), f) for f in (pooling(2), finite_differences(0), spectrum)))
+    rule = Sum(tuple((1.0, by_position(Energy(0.1)), f) for f in (pooling(2), finite_differences(0), spectrum)))
     value, gradient = jax.jit(jax.value_and_grad(lambda x: rule(x, same).score))(jnp.stack([same, same]))
     assert value == 0 and (gradient == 0).all()
 

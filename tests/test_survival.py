@@ -57,6 +57,7 @@ def half_written(folder):
     return bool(unlisted or list(folder.glob("*.orbax-checkpoint-tmp*")))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_kills_at_any_moment_and_exact_resumes(launch, whole, tmp_path):
@@ -87,6 +88,7 @@ def test_kills_at_any_moment_and_exact_resumes(launch, whole, tmp_path):
     assert in_save >= 3
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_killed_run_on_a_stream_sees_the_same_data(launch, tmp_path):
     """SIGKILL twice: state, keys, average and metrics end as those of the run that was not killed, over 21 epochs.
@@ -105,6 +107,7 @@ def test_a_killed_run_on_a_stream_sees_the_same_data(launch, tmp_path):
     assert finish(launch, folder, True) == whole
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore:checkpoint .* is damaged:UserWarning")
 def test_a_flipped_byte_in_any_file_costs_a_step_and_no_more(whole, tmp_path, recwarn):
     """Each file of the newest checkpoint in turn: told, the step before is taken, and the run ends with the same digest."""

@@ -9,8 +9,8 @@ import pytest
 from ddjax import schedules
 from ddjax.cli import UserError
 from ddjax.mixtures import GaussianMixture
-from experiments.three_views import __main__ as three_views
 from experiments.three_views import evaluate as judges
+from experiments.three_views import experiment as three_views
 from experiments.three_views.evaluate import BACKWARD, FLOW, FORWARD
 
 SCHEDULE, N, TIMES = schedules.OrnsteinUhlenbeck(10.0), 2000, np.linspace(0, 1, 5) ** 2
@@ -51,7 +51,7 @@ def test_correlations_tell_the_views_apart(walked):
 
 
 def test_the_ends_of_both_sdes_are_independent_given_the_middle(walked):
-    """Eq. (2); of the flow, whose middle determines both ends in another way, they are not."""
+    """Eq. (B); of the flow, whose middle determines both ends in another way, they are not."""
     mixture = three_views.line()
     for name in (FORWARD, BACKWARD):
         assert abs(judges.residual_correlation(mixture, SCHEDULE, walked, name, 2)) < 4 / N**0.5
@@ -83,6 +83,7 @@ def test_the_rates_of_the_command_line(rate):
     assert float(schedule(0.05).alpha) > 0.9
 
 
+@pytest.mark.exhaustive
 def test_the_study_writes_all_that_it_promises(tmp_path, capsys, monkeypatch):
     """Tables, figures, an animation of all frames, and numbers that agree with what is printed."""
     monkeypatch.setattr(three_views, "EVERY", 1)  # fewer frames

@@ -121,6 +121,7 @@ def affine(predicts):
     return Network(lambda key: jnp.ones(()), apply)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("predicts", KINDS)
 def test_losses_are_finite_at_the_ends_and_next_to_them(schedule, predicts):
     """Values and gradients at t = 0, 1 and their neighbours. Fails without the clip of times in the objective."""

@@ -14,12 +14,18 @@ from ddjax.runs import jobs, saved
 from ddjax.runs.engine import Engine
 from ddjax.training import together
 from experiments.common import runner
-from experiments.ot_loss import __main__ as ot_loss
-from experiments.two_gaussians import __main__ as two_gaussians
+from experiments.ot_loss import experiment as ot_loss
+from experiments.two_gaussians import experiment as two_gaussians
 
 SEEDS = 3
-SMALL = {"event_shape": (2,), "width": 16, "depth": 2, "population": 2, "steps": 200, "learning_rate": 1e-2}
-MODEL = recipes.build(recipes.Recipe(name="ddm", **SMALL))
+RECIPE = recipes.Distributional(
+    name="ddm",
+    event_shape=(2,),
+    network=recipes.Mlp(width=16, depth=2),
+    population=2,
+    optimizer=recipes.Optimizer(steps=200, learning_rate=1e-2),
+)
+MODEL = recipes.build(RECIPE)
 
 
 def folder(path):
@@ -104,7 +110,7 @@ def test_a_seed_that_diverges_is_told():
 
 def test_a_family_trains_its_seeds_together_and_they_are_sampled(tmp_path):
     """From the setting to `saved.load`, whose parameters of seed 1 are those of seed 1 alone. Mutation: those of seed 0."""
-    recipe = recipes.Recipe(name="ddm", **SMALL | {"steps": 100})
+    recipe = recipes.changed(RECIPE, steps=100)
     judge = lambda settings, trained: runner.Findings([], {}, "")  # noqa: E731
     experiment = runner.Experiment("two_gaussians", [recipe], lambda settings, recipe, seed: batch, judge)
     for name in ("together", "alone"):
@@ -117,7 +123,7 @@ def test_a_family_trains_its_seeds_together_and_they_are_sampled(tmp_path):
 @pytest.mark.parametrize("together", [False, True])
 def test_averages_are_models_of_a_run(together, tmp_path):
     """Each by its own name, with its own parameters; the run's own first. Mutation: `ema` for all."""
-    recipe = recipes.Recipe(name="ddm", **SMALL | {"steps": 100, "other_decays": (0.5, 0.0)})
+    recipe = recipes.changed(RECIPE, steps=100, other_decays=(0.5, 0.0))
     judged = []
 
     def judge(settings, trained):
@@ -129,7 +135,7 @@ def test_averages_are_models_of_a_run(together, tmp_path):
     names = ["ddm", "ddm, average 0.5", "ddm, average 0"]
     assert [recipe.name for recipe, _ in judged[0].pairs()] == names == list(judged[0].params)
     loaded = [saved.load(tmp_path / "run", recipes.job(name, 0)) for name in names]
-    assert [each.recipe.ema_decay for each in loaded] == [0.999, 0.5, 0.0]
+    assert [each.recipe.optimizer.ema_decay for each in loaded] == [0.999, 0.5, 0.0]
     for each, name in zip(loaded, names, strict=True):
         jax.tree.map(np.testing.assert_array_equal, each.params, judged[0].params[name][0])
     leaves = [np.asarray(jax.tree.leaves(each.params)[0]) for each in loaded]

@@ -5,9 +5,11 @@ import numpy as np
 from numpy.testing import assert_allclose as close
 
 from ddjax import networks, recipes
+from experiments.family import experiment as family
 from experiments.family import tuning as family_tuning
 from experiments.family import warm_start
-from experiments.family.presets import COST, PRESETS
+from experiments.family.presets import COST, TUNED, recipe_of
+from experiments.family.settings import WarmStart
 
 
 def test_training_goes_on_from_the_regression():
@@ -15,9 +17,9 @@ def test_training_goes_on_from_the_regression():
 
     Mutations: a start from scratch; the regression's buffers, which training donates.
     """
-    of = family_tuning.shared("moons", 1) | {"width": 8, "name": "a"}
-    ddm = recipes.Recipe(**of | PRESETS["ddm"] | {"learning_rate": 1e-12})
-    regression = recipes.build(recipes.Recipe(**of | PRESETS["ddpm"]))
+    settings, of = family.Config(width=8, steps=1), {"name": "a", "event_shape": (2,)}
+    ddm = recipe_of("ddm", settings, **of | TUNED["ddm"] | {"learning_rate": 1e-12})
+    regression = recipes.build(recipe_of("ddpm", settings, **of | TUNED["ddpm"]))
     mean = jax.tree.map(lambda leaf: leaf + 0.1, regression.network.init(jax.random.key(3)))
     params = family_tuning.trained(ddm, "moons", 0, mean)
     wanted = networks.from_mean(recipes.build(ddm).network.init(jax.random.key(4)), mean)
@@ -30,7 +32,7 @@ def test_every_way_has_the_steps_of_its_name():
 
     Mutations: costs the other way round; the gate on another way.
     """
-    ways = warm_start.ways(warm_start.Config(steps=4000))
+    ways = warm_start.ways(WarmStart(steps=4000))
     assert {way.steps for name, way in ways.items() if name.endswith("as many steps") or way.warm} == {1000}
     as_long = ways["DDM, as much time"].steps
     assert abs(as_long * COST["ddm"] - (1000 * COST["ddm"] + 4000 * COST["ddpm"])) < COST["ddm"]

@@ -100,10 +100,16 @@ class Config(engine.Engine):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "run"
-    a_run(path, "mine", Config(), [recipes.Recipe(name="ddm", event_shape=(2,), width=8, depth=2)])
+    a_run(
+        path,
+        "mine",
+        Config(),
+        [recipes.Distributional(name="ddm", event_shape=(2,), network=recipes.Mlp(width=8, depth=2))],
+    )
     return path
 
 
+@pytest.mark.exhaustive
 def test_every_command_works_on_a_saved_run(call, run, tmp_path):
     """The samples of the run are those of its export."""
     assert "ddjax sample RUN" in call("ddjax", "--help").stdout

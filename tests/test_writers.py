@@ -19,7 +19,7 @@ ALLOWED = {  # what writes in another way, and why it may
     "ddjax/training/checkpoints.py": "a damaged step gets a name that nothing has",
     "ddjax/commands/export.py": "samplers, into the draft of their folder",
     "ddjax/runs/exported.py": "checksums, into the draft of their folder",
-    "experiments/pretrain/__main__.py": "the old model makes way for the new one, within a scratch folder",
+    "experiments/pretrain/experiment.py": "the old model makes way for the new one, within a scratch folder",
     "experiments/two_moons/flows.py": "matplotlib's writer of films takes a name: one in a scratch folder",
     "experiments/benchmark/images.py": "weights for the other side, in a scratch folder",
     "experiments/benchmark/ddjax_toy.py": "samples for the judge of both sides, in a scratch folder",

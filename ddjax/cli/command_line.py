@@ -53,7 +53,7 @@ def main(
 
     Args:
         presumed: as in `parse`.
-        program: its name in the help (default: `python -m` and the module of `make`). words: default: those after the
+        program: its name in the help (default: `python -m` and the module that it started). words: default: those after the
             program's name.
 
     Exit codes: 2 after a user's mistake, a full disk, a full device or none (one line on stderr), 3 when training diverged, 4 when

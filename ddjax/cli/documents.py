@@ -13,7 +13,7 @@ import yaml
 
 _LARGEST = 2**22  # bytes of JSON
 _LONGEST = 2**10  # characters of a number, and of any value that a user writes
-_DEEPEST = 4  # mappings and lists inside one another
+_DEEPEST = 5  # mappings and lists inside one another
 _TEXT = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
 _PLAIN = ("null", "bool", "int", "float")
 

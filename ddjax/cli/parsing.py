@@ -47,7 +47,7 @@ def parse(
         file that cannot be read, or a value that its setting cannot have.
     """
     if {"--help", "-h"} & set(argv):
-        sys.stdout.write(usage.text(make, program or _named(make), presets))
+        sys.stdout.write(usage.text(make, program or _running(), presets))
         raise SystemExit(0)
     kinds = settings.kinds(make)
     switches = {name: kind is bool for name, kind in kinds.items()}
@@ -67,9 +67,9 @@ def parse(
     return _checked(make, [*_words(follow), *words]) if follow else parsed
 
 
-def _named(make: type) -> str:
-    """How to call the module of a settings class; a package by its own name."""
-    spec = sys.modules[make.__module__].__spec__
+def _running() -> str:
+    """The command that runs: the module that `python -m` started; a package by its own name."""
+    spec = sys.modules["__main__"].__spec__
     return f"python -m {'' if spec is None else spec.name.removesuffix('.__main__')}"
 
 

@@ -1,14 +1,14 @@
 """Costs of meeting, `cost(x_0, x_1, cond) -> [n, n]`, where the noise x_1_j carries the condition cond_j.
 
-    (1)  squared         ||x_0_i - x_1_j||^2
-    (2)  within classes  (1) where cond_i = cond_j, infinite elsewhere
-    (3)  near condition  (1) + w ||cond_i - cond_j||^2
+    (A)  squared         ||x_0_i - x_1_j||^2
+    (B)  within classes  (A) where cond_i = cond_j, infinite elsewhere
+    (C)  near condition  (A) + w ||cond_i - cond_j||^2
 
 Costs are float32 at least, whatever the precision of the batches. Where the means of data and noise are more than 30
-spreads apart, (1) leaves out what that adds to whole rows and columns: it changes no permutation, and float32 could
+spreads apart, (A) leaves out what that adds to whole rows and columns: it changes no permutation, and float32 could
 hold nothing beside it. A pair that is measured as infinite, or not a number, costs NaN: infinity is for forbidden pairs.
 
-(2) is exact: the noise of each class stays as it was drawn. (3) is C2OT for continuous conditions: the
+(B) is exact: the noise of each class stays as it was drawn. (C) is C2OT for continuous conditions: the
 smallest w at which no more than a stated share of the pairs (i, j), i != j, would change the condition of i
 and cost less than (i, i), which keeps it. Before pairing, row i of x_0 and of x_1 share cond_i.
 References: Cheng and Schwing, arXiv 2503.10636, section 3.
@@ -33,7 +33,7 @@ _LARGEST = 2**31  # bytes of one cost matrix; solvers hold two or three more
 
 
 def squared(x_0: Data, x_1: Data, cond: Any = None) -> Float[Array, "n n"]:
-    """Eq. (1), blind to the condition.
+    """Eq. (A), blind to the condition.
 
     Raises: ValueError for batches of different shape, or too many points for memory (saying how much they
     need).
@@ -49,7 +49,7 @@ def squared(x_0: Data, x_1: Data, cond: Any = None) -> Float[Array, "n n"]:
 
 
 def within_classes(x_0: Data, x_1: Data, labels: Int[Array, " n"]) -> Float[Array, "n n"]:
-    """Eq. (2): pairs across classes are never made.
+    """Eq. (B): pairs across classes are never made.
 
     Raises: ValueError as `squared`, and without a label for each example.
     """
@@ -62,7 +62,7 @@ def within_classes(x_0: Data, x_1: Data, labels: Int[Array, " n"]) -> Float[Arra
 
 
 def near_condition(share: Scalar = 0.99) -> Cost:
-    """Eq. (3), with w found in each batch.
+    """Eq. (C), with w found in each batch.
 
     Args:
         share: of the pairs (i, j), i != j, that keep the condition of i or cost no less than (i, i); in [0,
@@ -87,7 +87,7 @@ def near_condition(share: Scalar = 0.99) -> Cost:
 
 
 def conditional(x_0: Data, x_1: Data, cond: Any = None) -> Float[Array, "n n"]:
-    """What respects the condition that there is: eq. (1) for none, (2) for integers, (3) for floats.
+    """What respects the condition that there is: eq. (A) for none, (B) for integers, (C) for floats.
 
     Raises: ValueError as these do, and for a condition that is not one array.
     """
@@ -122,7 +122,7 @@ def _near(cost: Float[Array, "n n"], cond: Float[Array, "n c"], share: Scalar) -
 
 
 def _condition_weight(cost: Float[Array, "n n"], distance: Float[Array, "n n"], share: Scalar) -> Float[Array, ""]:
-    """The smallest w of eq. (3), by bisection of its logarithm about mean(cost) / mean(distance)."""
+    """The smallest w of eq. (C), by bisection of its logarithm about mean(cost) / mean(distance)."""
     n = len(cost)
     own = jnp.diag(cost)[:, None]  # has no condition term
 

@@ -1,13 +1,13 @@
 """Entropic transport plans between equal batches, and the permutations they round to.
 
-    (1)  P = argmin <P, C> + epsilon <P, log P>  over plans with marginals 1/n
-    (2)  n P_ij = exp((f_i + g_j - C_ij) / epsilon)
+    (A)  P = argmin <P, C> + epsilon <P, log P>  over plans with marginals 1/n
+    (B)  n P_ij = exp((f_i + g_j - C_ij) / epsilon)
 
 epsilon is relative to what is left of the cost in the mean once each row, and then each column, has given up
 its minimum: constants of rows and columns change no plan, and so neither do data far from the origin. Plans are
 computed in float32 at least.
 
-`entropic` solves (1) with ott-jax to a tolerance. `annealed` runs a fixed 30 iterations while epsilon falls
+`entropic` solves (A) with ott-jax to a tolerance. `annealed` runs a fixed 30 iterations while epsilon falls
 (`transport.annealing`); at n = 256 it costs a third of ott's and rounds to cheaper permutations (docs/performance.md).
 References: Cuturi, arXiv 1306.0895.
 """
@@ -28,7 +28,7 @@ from ddjax.types import Scalar, known, precise
 
 
 class Plan(NamedTuple):
-    """log(n P) of eq. (2), and whether the share of mass that misses a marginal is within the tolerance."""
+    """log(n P) of eq. (B), and whether the share of mass that misses a marginal is within the tolerance."""
 
     log: Float[Array, "n n"]
     converged: Bool[Array, ""]
@@ -44,7 +44,7 @@ def annealed(
     iterations: int = 10,
     tolerance: float = 0.1,
 ) -> Plan:
-    """An approximate plan of eq. (1) at the last epsilon, by `iterations` of Sinkhorn's at each.
+    """An approximate plan of eq. (A) at the last epsilon, by `iterations` of Sinkhorn's at each.
 
     Infinite costs forbid pairs; some permutation must do without them.
 
@@ -64,7 +64,7 @@ def annealed(
 def entropic(
     cost: Num[Array, "n n"], *, epsilon: Scalar = 0.02, tolerance: float = 1e-2, max_iterations: int = 2000
 ) -> Plan:
-    """The plan of eq. (1) by ott-jax, iterated until the marginals miss less than `tolerance` of the mass.
+    """The plan of eq. (A) by ott-jax, iterated until the marginals miss less than `tolerance` of the mass.
 
     Raises: ValueError for an epsilon, tolerance or max_iterations that is not positive.
     """

@@ -1,6 +1,6 @@
 """Printed digits, 28 x 28 with one channel, drawn from the fonts that matplotlib ships, each bent at random.
 
-    place in the glyph = A^-1 (place in the image - centre - shift),   A = scale . rotation . shear     (1)
+    place in the glyph = A^-1 (place in the image - centre - shift),   A = scale . rotation . shear     (A)
 
 Not MNIST: nobody wrote these. They have its sizes (60,000 and 10,000) and ask for the same networks. The splits share the
 fonts and differ in every draw.
@@ -72,7 +72,7 @@ def _masters() -> dict[tuple[int, int, int], Any]:
 
 
 def _maps(rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 2 3"]:
-    """Equation (1) for an image of twice the side: where in the master each of its pixels is read."""
+    """Equation (A) for an image of twice the side: where in the master each of its pixels is read."""
     angle, shear = np.radians(rng.uniform(-15, 15, n)), rng.uniform(-0.25, 0.25, n)
     wide, tall = 40 / TALL * rng.uniform([[0.8], [0.85]], [[1.15], [1.1]], (2, n))
     shift = rng.uniform(-3, 3, (n, 2))

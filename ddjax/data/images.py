@@ -1,8 +1,8 @@
 """Image sets: one value for all sources, uint8 on the host; batches of floats in [-1, 1] are cut on the device.
 
-x = pixel / 127.5 - 1                                   (1)
-pixel = round(127.5 (x + 1)), clipped to 0..255          (2)   exact inverse of (1) on 0..255
-example p of the stream is perm(key, p // n)[p mod n]     (3)   every example once an epoch
+x = pixel / 127.5 - 1                                   (A)
+pixel = round(127.5 (x + 1)), clipped to 0..255          (B)   exact inverse of (A) on 0..255
+example p of the stream is perm(key, p // n)[p mod n]     (C)   every example once an epoch
 """
 
 import functools
@@ -160,12 +160,12 @@ def require_no_share(every: int | None, name: Any) -> None:
 
 
 def to_float(x: UInt8[Array, "..."]) -> Float[Array, "..."]:
-    """Equation (1): pixels 0..255 as float32 in [-1, 1]."""
+    """Equation (A): pixels 0..255 as float32 in [-1, 1]."""
     return x.astype(jnp.float32) / 127.5 - 1
 
 
 def to_uint8(x: Float[Array, "..."]) -> UInt8[Array, "..."]:
-    """Equation (2): floats as pixels, rounded, and clipped where they leave [-1, 1]."""
+    """Equation (B): floats as pixels, rounded, and clipped where they leave [-1, 1]."""
     return jnp.clip(jnp.round((x.astype(jnp.float32) + 1) * 127.5), 0, 255).astype(jnp.uint8)
 
 
@@ -190,7 +190,7 @@ def draw(data: Resident, key: Key, n: int) -> Batch:
 
 
 def draw_in_epochs(data: Resident, key: Key, step: Int[Array, ""] | int, n: int) -> Batch:
-    """Batch number `step` of the stream (3), of n examples: a function of (key, step), so that resume needs the step only.
+    """Batch number `step` of the stream (C), of n examples: a function of (key, step), so that resume needs the step only.
 
     Raises: ValueError for a batch larger than the set. The stream counts 2^32 examples.
     """

@@ -1,6 +1,6 @@
 """Adaptive integration of a field by diffrax: each example with steps of its own, to a stated tolerance.
 
-    (1)  x(end) = x(start) + integral of field(x(t), t) dt from start to end
+    (A)  x(end) = x(start) + integral of field(x(t), t) dt from start to end
 
 Time may run either way: 1 to 0 samples, 0 to 1 encodes. One key serves a whole trajectory, so a field that
 draws xi is integrated with that xi frozen, as an ordinary differential equation needs it.
@@ -40,7 +40,7 @@ def integrate(
     tolerance: Scalar = 1e-5,
     max_steps: int = 4096,
 ) -> Solution:
-    """Eq. (1) by Tsitouras' method of order 5(4), error per step below tolerance (1 + |x|).
+    """Eq. (A) by Tsitouras' method of order 5(4), error per step below tolerance (1 + |x|).
 
     The field is called at both ends: that of an x_0-denoiser (`flows.velocity`) is not a number at t = 0, so
     integrate it to a small `end`, such as 1e-3, and finish with one call of the denoiser.

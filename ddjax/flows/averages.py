@@ -1,9 +1,9 @@
 """Average velocities, u(x_t, t, r) = (x_t - x_r) / (t - r) between two times of a flow: steps of any length.
 
-    (1)  u(x_t, t, r) = mean over [r, t] of the velocity along the flow through x_t;   u(x_t, t, t) is the velocity
-    (2)  x_r = x_t - (t - r) u(x_t, t, r)
+    (A)  u(x_t, t, r) = mean over [r, t] of the velocity along the flow through x_t;   u(x_t, t, t) is the velocity
+    (B)  x_r = x_t - (t - r) u(x_t, t, r)
 
-References: Geng et al., arXiv 2505.13447, eq. (3) and (12).
+References: Geng et al. (MeanFlow), arXiv 2505.13447, MeanFlow eq. (3) and MeanFlow eq. (12).
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def _average(
 
 
 def jump(average: AverageVelocity, params: Params, cond: Any = None) -> Step:
-    """A step of `samplers.sample` along an average velocity, eq. (2): one call, exact for every length where u is.
+    """A step of `samplers.sample` along an average velocity, eq. (B): one call, exact for every length where u is.
 
     Raises: the step, ValueError for an x_t of integers, or an average velocity of another shape.
     """

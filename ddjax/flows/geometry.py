@@ -1,11 +1,11 @@
 """The shape of trajectories, as `samplers.sample_path` returns them: [steps + 1, batch, *event].
 
-    (1)  straightness = sum_k dt_k ||(x_N - x_0) / T - (x_{k+1} - x_k) / dt_k||^2,   T = sum_k dt_k
-    (2)  path length  = sum_k ||x_{k+1} - x_k||
+    (A)  straightness = sum_k dt_k ||(x_N - x_0) / T - (x_{k+1} - x_k) / dt_k||^2,   T = sum_k dt_k
+    (B)  path length  = sum_k ||x_{k+1} - x_k||
 
-(1) is 0 exactly for straight lines run at constant speed, which one Euler step integrates without error; (2)
+(A) is 0 exactly for straight lines run at constant speed, which one Euler step integrates without error; (B)
 is at least the distance of the ends, with equality for straight lines at any speed. Both are for the polygon
-that the grid resolves. References: Liu et al., arXiv 2209.03003, eq. (5) of section 2.2.
+that the grid resolves. References: Liu et al. (Rectified Flow), arXiv 2209.03003, Rectified Flow eq. (5).
 """
 
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ Path = Float[Array | np.ndarray, "steps_plus_1 batch *event"]
 
 
 def straightness(path: Path, times: Float[Array | np.ndarray, " steps_plus_1"]) -> Float[Array, " batch"]:
-    """Squared deviation from the mean velocity, integrated over time, eq. (1), for each trajectory.
+    """Squared deviation from the mean velocity, integrated over time, eq. (A), for each trajectory.
 
     Raises: ValueError for a path that does not belong to the grid.
     """
@@ -32,7 +32,7 @@ def straightness(path: Path, times: Float[Array | np.ndarray, " steps_plus_1"]) 
 
 
 def path_length(path: Path) -> Float[Array, " batch"]:
-    """Length of each trajectory, eq. (2)."""
+    """Length of each trajectory, eq. (B)."""
     return jnp.sum(jnp.linalg.norm(jnp.diff(_flat(path), axis=0), axis=-1), 0)
 
 

@@ -1,10 +1,10 @@
 """Log likelihood of a flow, by the change of variables along it.
 
-    (1)  dx/dt = u(x, t)
-    (2)  log p_0(x_0) = log N(x_1; 0, sigma(1)^2) + integral of div u(x(t), t) dt from 0 to 1
+    (A)  dx/dt = u(x, t)
+    (B)  log p_0(x_0) = log N(x_1; 0, sigma(1)^2) + integral of div u(x(t), t) dt from 0 to 1
 
 The divergence is a function `divergence(u, key, x) -> (u(x), div u(x))` for one example: `exact_divergence`,
-d forward derivatives, or `hutchinson(probes)`, unbiased from a few. (2) takes the law of x_1 to be the prior
+d forward derivatives, or `hutchinson(probes)`, unbiased from a few. (B) takes the law of x_1 to be the prior
 exactly.
 References: Chen et al., arXiv 1806.07366, theorem 1; Grathwohl et al. (Hutchinson), arXiv 1810.01367.
 """
@@ -82,7 +82,7 @@ def log_density(
     tolerance: Scalar = 1e-5,
     max_steps: int = 4096,
 ) -> Likelihood:
-    """Log density of the flow at x_0, eq. (2), by an adaptive solve for each example.
+    """Log density of the flow at x_0, eq. (B), by an adaptive solve for each example.
 
     Args:
         field: differentiable in x; field(key, x, t), or field(key, x, t, cond) where there is a `cond` [batch, ...], as for

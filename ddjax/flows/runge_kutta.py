@@ -1,7 +1,7 @@
 """Explicit Runge-Kutta steps along a field, as kernels `step(key, x_t, t, s) -> x_s` for `samplers.sample`.
 
-    (1)  slope_i = field(x_t + h sum_{j < i} rows[i][j] slope_j,  t + nodes[i] h),   h = s - t < 0
-    (2)  x_s = x_t + h sum_i weights[i] slope_i
+    (A)  slope_i = field(x_t + h sum_{j < i} rows[i][j] slope_j,  t + nodes[i] h),   h = s - t < 0
+    (B)  x_s = x_t + h sum_i weights[i] slope_i
 
 Each stage calls the field anew, so guidance inside it acts at every stage, and gets a key of its own.
 References: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section II.1.
@@ -19,7 +19,7 @@ from ddjax.types import Field, Key, Scalar, Step, floating, shaped
 
 
 class Tableau(NamedTuple):
-    """The coefficients of eq. (1) and (2); stage i has i earlier slopes, and calls the field once."""
+    """The coefficients of eq. (A) and (B); stage i has i earlier slopes, and calls the field once."""
 
     nodes: tuple[float, ...]
     rows: tuple[tuple[float, ...], ...]
@@ -27,7 +27,7 @@ class Tableau(NamedTuple):
 
 
 def runge_kutta(field: Field, tableau: Tableau) -> Step:
-    """The step of eq. (1) and (2). Sums are float32 or better; the field sees, and the step returns, the dtype of x_t.
+    """The step of eq. (A) and (B). Sums are float32 or better; the field sees, and the step returns, the dtype of x_t.
 
     Raises: the step, ValueError for an x_t of integers, or a field that returns another shape.
     """

@@ -1,8 +1,8 @@
 """Where velocities come from: a network of any prediction kind, or a denoiser.
 
-    (1)  u(x_t, t) = alpha' x_0 + sigma' noise,  with (x_0, noise) read off a prediction and x_t
+    (A)  u(x_t, t) = alpha' x_0 + sigma' noise,  with (x_0, noise) read off a prediction and x_t
 
-For the conditional means of x_0 and noise, (1) is the velocity of the probability-flow ODE.
+For the conditional means of x_0 and noise, (A) is the velocity of the probability-flow ODE.
 References: Lipman et al., arXiv 2210.02747; Albergo et al., arXiv 2303.08797.
 """
 
@@ -19,7 +19,7 @@ from ddjax.types import Denoise, Field, Key, Network, Schedule, Velocity, shaped
 
 
 def network_velocity(network: Network, schedule: Schedule, *, predicts: Kind = "velocity") -> Velocity:
-    """The velocity, eq. (1), of a network without xi that predicts any kind.
+    """The velocity, eq. (A), of a network without xi that predicts any kind.
 
     Only "velocity" is finite at both ends: x_0 says nothing of the noise at t = 0, nor noise of x_0 at alpha = 0.
     """
@@ -27,7 +27,7 @@ def network_velocity(network: Network, schedule: Schedule, *, predicts: Kind = "
 
 
 def velocity(denoise: Denoise, schedule: Schedule) -> Field:
-    """The field, eq. (1), of a denoiser with its params bound: 0/0, not a number, where sigma = 0."""
+    """The field, eq. (A), of a denoiser with its params bound: 0/0, not a number, where sigma = 0."""
     return Partial(_of_denoiser, checked_denoise(denoise), checked_schedule(schedule))
 
 

@@ -1,9 +1,9 @@
 """The eigenbasis of data: the coordinates in which an inflationary flow is diagonal.
 
-    (1)  S = B diag(variances) B^T,   variances descending,   B^T B = I
-    (2)  y = B^T (x - mean),   x = mean + B y
+    (A)  S = B diag(variances) B^T,   variances descending,   B^T B = I
+    (B)  y = B^T (x - mean),   x = mean + B y
 
-(2) is a rotation: it keeps distances, and so squared errors and densities.
+(B) is a rotation: it keeps distances, and so squared errors and densities.
 References: de Albuquerque and Pearson, arXiv 2407.08843.
 """
 
@@ -24,12 +24,12 @@ class Eigenbasis(NamedTuple):
     variances: Float[Array, " d"]
 
     def coordinates(self, x: Real[Array | np.ndarray, "batch *event"]) -> Float[Array, "batch d"]:
-        """The eigen-coordinates of a batch, y of eq. (2), largest variance first."""
+        """The eigen-coordinates of a batch, y of eq. (B), largest variance first."""
         centred = jnp.asarray(x, float) - self.mean[None]
         return jnp.dot(centred.reshape(len(x), -1), self.basis, precision="highest")
 
     def points(self, y: Float[Array | np.ndarray, "batch d"]) -> Float[Array, "batch *event"]:
-        """The events of eigen-coordinates, x of eq. (2)."""
+        """The events of eigen-coordinates, x of eq. (B)."""
         turned = jnp.dot(jnp.asarray(y, float), self.basis.T, precision="highest")
         return self.mean[None] + turned.reshape(len(y), *self.mean.shape)
 
@@ -53,7 +53,7 @@ def eigenbasis(data: Real[Array | np.ndarray, "n *event"], *, least: float = 0.0
 def eigenbasis_of(
     mean: Real[Array | np.ndarray, "*event"], cov: Real[Array | np.ndarray, "d d"], *, least: float = 0.0
 ) -> Eigenbasis:
-    """The eigenbasis of a law with this mean and covariance, eq. (1). Each column's largest entry is positive.
+    """The eigenbasis of a law with this mean and covariance, eq. (A). Each column's largest entry is positive.
 
     Raises: ValueError for a covariance that is not [d, d], finite and symmetric, or is singular (smallest variance at most 1e-7
         of the largest) with `least` below that.

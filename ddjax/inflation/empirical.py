@@ -1,7 +1,7 @@
 """The law of a data set itself, blurred: what a network with enough memory would learn.
 
-    (1)  p_t(x) = mean_i N(x; alpha x_i, diag(sigma^2))
-    (2)  score = sum_i w_i (alpha x_i - x) / sigma^2,   E[x_0 | x_t] = sum_i w_i x_i,   w = softmax_i log N(x; alpha x_i, sigma^2)
+    (A)  p_t(x) = mean_i N(x; alpha x_i, diag(sigma^2))
+    (B)  score = sum_i w_i (alpha x_i - x) / sigma^2,   E[x_0 | x_t] = sum_i w_i x_i,   w = softmax_i log N(x; alpha x_i, sigma^2)
 
 The data are read block by block, with the largest exponent so far as the unit of the sums, so that memory is that of one block.
 """
@@ -33,7 +33,7 @@ class _Sums(NamedTuple):
 def empirical_log_density(
     data: Points, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar, *, block: int = 1024
 ) -> Float[Array, ""]:
-    """log p_t of eq. (1) at one point, in nats; sigma(t) > 0, NaN for data that are not finite.
+    """log p_t of eq. (A) at one point, in nats; sigma(t) > 0, NaN for data that are not finite.
 
     Raises: ValueError for no data, another d, a point of integers, or block < 1.
     """
@@ -47,7 +47,7 @@ def empirical_log_density(
 def empirical_score(
     data: Points, schedule: Schedule, x_t: Float[Array, " d"], t: Scalar, *, block: int = 1024
 ) -> Float[Array, " d"]:
-    """The score of eq. (2) at one point; sigma(t) > 0. Raises: as `empirical_log_density`."""
+    """The score of eq. (B) at one point; sigma(t) > 0. Raises: as `empirical_log_density`."""
     data, x_t = checked_array(data, "data [n, d]"), checked_array(x_t, "a point [d]")
     alpha, sigma = scales_at(schedule, t)
     pulls = _summed(data, schedule, x_t, t, block, alpha, x_t)
@@ -55,7 +55,7 @@ def empirical_score(
 
 
 def empirical_oracle(data: Points, schedule: Schedule, *, block: int = 1024) -> Denoiser:
-    """The posterior mean of eq. (2), a denoiser as `mixtures.mean_oracle`; sigma(t) > 0. Raises: as `empirical_log_density`."""
+    """The posterior mean of eq. (B), a denoiser as `mixtures.mean_oracle`; sigma(t) > 0. Raises: as `empirical_log_density`."""
     return Partial(_denoised, jnp.asarray(data, float), checked_schedule(schedule), checked_count(block, "block"))
 
 

@@ -25,7 +25,7 @@ def variance_preserving(
 
     Finer near data than `linear`, by beta_min / beta_max at the start. Raises: ValueError for n < 1, a last time outside
     [0, 1), or unless 0 < beta_min <= beta_max.
-    References: Song et al., arXiv 2011.13456, eq. 32-33, whose integrated rate is the time here.
+    References: arXiv 2011.13456, Song et al. eq. (32)-(33), whose integrated rate is the time here.
     """
     if not 0 < beta_min <= beta_max < np.inf:
         raise ValueError(f"need 0 < beta_min <= beta_max, both finite, got {beta_min=}, {beta_max=}")

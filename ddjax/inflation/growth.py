@@ -1,6 +1,6 @@
 """How fast each direction of a dimension-reducing flow grows: laws (d, keep) -> growth [d], the kept directions first.
 
-    (1)  (s_j^2)' = rho g_j s_j^2,   inflation gap = g_kept - g_j
+    (A)  (s_j^2)' = rho g_j s_j^2,   inflation gap = g_kept - g_j
 
 The gap alone decides how much smaller a direction has become: exp(-rho gap t / 2). A common factor of g is one of rho.
 References: de Albuquerque and Pearson, arXiv 2407.08843.

@@ -1,6 +1,6 @@
 """The map between data and latents, both ways along one field, and there and back.
 
-    (1)  inflate:  x_1 = x_0 + integral of field(x, t) dt from 0 to 1,    generate: the same from 1 to 0
+    (A)  inflate:  x_1 = x_0 + integral of field(x, t) dt from 0 to 1,    generate: the same from 1 to 0
 
 A field is `field(key, x, t)` with its params bound (`flows.velocity(denoise, schedule)`), a method one of `flows.euler`, `heun`
 and `rk4`, and `times` the grid of generation, from 1 down to data: an inflation climbs it. It ends at 0 where the field is
@@ -43,6 +43,15 @@ class RoundTrip(NamedTuple):
 def inflate(field: Field, key: Key, x_0: State, times: Times, *, method: Method = flows.heun) -> State:
     """The latents x_1 of data. Raises: ValueError as `samplers.sample`."""
     return samplers.sample(method(Partial(_reversed, checked_denoise(field, "field"))), key, x_0, _climbing(times))
+
+
+def _reversed(field: Field, key: Key, x: Array, minus_t: Array) -> Array:
+    return -field(key, x, -minus_t)
+
+
+def _climbing(times: Times) -> Array:
+    """The grid climbed, as the decreasing grid of -t that samplers walk: 1 - t would round the small times away."""
+    return -samplers.decreasing(times)[::-1]
 
 
 def generate(field: Field, key: Key, x_1: State, times: Times, *, method: Method = flows.heun) -> State:
@@ -104,15 +113,6 @@ def _truncated(keep: int, fill: Array | None, latents: Array) -> Array:
     fill = jnp.zeros(latents.shape[1:]) if fill is None else fill
     kept = jnp.arange(latents.shape[1]) < keep
     return jnp.where(kept[None], latents, fill.astype(latents.dtype)[None])
-
-
-def _reversed(field: Field, key: Key, x: Array, minus_t: Array) -> Array:
-    return -field(key, x, -minus_t)
-
-
-def _climbing(times: Times) -> Array:
-    """The grid climbed, as the decreasing grid of -t that samplers walk: 1 - t would round the small times away."""
-    return -samplers.decreasing(times)[::-1]
 
 
 def _thinned(states: Array, times: Array, every: int) -> Path:

@@ -1,12 +1,12 @@
 """The participation ratio: how many directions a law spreads over.
 
-    (1)  PR(S) = tr(S)^2 / tr(S^2) = (sum_j s_j^2)^2 / sum_j s_j^4,   1 for one direction, d for d equal ones
-    (2)  unscaled: s_j^2 + C_j(t) = s_j^2 + (sigma_j / alpha_j)^2
-    (3)  scaled:   alpha_j^2 s_j^2 + sigma_j^2
-    (4)  whitened: (3) / s_j^2, the scaled coordinates of the paper with A_0 = 1
+    (A)  PR(S) = tr(S)^2 / tr(S^2) = (sum_j s_j^2)^2 / sum_j s_j^4,   1 for one direction, d for d equal ones
+    (B)  unscaled: s_j^2 + C_j(t) = s_j^2 + (sigma_j / alpha_j)^2
+    (C)  scaled:   alpha_j^2 s_j^2 + sigma_j^2
+    (D)  whitened: (C) / s_j^2, the scaled coordinates of the paper with A_0 = 1
 
-Of a PR-preserving flow (4) is the identity at every time, and its ratio d: preserved, and wrong, for it says nothing of the
-data. (2) and (3) are the same ratio wherever all directions have one alpha, as here.
+Of a PR-preserving flow (D) is the identity at every time, and its ratio d: preserved, and wrong, for it says nothing of the
+data. (B) and (C) are the same ratio wherever all directions have one alpha, as here.
 References: de Albuquerque and Pearson, arXiv 2407.08843.
 """
 
@@ -23,7 +23,7 @@ from ddjax.types import Scalar, Schedule
 
 
 def participation_ratio(cov: Float[Array | np.ndarray, "d d"] | Float[Array | np.ndarray, " d"]) -> Float[Array, ""]:
-    """PR of a covariance, or of the vector of its eigenvalues, eq. (1), in [1, d]; NaN for a law without spread.
+    """PR of a covariance, or of the vector of its eigenvalues, eq. (A), in [1, d]; NaN for a law without spread.
 
     Raises: ValueError for any other shape.
 
@@ -39,7 +39,7 @@ def participation_ratio(cov: Float[Array | np.ndarray, "d d"] | Float[Array | np
 
 
 class Participation(NamedTuple):
-    """PR(t) of the marginals along a flow: unscaled, eq. (2), scaled, eq. (3), and whitened, eq. (4), trivially d if preserving."""
+    """PR(t) of the marginals along a flow: unscaled, eq. (B), scaled, eq. (C), and whitened, eq. (D), trivially d if preserving."""
 
     unscaled: Float[Array, " k"]
     scaled: Float[Array, " k"]
@@ -61,7 +61,7 @@ def participation(
 
 
 def scaled_variances(schedule: Schedule, variances: Float[Array | np.ndarray, " d"], t: Scalar) -> Float[Array, " d"]:
-    """Variances of x_t, eq. (3).
+    """Variances of x_t, eq. (C).
 
     >>> from ddjax import schedules
     >>> scaled_variances(schedules.Rectified(), jnp.array([4.0, 1.0]), 0.5).tolist()  # (4 + 1) / 4, (1 + 1) / 4
@@ -72,6 +72,6 @@ def scaled_variances(schedule: Schedule, variances: Float[Array | np.ndarray, " 
 
 
 def unscaled_variances(schedule: Schedule, variances: Float[Array | np.ndarray, " d"], t: Scalar) -> Float[Array, " d"]:
-    """Variances of x_t / alpha, the data and the noise added to them, eq. (2)."""
+    """Variances of x_t / alpha, the data and the noise added to them, eq. (B)."""
     alpha, sigma = scales_at(schedule, t)
     return jnp.asarray(variances, float) + (sigma / alpha) ** 2

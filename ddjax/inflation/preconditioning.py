@@ -2,9 +2,9 @@
 
 With s_j^2 the variances of the data and x_t = alpha x_0 + sigma noise, x_t / alpha carries noise of variance C = sigma^2 / alpha^2:
 
-    (1)  D(x_t, t) = skip x_t + out F(in x_t, t)
-    (2)  in = 1 / sqrt(alpha^2 s^2 + sigma^2),   skip = alpha s^2 in^2,   out = s sigma in  (= sqrt(s^2 C / (s^2 + C)))
-    (3)  target of F: (x_0 - skip x_t) / out,   loss of F: ||D - x_0||^2 / out^2
+    (A)  D(x_t, t) = skip x_t + out F(in x_t, t)
+    (B)  in = 1 / sqrt(alpha^2 s^2 + sigma^2),   skip = alpha s^2 in^2,   out = s sigma in  (= sqrt(s^2 C / (s^2 + C)))
+    (C)  target of F: (x_0 - skip x_t) / out,   loss of F: ||D - x_0||^2 / out^2
 
 `out` is a product, never the difference s^2 - s^4 / (s^2 + C), which loses all digits at small C. The three kinds differ in what
 stands for s and sigma: each direction's own; one mean for all; one mean s beside each direction's own sigma. Only the first has
@@ -28,7 +28,7 @@ from ddjax.types import Denoiser, Key, Network, Params, Scalar, Schedule, floati
 
 
 class Coefficients(NamedTuple):
-    """skip, out and into (the "in" of eq. (1)) at one time: scalars, or one for each direction."""
+    """skip, out and into (the "in" of eq. (A)) at one time: scalars, or one for each direction."""
 
     skip: Float[Array, "..."]
     out: Float[Array, "..."]
@@ -37,7 +37,7 @@ class Coefficients(NamedTuple):
 
 @dataclass(frozen=True)
 class Anisotropic:
-    """Eq. (2) in each direction for itself. Raises: ValueError unless the variances [d] are positive and finite."""
+    """Eq. (B) in each direction for itself. Raises: ValueError unless the variances [d] are positive and finite."""
 
     schedule: Schedule
     variances: Variances | tuple[float, ...]
@@ -54,7 +54,7 @@ class Anisotropic:
 
 @dataclass(frozen=True)
 class EDM:
-    """Eq. (2) with one s^2 = mean s_j^2 and one sigma^2 = mean sigma_j^2, scalars. Raises: ValueError as `Anisotropic`."""
+    """Eq. (B) with one s^2 = mean s_j^2 and one sigma^2 = mean sigma_j^2, scalars. Raises: ValueError as `Anisotropic`."""
 
     schedule: Schedule
     variances: Variances | tuple[float, ...]
@@ -75,7 +75,7 @@ class EDM:
 
 @dataclass(frozen=True)
 class EigenEDM:
-    """Eq. (2) with one s^2 = mean s_j^2 and each direction's own sigma. Raises: ValueError as `Anisotropic`."""
+    """Eq. (B) with one s^2 = mean s_j^2 and each direction's own sigma. Raises: ValueError as `Anisotropic`."""
 
     schedule: Schedule
     variances: Variances | tuple[float, ...]
@@ -99,7 +99,7 @@ def _coefficients(alpha: Array, sigma: Array, std: Array) -> Coefficients:
 
 
 def preconditioned(network: Network, preconditioning: Preconditioning) -> Denoiser:
-    """The denoiser of eq. (1) around a network without xi.
+    """The denoiser of eq. (A) around a network without xi.
 
     `preconditioned(network, Anisotropic(schedule, variances))` in eigen-coordinates; see also `EDM` and `EigenEDM`.
     """
@@ -125,7 +125,7 @@ def _denoised(
 
 @dataclass(frozen=True)
 class Standardised:
-    """The squared error of the network itself, eq. (3), as a rule for `objectives.distributional(..., size=1)`.
+    """The squared error of the network itself, eq. (C), as a rule for `objectives.distributional(..., size=1)`.
 
     The mean over coordinates: 1 for a network of 0, at every time and for data of any variances, if `Anisotropic`.
     """

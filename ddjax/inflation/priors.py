@@ -1,8 +1,8 @@
 """The Gaussian that latents are drawn from, and how much of them lies where it should.
 
-    (1)  analytic:  N(0, alpha(1)^2 s^2 + sigma(1)^2), the mean and variance of p_1 itself
-    (2)  empirical: N(mean, variance) of the latents of an inflation, each direction for itself
-    (3)  share of N(mean, std^2 I) with ||(x - mean) / std|| <= r  =  P(chi_d <= r) = gammainc(d / 2, r^2 / 2)
+    (A)  analytic:  N(0, alpha(1)^2 s^2 + sigma(1)^2), the mean and variance of p_1 itself
+    (B)  empirical: N(mean, variance) of the latents of an inflation, each direction for itself
+    (C)  share of N(mean, std^2 I) with ||(x - mean) / std|| <= r  =  P(chi_d <= r) = gammainc(d / 2, r^2 / 2)
 
 References: de Albuquerque and Pearson, arXiv 2407.08843.
 """
@@ -43,13 +43,13 @@ class Prior(NamedTuple):
 
 
 def analytic_prior(schedule: Schedule, variances: Float[Array | np.ndarray, " d"]) -> Prior:
-    """The Gaussian of eq. (1), of data with these variances in their eigenbasis."""
+    """The Gaussian of eq. (A), of data with these variances in their eigenbasis."""
     std = jnp.sqrt(scaled_variances(schedule, variances, 1.0))
     return Prior(jnp.zeros_like(std), std)
 
 
 def empirical_prior(latents: Latents) -> Prior:
-    """The Gaussian of eq. (2). Raises: ValueError for fewer than 2 latents."""
+    """The Gaussian of eq. (B). Raises: ValueError for fewer than 2 latents."""
     latents = checked_array(latents, "latents [n, d]")
     if latents.ndim != 2 or len(latents) < 2:
         raise ValueError(f"need at least 2 latents [n, d], got {latents.shape=}")
@@ -71,7 +71,7 @@ def coverage(latents: Latents, prior: Prior, *, radii: tuple[float, ...] = RADII
 
 
 def chi_coverage(d: int, *, radii: tuple[float, ...] = RADII) -> Float[Array, " radii"]:
-    """The shares of a prior of d dimensions itself, eq. (3). Raises: ValueError for d < 1, or radii that are not positive."""
+    """The shares of a prior of d dimensions itself, eq. (C). Raises: ValueError for d < 1, or radii that are not positive."""
     d = checked_count(d, "d")
     _require(radii)
     squares = jnp.asarray(radii, float) ** 2

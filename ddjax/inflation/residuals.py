@@ -2,9 +2,9 @@
 
 With D_k = D(x_k, t_k) at times t_1 < ... < t_K of one x_0, and <., .> the mean over examples and coordinates, centred:
 
-    (1)  R_kl = <a_k, a_l> / sqrt(<a_k, a_k> <a_l, a_l>)
-    (2)  residuals    a_k = x_0 - D_k
-    (3)  innovations  a_k = D_{k-1} - D_k,   D_0 = x_0
+    (A)  R_kl = <a_k, a_l> / sqrt(<a_k, a_k> <a_l, a_l>)
+    (B)  residuals    a_k = x_0 - D_k
+    (C)  innovations  a_k = D_{k-1} - D_k,   D_0 = x_0
 
 Noisy states of one x_0 come in three ways: along the forward process, whose increments are independent; with fresh noise at each
 time; along the flow, `inflate_path`. Errors that stay correlated add up along a flow, those that do not average out.
@@ -88,19 +88,19 @@ def _denoised(denoise: Denoise, key: Key, states: Array, times: Array) -> Array:
 
 
 def residuals(outputs: States, x_0: Float[Array, "n *event"] | States) -> States:
-    """x_0 less each output, eq. (2); or less a truth at each time."""
+    """x_0 less each output, eq. (B); or less a truth at each time."""
     outputs, x_0 = checked_array(outputs, "outputs [k, n, *event]"), checked_array(x_0, "examples [n, *event]")
     return (x_0 if x_0.ndim == outputs.ndim else x_0[None]) - outputs
 
 
 def innovations(outputs: States, x_0: Float[Array, "n *event"]) -> States:
-    """What each output adds to that at the next noisier time, eq. (3), the first to x_0 itself."""
+    """What each output adds to that at the next noisier time, eq. (C), the first to x_0 itself."""
     outputs, x_0 = checked_array(outputs, "outputs [k, n, *event]"), checked_array(x_0, "examples [n, *event]")
     return jnp.concatenate([x_0[None], outputs[:-1]]) - outputs
 
 
 def autocorrelation(values: States) -> Float[Array, "k k"]:
-    """The matrix of eq. (1), 1 on the diagonal; row 0 is against the first time, the l-th off-diagonal is lag l.
+    """The matrix of eq. (A), 1 on the diagonal; row 0 is against the first time, the l-th off-diagonal is lag l.
 
     NaN where a value does not vary. Raises: ValueError for fewer than 2 examples.
     """

@@ -2,15 +2,15 @@
 
 With T the horizon, t in [0, 1] standing for t T of the paper, s_j^2 the variances of the data and gamma the noise at t = 0:
 
-    (1)  p_t = p_0 * N(0, C(t)) before scaling,  C_j = s_j^2 ((1 + gamma) exp(rho g_j T t) - 1),  x_t = A(t) x
-    (2)  A = alpha = exp(-rho max(g) T t / 2) for every direction,   sigma_j = alpha sqrt(C_j)
-    (3)  sigma_j = s_j exp(-rho (max(g) - g_j) T t / 2) sqrt(gamma - expm1(-rho g_j T t))
+    (A)  p_t = p_0 * N(0, C(t)) before scaling,  C_j = s_j^2 ((1 + gamma) exp(rho g_j T t) - 1),  x_t = A(t) x
+    (B)  A = alpha = exp(-rho max(g) T t / 2) for every direction,   sigma_j = alpha sqrt(C_j)
+    (C)  sigma_j = s_j exp(-rho (max(g) - g_j) T t / 2) sqrt(gamma - expm1(-rho g_j T t))
 
 The variance s_j^2 + C_j grows by rho g_j: with all g equal its participation ratio is preserved, else it tends to that of the
 directions with the largest g. Preserving, with all g = 1 and A_0j = s_j, is PCA whitening, then an Ornstein-Uhlenbeck process
 of rate rho, then the units of the data:
 
-    (4)  x_t = s_j [exp(-rho T t / 2) x_j / s_j + sqrt(1 - exp(-rho T t)) noise_j]       (gamma = 0)
+    (D)  x_t = s_j [exp(-rho T t / 2) x_j / s_j + sqrt(1 - exp(-rho T t)) noise_j]       (gamma = 0)
 
 The public code has one scale for all directions in its "PR-preserving" flow, the mean of s_j^2 in the place of each:
 `preserving(one_scale(variances))`. Its noise is a ball and not the shape of the data, and the participation ratio rises to d.
@@ -36,7 +36,7 @@ RATIO = 1e3  # C(T) / s^2 from which the law at T is its Gaussian prior
 
 @dataclass(frozen=True)
 class Preserving:
-    """Noise of the shape of the data: the participation ratio of every marginal is that of the data, eq. (4).
+    """Noise of the shape of the data: the participation ratio of every marginal is that of the data, eq. (D).
 
     Args:
         variances: s_j^2 [d], positive. rho: rate of growth. horizon: T, in units of 1 / rho. gamma: C(0) / s^2 >= 0; above 0 the
@@ -65,7 +65,7 @@ class Preserving:
 
 @dataclass(frozen=True)
 class Reducing:
-    """Noise that outgrows the data in the directions of largest growth, and lets the others fade, eq. (3).
+    """Noise that outgrows the data in the directions of largest growth, and lets the others fade, eq. (C).
 
     Args:
         variances: s_j^2 [d], positive. growth: g_j [d], positive, or 0 where gamma > 0. rho, horizon, gamma: as in `Preserving`.
@@ -104,7 +104,7 @@ class Reducing:
 def preserving(
     variances: Variances, *, rho: float = 1.0, horizon: float | None = None, gamma: float = 0.0
 ) -> Preserving:
-    """The PR-preserving flow of data with these variances, eq. (4), to the horizon of `inflation.horizon` unless told.
+    """The PR-preserving flow of data with these variances, eq. (D), to the horizon of `inflation.horizon` unless told.
 
     Warns where the horizon is too short for a Gaussian prior. Raises: ValueError as `Preserving`.
     """
@@ -121,7 +121,7 @@ def reducing(
     horizon: float | None = None,
     gamma: float = 0.0,
 ) -> Reducing:
-    """The PR-reducing flow that keeps the first `keep` directions of data with these variances, eq. (3).
+    """The PR-reducing flow that keeps the first `keep` directions of data with these variances, eq. (C).
 
     Args:
         variances: in descending order, as `eigenbasis` has them. growth: `constant_gap(gap)`, `original`, or `rescaled` of one.

@@ -1,9 +1,9 @@
 """Exact denoisers under vector scales, in the eigenbasis: what nothing is left to learn for.
 
-    (1)  E[x_0 | x_t] = alpha s^2 / (alpha^2 s^2 + sigma^2) x_t                            data N(0, diag(s^2))
-    (2)  E[x_0 | x_t] = sum_k r_k [mu_k + S_k A (A S_k A + diag(sigma^2))^-1 (x_t - A mu_k)],  A = diag(alpha)
+    (A)  E[x_0 | x_t] = alpha s^2 / (alpha^2 s^2 + sigma^2) x_t                            data N(0, diag(s^2))
+    (B)  E[x_0 | x_t] = sum_k r_k [mu_k + S_k A (A S_k A + diag(sigma^2))^-1 (x_t - A mu_k)],  A = diag(alpha)
 
-with r_k the responsibilities of x_t in (2), data sum_k w_k N(mu_k, S_k).
+with r_k the responsibilities of x_t in (B), data sum_k w_k N(mu_k, S_k).
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from ddjax.types import Denoiser, Key, Params, Scalar, Schedule
 
 
 def gaussian_oracle(variances: Float[Array | np.ndarray, " d"], schedule: Schedule) -> Denoiser:
-    """The posterior mean of eq. (1), finite at every time."""
+    """The posterior mean of eq. (A), finite at every time."""
     return Partial(_gaussian, jnp.asarray(variances, float), checked_schedule(schedule))
 
 
@@ -35,7 +35,7 @@ def _gaussian(
 
 
 def mixture_oracle(mixture: GaussianMixture, schedule: Schedule) -> Denoiser:
-    """The posterior mean of eq. (2), by one Cholesky factor for each component: `mixtures.mean_oracle` for scales [d]."""
+    """The posterior mean of eq. (B), by one Cholesky factor for each component: `mixtures.mean_oracle` for scales [d]."""
     return Partial(_mixture, mixture, checked_schedule(schedule))
 
 

@@ -3,12 +3,12 @@
 Pairs (x_0, x_t) come from the data and the forward process, so that x_0 is itself a draw of p(x_0 | x_t), and one among equals
 for the exact posterior:
 
-    (1)  its rank among m draws along a random direction is uniform           `metrics.rank_histogram`
-    (2)  so is its credibility about x_t                                      `metrics.tarp`
-    (3)  the spread of the draws is the size of their error                   `metrics.spread_skill`
-    (4)  gap = E ES(draws, x_0) - E ES(exact draws, x_0) >= 0, 0 at the truth alone
+    (A)  its rank among m draws along a random direction is uniform           `metrics.rank_histogram`
+    (B)  so is its credibility about x_t                                      `metrics.tarp`
+    (C)  the spread of the draws is the size of their error                   `metrics.spread_skill`
+    (D)  gap = E ES(draws, x_0) - E ES(exact draws, x_0) >= 0, 0 at the truth alone
 
-with ES the fair energy score of `scoring`: (4) is half the energy distance of the two posteriors, averaged over x_t.
+with ES the fair energy score of `scoring`: (D) is half the energy distance of the two posteriors, averaged over x_t.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,14 +30,14 @@ from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, standard_normal
 
 
 class EnergyGap(NamedTuple):
-    """The mean over examples of eq. (4), and its standard error (NaN for a single example)."""
+    """The mean over examples of eq. (D), and its standard error (NaN for a single example)."""
 
     mean: Float[Array, ""]
     error: Float[Array, ""]
 
 
 class Calibration(NamedTuple):
-    """Eq. (1) to (4) at each time t; the gap is NaN where the exact posterior is not known."""
+    """Eq. (A) to (D) at each time t; the gap is NaN where the exact posterior is not known."""
 
     t: list[float]
     rank_pvalue: list[float]
@@ -51,7 +51,7 @@ class Calibration(NamedTuple):
 def energy_gap(
     samples: Populations, exact: Populations, observations: Observations, *, beta: Scalar = 1.0
 ) -> EnergyGap:
-    """Eq. (4) for draws and exact draws [n, m, *event] of observations [n, *event]: at least 0, up to its error.
+    """Eq. (D) for draws and exact draws [n, m, *event] of observations [n, *event]: at least 0, up to its error.
 
     Args: beta: in (0, 2), of the energy score.
     Raises: ValueError for shapes that do not fit, fewer than 2 draws, or a beta outside (0, 2].
@@ -79,7 +79,7 @@ def calibration(
     n: int = 2000,
     size: int = 15,
 ) -> Calibration:
-    """Eq. (1) to (4) of `size` draws for each of n pairs (x_0, x_t), at the times `at`, each with fresh pairs.
+    """Eq. (A) to (D) of `size` draws for each of n pairs (x_0, x_t), at the times `at`, each with fresh pairs.
 
     A p-value below .01 at one time of a hundred is chance. All of it is one program, for every time and for new params.
 

@@ -1,11 +1,11 @@
 """A grid of N sampling times chosen for a trained model, by a measured error.
 
-    (1)  grid = 1 = t_0 > t_1 > ... > t_N = 0;   one inner time after the other moves part of the way to either neighbour
-    (2)  the search takes a grid in place of another where mean(d) < -2 std(d) / sqrt(k),   d = its errors - those of the other
-    (3)  what it ends with takes the place of equal steps where mean(d) < -t std(d) / sqrt(k),   t = t_{k-1}'s 95 % quantile
+    (A)  grid = 1 = t_0 > t_1 > ... > t_N = 0;   one inner time after the other moves part of the way to either neighbour
+    (B)  the search takes a grid in place of another where mean(d) < -2 std(d) / sqrt(k),   d = its errors - those of the other
+    (C)  what it ends with takes the place of equal steps where mean(d) < -t std(d) / sqrt(k),   t = t_{k-1}'s 95 % quantile
 
-Errors are of blocks of samples, the same blocks for all grids. Two fifths of the blocks are searched on, by eq. (2), two fifths
-decide, by eq. (3), and the rest measure what came of it. A search through dozens of grids finds the luck of its blocks; eq. (3) is
+Errors are of blocks of samples, the same blocks for all grids. Two fifths of the blocks are searched on, by eq. (B), two fifths
+decide, by eq. (C), and the rest measure what came of it. A search through dozens of grids finds the luck of its blocks; eq. (C) is
 one test on blocks that the search has not seen. Where no grid is better than equal steps, these therefore stay in 95 % of searches,
 however many grids are tried (exactly so for normal differences), and the error of the chosen grid has no bias.
 """
@@ -23,7 +23,7 @@ from ddjax.inputs import checked_count
 USUAL = ("uniform", "quadratic", "cosine", "shifted", "karras")
 SHARES = (0.6, 0.3)  # of the way to a neighbour
 LEAST = 5  # blocks: two to search on, two to decide, one to measure
-LEVEL = 0.05  # of eq. (3): how often equal steps are left for a grid that is no better
+LEVEL = 0.05  # of eq. (C): how often equal steps are left for a grid that is no better
 
 
 class Choice(NamedTuple):
@@ -38,7 +38,7 @@ def choose_grid(
     errors: Callable[[Float[Array, " n_plus_1"] | np.ndarray], Sequence[float]], n: int, *, rounds: int = 2
 ) -> Choice:
     """The grid of n steps that coordinate search finds, from equal steps through the usual grids; equal steps unless it is surely
-    better than they are, eq. (3).
+    better than they are, eq. (C).
 
     A grid whose error is lower by 2 standard deviations of d is found in 4 of 5 searches with 10 blocks, by 1 with 30. Fewer
     than 5 blocks cannot decide: equal steps stay, and nothing else is tried.

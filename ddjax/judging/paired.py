@@ -1,8 +1,8 @@
 """Differences between models that met the same seeds, noise and data, with their intervals.
 
-    (1)  d_i = a_i - b_i;   interval: mean(d) -+ t std(d) / sqrt(n),   t = quantile of t_{n-1} at 1 - .05 / (2 k)
+    (A)  d_i = a_i - b_i;   interval: mean(d) -+ t std(d) / sqrt(n),   t = quantile of t_{n-1} at 1 - .05 / (2 k)
 
-What both models share, the luck of a seed and of its fresh data, is not in eq. (1). Of k comparisons that are read together all k
+What both models share, the luck of a seed and of its fresh data, is not in eq. (A). Of k comparisons that are read together all k
 intervals hold in 95 of 100 times (Bonferroni's correction, which needs no independence); for k = 1 and normal d it is exact.
 """
 
@@ -26,7 +26,7 @@ class Difference(NamedTuple):
 
 
 def paired(a: Sequence[float], b: Sequence[float], *, comparisons: int = 1) -> Difference:
-    """The mean of a - b over pairs, eq. (1); the interval of one pair is the whole line.
+    """The mean of a - b over pairs, eq. (A); the interval of one pair is the whole line.
 
     Args: comparisons: k, how many differences are read together with this one, itself included.
     Raises: ValueError for values that do not come in pairs, or fewer than 1 comparison.

@@ -1,11 +1,11 @@
 """The Frechet distance of two Gaussians, the FID when the points are features of images.
 
-    (1)  d = |mean_x - mean_y|^2 + tr(cov_x) + tr(cov_y) - 2 tr (cov_x^(1/2) cov_y cov_x^(1/2))^(1/2)
+    (A)  d = |mean_x - mean_y|^2 + tr(cov_x) + tr(cov_y) - 2 tr (cov_x^(1/2) cov_y cov_x^(1/2))^(1/2)
 
 The last trace is the sum of the singular values of cov_x^(1/2) cov_y^(1/2), with roots by symmetric eigendecompositions: real
 and finite for singular covariances too. Of centred samples X [n, d] and Y [m, d] it is also that of
 
-    (2)  X Y^T / ((n - 1) (m - 1))^(1/2)
+    (B)  X Y^T / ((n - 1) (m - 1))^(1/2)
 
 which is the smaller matrix for fewer points than dimensions. On the host, in float64 (float32 gives negative distances). A
 figure depends on n, on the feature network and on how images are resized: state them, and the floor between two real samples.
@@ -48,7 +48,7 @@ Sample = Points | Statistics
 
 
 def frechet_distance(x: Sample, y: Sample) -> float:
-    """Eq. (1), squared, between two samples [n, d], or their `Statistics`, or one of each.
+    """Eq. (A), squared, between two samples [n, d], or their `Statistics`, or one of each.
 
     Raises: ValueError as `Statistics.of`, for statistics that are not finite, and for different dimensions.
 
@@ -71,7 +71,7 @@ def frechet_distance(x: Sample, y: Sample) -> float:
 
 
 def _of_few(x: np.ndarray, y: np.ndarray) -> float:
-    """By eq. (2)."""
+    """By eq. (B)."""
     apart = x.mean(0) - y.mean(0)
     x, y = ((a - a.mean(0)) / np.sqrt(len(a) - 1) for a in (x, y))
     return _distance(apart, np.sum(x**2) + np.sum(y**2), x @ y.T)

@@ -1,6 +1,6 @@
 """Negative log-likelihood under a Gaussian kernel density estimate.
 
-    (1)  p(x) = mean_i N(x; fake_i, bandwidth^2 I),   nll = -mean_j log p(real_j)
+    (A)  p(x) = mean_i N(x; fake_i, bandwidth^2 I),   nll = -mean_j log p(real_j)
 
 The estimate is fitted to the samples and judged on real points, so a mode that was missed is what costs. It is never
 below the entropy of the truth blurred by the same bandwidth: compare with the value between two real samples.
@@ -21,7 +21,7 @@ from ddjax.types import Scalar, known
 def kde_nll(
     real: Real[Array | np.ndarray, "n d"], fake: Real[Array | np.ndarray, "m d"], *, bandwidth: Scalar
 ) -> Float[Array, ""]:
-    """Eq. (1), in nats for each point, in float32 or better; NaN for points that are not finite.
+    """Eq. (A), in nats for each point, in float32 or better; NaN for points that are not finite.
 
     Args:
         bandwidth: standard deviation of the kernel, in the units of the data.

@@ -1,11 +1,11 @@
 """The kernel distance of features, the KID when they are Inception's.
 
-    (1)  MMD^2 with k(x, y) = (x.y / d + 1)^3, U-statistic, averaged over disjoint blocks
+    (A)  MMD^2 with k(x, y) = (x.y / d + 1)^3, U-statistic, averaged over disjoint blocks
 
 Unbiased at every n, where the Frechet distance is not: it may be negative, and is 0 on average at the truth. The origin
 is part of the kernel: moving both samples changes the figure. Terms of one point alone cancel in a U-statistic, so that
 
-    (2)  k(x, y) - k(x, c) - k(c, y) + k(c, c) = 3 p q (2 f + p + q) + g (3 h^2 + 3 h g + g^2)
+    (B)  k(x, y) - k(x, c) - k(c, y) + k(c, c) = 3 p q (2 f + p + q) + g (3 h^2 + 3 h g + g^2)
          f = |c|^2 / d + 1,  p = u.c / d,  q = v.c / d,  g = u.v / d,  h = f + p + q,  u = x - c,  v = y - c
 
 may stand for k, and keeps its digits far from the origin.
@@ -30,7 +30,7 @@ class KernelDistance(NamedTuple):
 
 
 def kernel_distance(x: Points, y: Points, key: Key, *, block: int = 1000) -> KernelDistance:
-    """Eq. (1), on the host, in float64; `key` puts the points, which may come sorted, into blocks.
+    """Eq. (A), on the host, in float64; `key` puts the points, which may come sorted, into blocks.
 
     Args:
         block: points of each sample in a block; a sample with fewer than 2 blocks is one.

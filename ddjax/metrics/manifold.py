@@ -2,12 +2,12 @@
 
 With B(z) the closed ball about z that reaches its k-th nearest neighbour within its own sample,
 
-    (1)  precision = share of fake points inside some B(real)      recall   = share of real points inside some B(fake)
-    (2)  density   = mean number of B(real) around a fake point, over k
-    (3)  coverage  = share of B(real) that hold a fake point
+    (A)  precision = share of fake points inside some B(real)      recall   = share of real points inside some B(fake)
+    (B)  density   = mean number of B(real) around a fake point, over k
+    (C)  coverage  = share of B(real) that hold a fake point
 
-The balls of (1) and (3) are closed: sets that are equal, or that repeat points, have precision, recall and coverage 1.
-(The published code compares by <, which gives 0 where a point has k copies of itself.) In (2) a point on the sphere counts
+The balls of (A) and (C) are closed: sets that are equal, or that repeat points, have precision, recall and coverage 1.
+(The published code compares by <, which gives 0 where a point has k copies of itself.) In (B) a point on the sphere counts
 as the share of it that makes the ball hold k points of its own sample, the centre included. Without ties the share is 0,
 which is the published <, with mean 1 at the truth; with them too, a set has density 1 against itself.
 References: Kynkaanniemi et al., arXiv 1904.06991; Naeem et al., arXiv 2002.09797.
@@ -28,7 +28,7 @@ _ROWS = 256  # centres looked up together: bounds the memory of the lists of nei
 
 
 class PRDC(NamedTuple):
-    """Eq. (1) to (3): precision, recall and coverage in [0, 1]; density about 1 at the truth, unbounded above."""
+    """Eq. (A) to (C): precision, recall and coverage in [0, 1]; density about 1 at the truth, unbounded above."""
 
     precision: float
     recall: float

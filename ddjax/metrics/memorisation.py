@@ -2,17 +2,17 @@
 
 With d(z) the distance from z to the nearest training point, q_25 and q_50 quartile and median of d(held out),
 
-    (1)  ratio  = median d(samples) / median d(held out)
-    (2)  rank   = P(d(sample) < d(held out)), a tie counting half
-    (3)  copies = (P(d(sample) <= near) - P(d(held out) <= near)) / P(d(held out) > near), at least 0
-    (4)  near   = q_50 (q_25 / q_50)^4.815
+    (A)  ratio  = median d(samples) / median d(held out)
+    (B)  rank   = P(d(sample) < d(held out)), a tie counting half
+    (C)  copies = (P(d(sample) <= near) - P(d(held out) <= near)) / P(d(held out) > near), at least 0
+    (D)  near   = q_50 (q_25 / q_50)^4.815
 
 A model that learned the law has ratio 1, rank 1/2 and copies 0, as fresh data have: the held-out points are exchangeable
 with perfect samples. One that repeats its training data has ratio near 0, rank and copies near 1; one whose samples are off
 the data has ratio above 1 and rank below 1/2, and says nothing about memory.
 
-(3) is the share c of a mixture that copies with c and else samples the law: data that hold near copies of each other, as
-photographs do, excuse as many among the samples and no more. (4) is the nearest 1 % of held-out points where d follows the
+(C) is the share c of a mixture that copies with c and else samples the law: data that hold near copies of each other, as
+photographs do, excuse as many among the samples and no more. (D) is the nearest 1 % of held-out points where d follows the
 Weibull law of nearest neighbours, 1 - exp(-rate d^dimension); near copies, up to a quarter of the data, do not move it.
 """
 
@@ -28,7 +28,7 @@ _NEAR = math.log(math.log(1 / 0.5) / math.log(1 / 0.99)) / math.log(math.log(1 /
 
 
 class Memorisation(NamedTuple):
-    """Eq. (1) to (3)."""
+    """Eq. (A) to (C)."""
 
     ratio: float
     rank: float
@@ -36,7 +36,7 @@ class Memorisation(NamedTuple):
 
 
 def memorisation(samples: Points, train: Points, held_out: Points) -> Memorisation:
-    """Eq. (1) to (3), in pixels or in features.
+    """Eq. (A) to (C), in pixels or in features.
 
     Raises: ValueError for another dimension, no points in a sample, or numbers that are not finite.
     """
@@ -45,7 +45,7 @@ def memorisation(samples: Points, train: Points, held_out: Points) -> Memorisati
 
 
 def compared(own: np.ndarray, fresh: np.ndarray) -> Memorisation:
-    """Eq. (1) to (3) of distances that are known already, d(samples) and d(held out)."""
+    """Eq. (A) to (C) of distances that are known already, d(samples) and d(held out)."""
     from scipy.stats import mannwhitneyu  # two seconds, which every other use of metrics is spared
 
     rank = 1 - mannwhitneyu(own, fresh).statistic / (len(own) * len(fresh))
@@ -62,6 +62,6 @@ def _copies(own: np.ndarray, fresh: np.ndarray) -> np.floating:
 
 
 def threshold(distances: np.ndarray) -> float:
-    """Eq. (4): the distance below which one point in a hundred lies, near copies left out."""
+    """Eq. (D): the distance below which one point in a hundred lies, near copies left out."""
     quartile, median = np.quantile(distances, (0.25, 0.5))
     return median * (quartile / median) ** _NEAR if median > 0 else 0.0

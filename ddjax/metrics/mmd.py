@@ -1,6 +1,6 @@
 """Maximum mean discrepancy and energy distance between two samples, in blocks.
 
-    (1)  MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y) = (2 E rho(x, y) - E rho(x, x') - E rho(y, y')) / scale
+    (A)  MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y) = (2 E rho(x, y) - E rho(x, x') - E rho(y, y')) / scale
 
 with rho = scale (k(0) - k) as in `scoring`: the constant k(0) drops out, and nothing cancels for close points. Memory is
 that of one block of rows against the other sample. References: Gretton et al., JMLR 13 (2012), lemma 6.
@@ -48,7 +48,7 @@ def mmd(
     kernel: scoring.Kernel | None = None,
     estimator: Literal["u", "v"] = "u",
 ) -> Float[Array, ""]:
-    """MMD^2 (squared) between samples, eq. (1), in float32 or better; NaN for points that are not finite.
+    """MMD^2 (squared) between samples, eq. (A), in float32 or better; NaN for points that are not finite.
 
     Args:
         kernel: from `scoring`: rbf (of bandwidth 1 by default), imq, exponential (Laplace), energy. Its numbers may be
@@ -76,7 +76,7 @@ def energy_distance(
     beta: Scalar = 1.0,
     estimator: Literal["u", "v"] = "u",
 ) -> Float[Array, ""]:
-    """2 E||x - y||^beta - E||x - x'||^beta - E||y - y'||^beta: eq. (1) with the energy kernel. Raises: as `mmd`.
+    """2 E||x - y||^beta - E||x - x'||^beta - E||y - y'||^beta: eq. (A) with the energy kernel. Raises: as `mmd`.
 
     >>> x, y = jnp.zeros((2, 1)), jnp.full((2, 1), 3.0)
     >>> print(energy_distance(x, y))  # 2 |0 - 3|

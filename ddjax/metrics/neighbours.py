@@ -1,6 +1,6 @@
 """Nearest neighbours by products of matrices, in float64 and in blocks: what trees are too slow for beyond some 20 dimensions.
 
-(1)  |a - b|^2 = |a|^2 + |b|^2 - 2 a.b      about a common centre, good to 1e-14 of |a|^2 + |b|^2
+(A)  |a - b|^2 = |a|^2 + |b|^2 - 2 a.b      about a common centre, good to 1e-14 of |a|^2 + |b|^2
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _within(squared: np.ndarray, squared_radii: np.ndarray, rounding: np.ndarray
 
 
 def _blocks(points: np.ndarray, data: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Eq. (1) and its rounding, for rows of `points` against all of `data`."""
+    """Eq. (A) and its rounding, for rows of `points` against all of `data`."""
     centre = np.median(data, 0)  # the mean would follow one point far off, and all others lose their digits
     points, data = points - centre, data - centre
     norms = (data**2).sum(1)

@@ -2,9 +2,9 @@
 
 With y one element of an observation and x_1..m that element of the m draws that foretell it, or pre-ranks of both,
 
-    (1)  place = #{j: x_j < y} + V (#{j: x_j = y} + 1),   V ~ U[0, 1)
-    (2)  rank  = floor(place),   pit = place / (m + 1)
-    (3)  chi2  = sum_b (count_b - n / bins)^2 / (n / bins),   p = P(chi2_(bins - 1) > chi2)
+    (A)  place = #{j: x_j < y} + V (#{j: x_j = y} + 1),   V ~ U[0, 1)
+    (B)  rank  = floor(place),   pit = place / (m + 1)
+    (C)  chi2  = sum_b (count_b - n / bins)^2 / (n / bins),   p = P(chi2_(bins - 1) > chi2)
 
 If y is exchangeable with its draws, as it is with draws of its own law, the rank is uniform on 0..m and pit on [0, 1]: for every
 m, with ties, and after every pre-rank. Draws too narrow leave the observation outside: a histogram with high ends; too wide
@@ -36,7 +36,7 @@ _EXAMPLES = 64  # that a pre-rank sees at once
 
 
 class RankHistogram(NamedTuple):
-    """Counts of each rank and eq. (3), for each element or for the one pre-rank; NaN where a number was not finite."""
+    """Counts of each rank and eq. (C), for each element or for the one pre-rank; NaN where a number was not finite."""
 
     counts: Float[Array, "*element ranks"]
     statistic: Float[Array, "*element"]
@@ -59,7 +59,7 @@ def rank_histogram(
     Args:
         samples: [n, m, *event]. observations: [n, *event].
         prerank: `average_prerank`, `energy_prerank` or another; without one each element has its own histogram.
-        bins: of as many neighbouring ranks each, for eq. (3) alone; m + 1 unless told.
+        bins: of as many neighbouring ranks each, for eq. (C) alone; m + 1 unless told.
     Returns: counts [*event, m + 1], or [m + 1] of a pre-rank; statistic and pvalue of each histogram.
     Raises: ValueError for shapes that do not fit, or bins that do not divide m + 1 into 2 or more.
     """
@@ -71,7 +71,7 @@ def rank_histogram(
 def pit(
     samples: Populations, observations: Observations, key: Key, *, prerank: Prerank | None = None
 ) -> Float[Array, "n *element"]:
-    """The randomised probability integral transform of eq. (2), in [0, 1], of each element or of a pre-rank.
+    """The randomised probability integral transform of eq. (B), in [0, 1], of each element or of a pre-rank.
 
     Args, Raises: as `rank_histogram`. References: Czado et al., Biometrics 65 (2009), for the randomisation.
     """
@@ -117,7 +117,7 @@ def _pit(samples: Array, observations: Array, key: Key, prerank: Prerank | None)
 
 
 def _places(samples: Array, observations: Array, key: Key, prerank: Prerank | None) -> tuple[Array, Array]:
-    """Eq. (1) with NaN for what is not finite, and the largest rank that it may have."""
+    """Eq. (A) with NaN for what is not finite, and the largest rank that it may have."""
     samples, observations = populations(samples, observations)
     if prerank is not None:
         points = jnp.concatenate([observations[:, None], samples], 1)
@@ -136,7 +136,7 @@ def _places(samples: Array, observations: Array, key: Key, prerank: Prerank | No
 
 
 def histogram(ranks: Float[Array, "n *element"], m: int, bins: int | None = None) -> RankHistogram:
-    """Counts of ranks 0..m, for each element over the examples, and eq. (3); NaN where a rank is NaN."""
+    """Counts of ranks 0..m, for each element over the examples, and eq. (C); NaN where a rank is NaN."""
     bins = m + 1 if bins is None else bins
     if bins < 2 or (m + 1) % bins:
         raise ValueError(f"bins must divide the {m + 1} ranks of {m} draws into 2 or more, got {bins=}")

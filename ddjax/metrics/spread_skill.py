@@ -1,6 +1,6 @@
 """Whether the spread of draws is the size of their error.
 
-    (1)  ratio^2 = (m + 1) / m  mean_i s_i^2 / mean_i (y_i - xbar_i)^2
+    (A)  ratio^2 = (m + 1) / m  mean_i s_i^2 / mean_i (y_i - xbar_i)^2
 
 with xbar_i and s_i^2 the mean and the variance (ddof 1) of the m draws of example i, and means over elements too. For draws of
 the law of y_i both sides of the fraction have the same mean: Var(y) + Var(y) / m.
@@ -14,7 +14,7 @@ from ddjax.metrics.points import Observations, Populations, checked_populations,
 
 
 def spread_skill(samples: Populations, observations: Observations) -> Float[Array, ""]:
-    """Spread over error of draws [n, m, *event] of observations [n, *event], the root of eq. (1).
+    """Spread over error of draws [n, m, *event] of observations [n, *event], the root of eq. (A).
 
     1 where draws are calibrated, below where they are too narrow, above where they are too wide; a bias lowers it. NaN for
     numbers that are not finite, infinite where the mean of the draws has no error.

@@ -2,11 +2,11 @@
 
 With d the Euclidean distance over the whole event and r_i the reference of example i,
 
-    (1)  rank_i      = #{j: d(x_ij, r_i) < d(y_i, r_i)}
-    (2)  coverage(k) = #{i: rank_i < k} / n   at the nominal level k / (m + 1),  k = 0..m + 1
+    (A)  rank_i      = #{j: d(x_ij, r_i) < d(y_i, r_i)}
+    (B)  coverage(k) = #{i: rank_i < k} / n   at the nominal level k / (m + 1),  k = 0..m + 1
 
-(1) over m is the credibility of the ball about r_i through the truth. For draws of the law of y_i it is uniform on 0..m whatever
-r_i, so that the mean of (2) is the level itself, for every m and without any interpolation. Which way a wrong spread or a bias
+(A) over m is the credibility of the ball about r_i through the truth. For draws of the law of y_i it is uniform on 0..m whatever
+r_i, so that the mean of (B) is the level itself, for every m and without any interpolation. Which way a wrong spread or a bias
 bends the curve depends on where the references lie.
 
 A model that ignores what it is conditioned on passes with references that ignore it too: take some that do not.
@@ -25,7 +25,7 @@ from ddjax.metrics.ranks import histogram
 
 
 class Tarp(NamedTuple):
-    """Eq. (2) with its nominal levels; the largest distance between them; the chi-square p-value of uniform ranks."""
+    """Eq. (B) with its nominal levels; the largest distance between them; the chi-square p-value of uniform ranks."""
 
     levels: Float[Array, " levels"]
     coverage: Float[Array, " levels"]

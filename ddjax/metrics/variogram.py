@@ -1,6 +1,6 @@
 """How elements go together, by the moments of their differences.
 
-    (1)  score = sum_ij w_ij (|y_i - y_j|^p - mean_k |x_ki - x_kj|^p)^2
+    (A)  score = sum_ij w_ij (|y_i - y_j|^p - mean_k |x_ki - x_kj|^p)^2
 
 for an observation y and draws x_1..m, over all pairs (i, j) of elements of the flattened event. It sees correlations that the
 energy score hardly does, and is proper, but not strictly: what moves all elements by the same amount changes nothing. That is why
@@ -27,12 +27,12 @@ def variogram_score(
     p: Scalar = 0.5,
     weights: Real[Array | np.ndarray, "d d"] | None = None,
 ) -> Float[Array, ""]:
-    """Eq. (1) of one example, in float32 or better; NaN for numbers that are not finite.
+    """Eq. (A) of one example, in float32 or better; NaN for numbers that are not finite.
 
     Args:
         p: > 0, the power; .5 resists outliers. weights: w [d, d], >= 0, of pairs of elements; 1 unless told.
     Raises: ValueError for shapes that do not fit, no draw, a p that is not positive and finite, or a negative weight.
-    References: Scheuerer and Hamill, Mon. Wea. Rev. 143 (2015), eq. (7).
+    References: Mon. Wea. Rev. 143 (2015), Scheuerer and Hamill eq. (7).
     """
     samples, observation = checked_array(samples, "samples [m, *event]"), checked_array(observation, "an observation")
     weights = None if weights is None else checked_array(weights, "weights [d, d]")

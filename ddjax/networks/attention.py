@@ -1,6 +1,6 @@
 """Self-attention of tokens, by the kernel that the device has for it.
 
-    (1)  out(softmax(q k^T / sqrt(d)) v),   q, k, v three layers of the tokens, in one product
+    (A)  out(softmax(q k^T / sqrt(d)) v),   q, k, v three layers of the tokens, in one product
 
 Written out (xla) the scores of all pairs of tokens stand in memory, and in float32. cuDNN's kernel (cudnn) goes over them in blocks
 and keeps one number for each token. References: Dao et al., arXiv 2205.14135.
@@ -20,7 +20,7 @@ _LARGEST_HEAD = 128  # of cuDNN's backward pass before Hopper
 
 
 class SelfAttention(nn.Module):
-    """Eq. (1); `out_init` is that of the last layer."""
+    """Eq. (A); `out_init` is that of the last layer."""
 
     heads: int
     out_init: nn.initializers.Initializer

@@ -1,7 +1,7 @@
 """The diffusion transformer (DiT) for images: patches as tokens, adaLN-zero blocks, fixed sin-cos positions.
 
-    (1)  h <- h + gate_1(e) attention(norm(h) (1 + scale_1(e)) + shift_1(e))
-    (2)  h <- h + gate_2(e) mlp(norm(h) (1 + scale_2(e)) + shift_2(e))
+    (A)  h <- h + gate_1(e) attention(norm(h) (1 + scale_1(e)) + shift_1(e))
+    (B)  h <- h + gate_2(e) mlp(norm(h) (1 + scale_2(e)) + shift_2(e))
 
 with e the embedding of time and condition; all gates, scales and shifts are 0 at first, so every block starts as the identity.
 Tokens may overlap: each sees, and draws, pixels of its neighbours too, and what is drawn twice is added. Disjoint ones show their
@@ -40,7 +40,7 @@ class Modulation(nn.Module):
 
 
 class Block(nn.Module):
-    """Eq. (1) and (2) on tokens [rows, n, width]."""
+    """Eq. (A) and (B) on tokens [rows, n, width]."""
 
     heads: int
     ratio: int

@@ -1,6 +1,6 @@
 """What the image networks share: the embedding of time and condition, patches, and the wrap as `Network`.
 
-(1)  e = W_2 silu(W_1 features(t)) + E c,   c the condition vector, onehot(label) of a label
+(A)  e = W_2 silu(W_1 features(t)) + E c,   c the condition vector, onehot(label) of a label
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ _TIME = 64  # length of the time features
 
 
 class Embedding(nn.Module):
-    """Eq. (1): [batch, width]; a condition of zeros, as that of the null label, adds nothing."""
+    """Eq. (A): [batch, width]; a condition of zeros, as that of the null label, adds nothing."""
 
     width: int
     dtype: Any

@@ -2,8 +2,8 @@
 
 It differs from the classifier of today's libraries: averages at the border leave the padding out, and the last block pools
 by the maximum. Images are resized to 299 x 299 by bilinear interpolation between pixel centres, without smoothing when they
-shrink, and run over [-1, 1]. Weights come from a file of the user, `pt_inception-2015-12-05` in torch's format or as
-safetensors; modules are named as there.
+shrink, and run over [-1, 1]. Weights come from a file of the user, `pt_inception-2015-12-05` as safetensors
+(docs/how-to/torch_weights.md); modules are named as there.
 
 References: Szegedy et al., arXiv 1512.00567; Heusel et al., arXiv 1706.08500.
 """
@@ -180,9 +180,9 @@ def init(key: Key) -> Params:
 
 
 def load(path: str | Path) -> Params:
-    """The published weights, from torch's file or a safetensors or npz copy of it.
+    """The published weights, from a safetensors copy of torch's file.
 
-    Raises: ValueError for a file of another network, or one that holds anything but tensors.
+    Raises: FileNotFoundError; ValueError for a file of another network, or one that is not safetensors.
     """
     return weights.from_torch(weights.read(path), jax.eval_shape(init, jax.random.key(0)), ignored=_UNUSED)
 

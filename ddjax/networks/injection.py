@@ -1,9 +1,9 @@
 """Where xi joins a network, and how one that has learned without xi goes on with it.
 
-    (1)  h <- h + gate(e) silu(A h + B xi),   gate zero at first
-    (2)  s_k(p) = n^-1/2 sum of xi(q) over the n positions q with max |p - q| < 2^k,   k = 0, 1, ... until all are near all
+    (A)  h <- h + gate(e) silu(A h + B xi),   gate zero at first
+    (B)  s_k(p) = n^-1/2 sum of xi(q) over the n positions q with max |p - q| < 2^k,   k = 0, 1, ... until all are near all
 
-Positions of an image are given (2) in the place of xi: N(0, I) at every scale, of their own and in common with their neighbours.
+Positions of an image are given (B) in the place of xi: N(0, I) at every scale, of their own and in common with their neighbours.
 What moves a whole image, a slant or a colour, would otherwise have to be agreed on by the layers that follow. The windows move with
 p: noise that is constant on blocks shows the blocks' edges in one step.
 
@@ -24,7 +24,7 @@ from ddjax.types import Params
 
 
 class Injection(nn.Module):
-    """Eq. (1), for h [batch, *positions, channels], e [batch, length] and as many vectors of xi, [rows, *positions, k]."""
+    """Eq. (A), for h [batch, *positions, channels], e [batch, length] and as many vectors of xi, [rows, *positions, k]."""
 
     dtype: Any = None
 
@@ -42,7 +42,7 @@ class Injection(nn.Module):
 
 
 def pyramid(xi: Float[Array, "rows h w k"]) -> Float[Array, "rows h w _"]:
-    """Eq. (2) at every position, side by side."""
+    """Eq. (B) at every position, side by side."""
     height, width = xi.shape[1:3]
     scales, reach = [xi], 1
     while reach < max(height, width):
@@ -53,7 +53,7 @@ def pyramid(xi: Float[Array, "rows h w k"]) -> Float[Array, "rows h w _"]:
 
 
 def _near(n: int, reach: int) -> np.ndarray:
-    """Eq. (2) along one axis, as a matrix whose rows have length 1."""
+    """Eq. (B) along one axis, as a matrix whose rows have length 1."""
     near = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) < reach
     return near / np.sqrt(near.sum(1, keepdims=True))
 
@@ -62,7 +62,7 @@ def from_mean(params: Params, mean: Params) -> Params:
     """Parameters of a network with xi that answers at first as a mean denoiser's network does, whatever xi is.
 
     What both have is the mean denoiser's, in buffers of its own, which training may consume. The weights of xi are zero, from
-    which the score of draws moves them; behind a zero gate, eq. (1), they are as they were.
+    which the score of draws moves them; behind a zero gate, eq. (A), they are as they were.
 
     Args:
         params: of the network with xi. mean: of the same network without.

@@ -1,7 +1,7 @@
 """Norms with their modulation, as functions whose backward pass starts from h in the dtype that it came in.
 
-    (1)  layer norm over channels:  y = (h - mean) / sqrt(variance + 1e-6) (1 + scale) + shift
-    (2)  group norm over positions and the channels of a group:
+    (A)  layer norm over channels:  y = (h - mean) / sqrt(variance + 1e-6) (1 + scale) + shift
+    (B)  group norm over positions and the channels of a group:
          y = f(((h - mean) / sqrt(variance + 1e-6) w + b) (1 + scale) + shift)
 
 Sums and results are float32 whatever the dtype of h; y has that of h. Written layer by layer, the backward pass keeps, beside
@@ -25,14 +25,14 @@ _EPSILON = 1e-6
 def layer_norm(
     h: Float[Array, "rows n c"], shift: Float[Array, "rows 1 c"], scale: Float[Array, "rows 1 c"]
 ) -> Float[Array, "rows n c"]:
-    """Eq. (1)."""
+    """Eq. (A)."""
     x, shift, scale = (a.astype(jnp.float32) for a in (h, shift, scale))
     mean, square = (sums.mean(-1, keepdims=True) for sums in (x, jnp.square(x)))
     return ((x - mean) * _inverse_std(mean, square) * (1 + scale) + shift).astype(h.dtype)
 
 
 class GroupNorm(nn.Module):
-    """Eq. (2), in at most 32 groups of 4 channels or more; f is `then`, and no modulation is scale = shift = 0."""
+    """Eq. (B), in at most 32 groups of 4 channels or more; f is `then`, and no modulation is scale = shift = 0."""
 
     then: Callable[[Array], Array] = lambda y: y
 

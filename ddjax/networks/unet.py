@@ -1,6 +1,6 @@
 """The UNet for images: residual blocks on a ladder of resolutions, down and up again, with skips across.
 
-    (1)  h <- skip(h) + conv(silu(norm(conv(silu(norm(h)))) (1 + scale(e)) + shift(e)))
+    (A)  h <- skip(h) + conv(silu(norm(conv(silu(norm(h)))) (1 + scale(e)) + shift(e)))
 
 with e the embedding of time and condition and the last convolution 0 at first. Resolutions change by averaging 2 x 2 and by
 repeating, without weights. The sizes are ours: those of the paper's UNet are not published.
@@ -26,7 +26,7 @@ Image = Float[Array, "rows h w c"]
 
 
 class Block(nn.Module):
-    """Eq. (1), and where `heads` > 0 h <- h + attention(norm(h)) after it, zero at first."""
+    """Eq. (A), and where `heads` > 0 h <- h + attention(norm(h)) after it, zero at first."""
 
     channels: int
     heads: int

@@ -1,15 +1,15 @@
-"""Parameters in files: our own as safetensors, and those of torch networks by name.
+"""Parameters in safetensors files: our own, and those of torch networks whose modules are named alike.
 
-A file is a flat mapping from names to arrays. Ours joins the path of a parameter by dots; torch's names are the same where
-a network's modules are named alike (`networks.reference`, `networks.inception`), up to layout:
+A file is a flat mapping from names to arrays. Ours joins the path of a parameter by dots; the names of torch are the same where a
+network's modules are named alike (`networks.inception`), up to layout:
 
     kernel [in, out] = weight.T      kernel [height, width, in, out] = weight [out, in, height, width]      scale = weight
+
+docs/how-to/torch_weights.md converts a torch file.
 """
 
 import json
-import struct
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,23 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from ddjax.data import bounds, npz
+from ddjax.data import bounds
 from ddjax.files import replacing
-from ddjax.networks.torch_files import read_torch
 from ddjax.types import Params, known
 
 Arrays = dict[str, np.ndarray]
 
-_DAMAGE = (*npz.DAMAGE, struct.error, safetensors.SafetensorError)
+# what Python's parsers of JSON and numbers, and numpy, raise on bytes that they do not understand
+_DAMAGE = (
+    ValueError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError, RecursionError, OSError,
+    safetensors.SafetensorError,
+)  # fmt: skip
 _HEADER = 2**23  # bytes of a safetensors header, some 50,000 names
 _SAFETENSORS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 
 
 def read(path: str | Path) -> Arrays:
-    """The arrays of a safetensors, npz or torch file, told apart by content; nothing in it is ever run.
+    """The arrays of a safetensors file by name; nothing in it is ever run.
 
     Raises: FileNotFoundError; ValueError, naming the file, for another or a damaged one, an entry that is not real numbers,
         or more of them than the file holds.
@@ -39,36 +42,31 @@ def read(path: str | Path) -> Arrays:
     path = Path(path).expanduser()
     bounds.require_file(path)
     try:
-        arrays = _reader(path)(path)
+        _require_header(path)
+        arrays = safetensors.numpy.load_file(path)
         for name, array in arrays.items():
-            _require_numbers(name, array)
+            _require_zeros_and_ones(name, array)
         return arrays
     except (FileNotFoundError, PermissionError):
         raise
     except _DAMAGE as error:
-        told = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ValueError(told if str(path) in told else f"cannot read weights from {path}: {told}") from None
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(f"cannot read weights from {path}: {reason}") from None
 
 
-def _reader(path: Path) -> Callable[[Path], Arrays]:
+def _require_header(path: Path) -> None:
+    """Raises: ValueError for a file that is not safetensors, one name twice, or numbers that numpy does not have."""
     with path.open("rb") as file:
-        if file.read(9)[8:] == b"{":
-            return _read_safetensors
-        if zipfile.is_zipfile(file) and all(name.endswith(".npy") for name in zipfile.ZipFile(file).namelist()):
-            return npz.read
-    return read_torch
-
-
-def _read_safetensors(path: Path) -> Arrays:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+        start = file.read(9)
+        if start[8:] != b"{":
+            raise ValueError("it is no safetensors file; docs/how-to/torch_weights.md converts a torch file")
+        length = int.from_bytes(start[:8], "little")
         if length > _HEADER:
             raise ValueError(f"a header of {length:,} bytes, the largest read is {_HEADER:,}")
-        header = json.loads(file.read(length), object_pairs_hook=_once)
+        header = json.loads(start[8:] + file.read(length - 1), object_pairs_hook=_once)
     for name, entry in header.items():
         if name != "__metadata__" and entry["dtype"] not in _SAFETENSORS:
             raise ValueError(f"{name[:60]!r} is of dtype {entry['dtype']!r}, read are {', '.join(_SAFETENSORS)}")
-    return safetensors.numpy.load_file(path)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -78,9 +76,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return mapping
 
 
-def _require_numbers(name: str, array: np.ndarray) -> None:
-    if array.dtype.kind not in "biuf" and array.dtype != jax.numpy.bfloat16:
-        raise ValueError(f"{name[:60]!r} holds {array.dtype}, not real numbers")
+def _require_zeros_and_ones(name: str, array: np.ndarray) -> None:
     if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
         raise ValueError(f"{name[:60]!r} holds booleans that are neither 0 nor 1")
 

@@ -1,11 +1,11 @@
 """A term of the loss that is kept in proportion to another one, by a running ratio of the two.
 
-    (1)  loss = l + w l',   w = lam stop_gradient(r)
-    (2)  r <- decay r + (1 - decay) clip(l / max(l', tau), 0, highest)
+    (A)  loss = l + w l',   w = lam stop_gradient(r)
+    (B)  r <- decay r + (1 - decay) clip(l / max(l', tau), 0, highest)
 
-Eq. (2) is a step of gradient descent on (r - clip(...))^2 / 2 at rate 1 - decay. So r lives among the parameters, and
+Eq. (B) is a step of gradient descent on (r - clip(...))^2 / 2 at rate 1 - decay. So r lives among the parameters, and
 checkpoints, resume, devices and changes of phase have nothing new to carry: `with_ratio` puts it there, `descend_ratio`
-gives it that rate, `balanced` reads it and lets the gradient of (2) through.
+gives it that rate, `balanced` reads it and lets the gradient of (B) through.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def with_ratio(network: Network) -> Network:
 
 
 def descend_ratio(optimizer: optax.GradientTransformation, *, decay: float = 0.99) -> optax.GradientTransformation:
-    """The optimiser for the network's parameters alone, and eq. (2) for r.
+    """The optimiser for the network's parameters alone, and eq. (B) for r.
 
     Raises: ValueError for a decay outside [0, 1).
     """
@@ -47,7 +47,7 @@ def descend_ratio(optimizer: optax.GradientTransformation, *, decay: float = 0.9
 
 
 def balanced(loss_fn: LossFn, term: Term, *, lam: float = 1.0, tau: float = 1e-6, highest: float = 1e3) -> LossFn:
-    """The loss of eq. (1), over the parameters of a network `with_ratio`.
+    """The loss of eq. (A), over the parameters of a network `with_ratio`.
 
     Args:
         loss_fn: l. term: l', as (params, key, batch) -> (scalar, metrics). lam: 0 leaves l alone and computes no term.
@@ -70,7 +70,7 @@ def balanced(loss_fn: LossFn, term: Term, *, lam: float = 1.0, tau: float = 1e-6
         weight = lam * jax.lax.stop_gradient(params["ratio"])
         total = loss + weight * value
         descent = (params["ratio"] - now) ** 2 / 2
-        total += descent - jax.lax.stop_gradient(descent)  # eq. (2): a gradient, and no part of the value
+        total += descent - jax.lax.stop_gradient(descent)  # eq. (B): a gradient, and no part of the value
         return total, told | told_of_term | {"regression": loss, "weight": weight, "loss": total}
 
     return balanced_loss_fn

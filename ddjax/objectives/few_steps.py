@@ -1,15 +1,15 @@
 """Objectives of the few-step rivals: maps along the flow itself, x_t -> x_0 or x_t -> x_r, learned without a teacher.
 
-    (1)  x_t = alpha_t x_0 + sigma_t x_1,   v = alpha_t' x_0 + sigma_t' x_1,   (x_0, x_1) data and noise
-    (2)  consistency:  mean_i w(t_i) |f(x_t, t) - sg f(x_q, q)|^2,   q = max(t - gap, 0), of the same (x_0, x_1)
-    (3)  mean flow:    |u - sg[v - (t - r) du]|^2,   u = u(x_t, t, r),   du = (v . grad_x + d_t) u
-    (4)  improved:     |u + (t - r) sg[du'] - v|^2,  du' = (u(x_t, t, t) . grad_x + d_t) u
+    (A)  x_t = alpha_t x_0 + sigma_t x_1,   v = alpha_t' x_0 + sigma_t' x_1,   (x_0, x_1) data and noise
+    (B)  consistency:  mean_i w(t_i) |f(x_t, t) - sg f(x_q, q)|^2,   q = max(t - gap, 0), of the same (x_0, x_1)
+    (C)  mean flow:    |u - sg[v - (t - r) du]|^2,   u = u(x_t, t, r),   du = (v . grad_x + d_t) u
+    (D)  improved:     |u + (t - r) sg[du'] - v|^2,  du' = (u(x_t, t, t) . grad_x + d_t) u
 
 sg stops the gradient. f is the end of the flow through x_t, u its average velocity between t and r, (x_t - x_r) / (t - r). The
-target of (3) is unbiased; the gradient of (2) is biased by O(gap^2). At the exact maps of N(mu, S^2) on the rectified schedule,
+target of (C) is unbiased; the gradient of (B) is biased by O(gap^2). At the exact maps of N(mu, S^2) on the rectified schedule,
 with s_t^2 = (1 - t)^2 S^2 + t^2, the losses at one (t, q) or (t, r) are not 0 but
 
-    (5)  2 S^2 (1 - cos(theta_t - theta_q)),  theta_t = atan2(t, (1 - t) S);      S^2 s_r^2 / s_t^4;      S^2 / s_t^2
+    (E)  2 S^2 (1 - cos(theta_t - theta_q)),  theta_t = atan2(t, (1 - t) S);      S^2 s_r^2 / s_t^4;      S^2 / s_t^2
 
 References: Song et al., arXiv 2303.01469, and Song and Dhariwal, arXiv 2310.14189 (consistency training, Huber's distance); Geng
 et al., arXiv 2505.13447 (mean flows), and its improvement, arXiv 2512.02012.
@@ -56,7 +56,7 @@ def consistency(
     weight: weights.Weight = weights.uniform,
     huber: float = 0.0,
 ) -> LossFn:
-    """Consistency training, eq. (2).
+    """Consistency training, eq. (B).
 
     Args:
         denoiser: f, for which f(x, 0) = x: `denoisers.mean` of a network that predicts velocities.
@@ -78,10 +78,10 @@ def consistency(
         t = time_laws.drawn(times, key_time, x_0)
         q = jnp.maximum(t - (jax.vmap(gap)(t) if callable(gap) else gap), 0.0)
         noise = standard_normal(key_noise, x_0.shape, x_0.dtype)
-        along = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))
-        here = denoiser(params, key_f, along(x_0, noise, t), t, cond)
-        target = denoiser(jax.lax.stop_gradient(params), jax.random.clone(key_f), along(x_0, noise, q), q, cond)
-        squared = nan_beside(_squares(shaped(here, x_0.shape, "a denoiser"), target), x_0)
+        noised = jax.vmap(lambda x_0, noise, t: paths.interpolate(schedule, x_0, noise, t))
+        output = denoiser(params, key_f, noised(x_0, noise, t), t, cond)
+        target = denoiser(jax.lax.stop_gradient(params), jax.random.clone(key_f), noised(x_0, noise, q), q, cond)
+        squared = nan_beside(_squares(shaped(output, x_0.shape, "a denoiser"), target), x_0)
         # written so that 0 has a gradient, and small distances their digits
         distance = squared / (jnp.sqrt(squared + huber**2) + huber) if huber else squared
         loss = jnp.mean(weights.of_examples(weight, t) * distance)
@@ -100,7 +100,7 @@ def mean_flow(
     improved: bool = False,
     prior: Prior = standard_normal,
 ) -> LossFn:
-    """Mean flows, eq. (3), or their improvement, eq. (4).
+    """Mean flows, eq. (C), or their improvement, eq. (D).
 
     Args:
         average: u, for instance `flows.average_velocity(network)`; the derivative along time needs slow features of it, raw
@@ -110,7 +110,7 @@ def mean_flow(
         power: p of the weight 1 / sg(loss_i + .01)^p of each example; 0 for none.
         prior: (key, shape) -> x_1, the law that the flow starts from.
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and
-        `unweighted`, the mean of eq. (3) or (4).
+        `unweighted`, the mean of eq. (C) or (D).
     Raises: ValueError for a share outside [0, 1], or a negative power.
     """
     equal = (0.5 if improved else 0.75) if equal is None else equal

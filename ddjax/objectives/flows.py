@@ -1,7 +1,7 @@
 """Flow matching: regression of a velocity onto the velocities of single pairs.
 
-    (1)  t_i ~ times,  x_1 = coupling(noise) with noise_i ~ prior, N(0, I),  x_t = alpha x_0 + sigma x_1
-    (2)  loss = mean_i w(t_i) mean_over_elements (velocity(x_t, t_i) - (alpha' x_0 + sigma' x_1))^2
+    (A)  t_i ~ times,  x_1 = coupling(noise) with noise_i ~ prior, N(0, I),  x_t = alpha x_0 + sigma x_1
+    (B)  loss = mean_i w(t_i) mean_over_elements (velocity(x_t, t_i) - (alpha' x_0 + sigma' x_1))^2
 
 The minimiser is the conditional mean of the target, the velocity of a flow from the coupled noise to the data. A
 permutation as coupling leaves that noise N(0, I) and makes the flow straighter; in a conditional model it must not see past
@@ -34,7 +34,7 @@ def flow_matching(
     coupling: couplings.Coupling = couplings.independent,
     prior: Prior = standard_normal,
 ) -> LossFn:
-    """The flow-matching loss, eq. (2).
+    """The flow-matching loss, eq. (B).
 
     Args:
         velocity: for instance `flows.network_velocity(network, schedule)`.

@@ -1,16 +1,17 @@
 """Scoring-rule losses of denoisers.
 
-    (1)  t_i ~ times,  noise_i ~ N(0, I),  x_t = alpha x_0 + sigma noise
-    (2)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m
-    (3)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
-    (4)  loss = mean_i w(t_i) sum_k p_ik score({xhat_ij}_j, x_0_k),   p_ik ~ p(x_t_i | x_0_k),  k in the group of i
+    (A)  t_i ~ times,  noise_i ~ N(0, I),  x_t = alpha x_0 + sigma noise
+    (B)  xhat_ij = denoiser(x_t, t_i, xi_ij),  j = 1..m
+    (C)  loss = mean_i w(t_i) score({xhat_ij}_j, x_0_i)
+    (D)  loss = mean_i w(t_i) sum_k p_ik score({xhat_ij}_j, x_0_k),   p_ik ~ p(x_t_i | x_0_k),  k in the group of i
 
-Eq. (4) is the mean of eq. (3) over which example of a group of the batch made x_t_i, given x_t_i and the group: the same loss in
-expectation, with less variance (Rao and Blackwell). It tells where several may have made it: at large times, in few dimensions.
-DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t,
-scope="position")`; images gain by `scoring.Patched`; plain x_0 regression is `scoring.Energy(beta=2, lam=0)` with one draw.
-References: De Bortoli et al., arXiv 2502.02483, eq. (14) and Algorithm 1; of eq. (4) for score matching, Xu et al., "Stable
-Target Field", arXiv 2302.00670.
+Eq. (D) is the mean of eq. (C) over which example of a group of the batch made x_t_i, given x_t_i and the group: the same loss in
+expectation, with less variance (Rao and Blackwell). It helps where several examples may have made x_t: at large times, in few
+dimensions. DDM is `score=scoring.Energy(beta, 1)`; iDDM takes `scoring.by_position(rule)` of the rule
+`scoring.Energy(beta=lambda t: 2 - 1.9 * t, lam=lambda t: t)`; images gain by `scoring.Patched`; plain x_0 regression is
+`scoring.Energy(beta=2, lam=0)` with one draw.
+References: De Bortoli et al. (DDM), arXiv 2502.02483, DDM eq. (14) and Algorithm 1; of eq. (D) for score matching, Xu et al.,
+"Stable Target Field", arXiv 2302.00670.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def distributional(
     population: Callable[..., Array] = denoisers.population,
     references: int = 1,
 ) -> LossFn:
-    """The scoring-rule loss, eq. (3), or eq. (4).
+    """The scoring-rule loss, eq. (C), DDM eq. (14) and Algorithm 1; or eq. (D).
 
     Args:
         times: law of t, moved off 0 and 1 by one rounding error of the data (`times.drawn`).
@@ -46,10 +47,10 @@ def distributional(
         size: population m, at least 2 unless the rule has no interaction (lam = 0).
         population: how the m draws are made: `denoisers.population` for any denoiser, `denoisers.folded_population`
             for the faster one of those made by `denoisers.distributional`.
-        references: examples of a group, eq. (4), against all of which each of its x_t is scored; they have no conditions. 1 is
-            eq. (3).
+        references: examples of a group, eq. (D), against all of which each of its x_t is scored; they have no conditions. 1 is
+            eq. (C).
     Returns: loss_fn(params, key, batch); batch is x_0 [batch, *event] or a pair (x_0, cond). Metrics: loss, and the
-        unweighted means `confinement` and `interaction` where the rule tells them. All in float32 or better.
+        unweighted means `confinement` and `interaction` where the rule returns `Terms`. All in float32 or better.
     Raises: ValueError for a population too small for the rule; the loss, for a batch that is no such thing, draws of
         another shape, a rule that returns neither, a weight that is no scalar, or, of several references, for conditions or a
         batch that is not so many groups.
@@ -74,10 +75,10 @@ def distributional(
         else:
             _require_groups(references, x_0, cond)
             terms = _over_groups(score, schedule, references, draws, observed, x_t, t)
-        told = isinstance(terms, scoring.Terms)
-        each = shaped(terms.score if told else terms, x_0.shape[:1], "a rule, for one example each,")
-        loss = jnp.mean(weights.of_examples(weight, t) * jnp.asarray(each, float))
-        parts = {"confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()} if told else {}
+        has_parts = isinstance(terms, scoring.Terms)
+        scores = shaped(terms.score if has_parts else terms, x_0.shape[:1], "a rule, for one example each,")
+        loss = jnp.mean(weights.of_examples(weight, t) * jnp.asarray(scores, float))
+        parts = {"confinement": terms.confinement.mean(), "interaction": terms.interaction.mean()} if has_parts else {}
         return loss, {"loss": loss, **parts}
 
     return loss_fn
@@ -86,12 +87,12 @@ def distributional(
 def _over_groups(
     score: scoring.Rule, schedule: Schedule, references: int, draws: Array, x_0: Array, x_t: Array, t: Array
 ) -> Any:
-    """The mean of the scores of each example over the x_0 of its group, eq. (4)."""
+    """The mean of the scores of each example over the x_0 of its group, eq. (D)."""
 
     def one(draws: Array, x_t: Array, t: Array, x_0: Array) -> Any:
         alpha, sigma = schedule(t)
-        off = jax.vmap(lambda x_0: jnp.sum(((x_t - alpha * x_0) / sigma) ** 2))(x_0)
-        p = jax.nn.softmax(-off / 2)
+        squared = jax.vmap(lambda x_0: jnp.sum(((x_t - alpha * x_0) / sigma) ** 2))(x_0)
+        p = jax.nn.softmax(-squared / 2)
         return jax.tree.map(lambda of_all: p @ of_all, jax.vmap(lambda x_0: score(draws, x_0, t))(x_0))
 
     groups = jax.tree.map(lambda a: a.reshape(-1, references, *a.shape[1:]), (draws, x_t, t, x_0))

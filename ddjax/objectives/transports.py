@@ -1,7 +1,7 @@
 """Optimal transport between what a denoiser says of a batch and the batch itself, in a space of features.
 
-    (1)  xhat_i = denoiser(x_t_i, t_i, xi_i),   x_t = alpha x_0 + sigma noise,   t ~ times
-    (2)  l' = S_blur({phi(xhat_i)}, {phi(x_0_i)}),   S the Sinkhorn divergence
+    (A)  xhat_i = denoiser(x_t_i, t_i, xi_i),   x_t = alpha x_0 + sigma noise,   t ~ times
+    (B)  l' = S_blur({phi(xhat_i)}, {phi(x_0_i)}),   S the Sinkhorn divergence
 
 With a denoiser that draws from the posterior, xhat has the law of x_0 and S is 0 at the truth, up to the noise of finite
 batches. A posterior mean is less spread than the data, and S stays positive however well it is learned.
@@ -56,7 +56,7 @@ def sinkhorn_term(
     solver: Literal["dense", "blocked"] = "blocked",
     iterations: int = 100,
 ) -> Term:
-    """The term of eq. (2), for `objectives.balanced`.
+    """The term of eq. (B), for `objectives.balanced`.
 
     Args:
         blur: positive; with `relative` in units of the median distance between the features of the batch.

@@ -1,11 +1,42 @@
-"""Models as plain values, and what every family of them yields: `Model(name, network, loss_fn, optimizer, draw)`."""
+"""Models as plain values: a class for each kind, which knows its network, loss and sampler; `build` makes a `Model` of any.
 
-from ddjax.recipes.build import SCHEDULE, build, coupling, predictor, sampler, schedule
-from ddjax.recipes.drawing import Sampler, by_bridge, by_flow, drawing
-from ddjax.recipes.model import Draw, Model, job, joint_job, parameters
-from ddjax.recipes.recipe import Recipe, averages, read, stored
+    Distributional  draws of x_0 by a scoring rule (DDM)      Regression   its mean, DDPM for instance
+    Flow            flow matching                             Consistency  the end of the flow
+    MeanFlow        the average velocity between two times    Inflation    an inflationary flow
+
+    >>> recipe = Distributional(name="ddm", event_shape=(2,), network=Mlp(width=64), rule=Energy(beta=0.5))
+    >>> recipe.network.width
+    64
+
+`recipes.sampling` makes samplers of any denoiser or velocity. Only what is called imports jax.
+"""
+
+from ddjax.recipes.build import build
+from ddjax.recipes.conditions import Labels, Numbers
+from ddjax.recipes.model import Model, job, joint_job, parameters
+from ddjax.recipes.networks import Dit, Layers, Mlp, Network, Unet
+from ddjax.recipes.optimizer import Optimizer
+from ddjax.recipes.parts import part
+from ddjax.recipes.recipe import Recipe
+from ddjax.recipes.rules import Energy, Exponential, Iddm, Imq, Rbf, Rule, Sddm
+from ddjax.recipes.stored import (
+    Consistency,
+    Distributional,
+    Flow,
+    Inflation,
+    Kind,
+    MeanFlow,
+    Regression,
+    averages,
+    changed,
+    entries,
+    read,
+    stored,
+)
+from ddjax.recipes.transport import Transport
 
 __all__ = [
-    "SCHEDULE", "Draw", "Model", "Recipe", "Sampler", "averages", "build", "by_bridge", "by_flow", "coupling", "drawing",
-    "job", "joint_job", "parameters", "predictor", "read", "sampler", "schedule", "stored",
+    "Consistency", "Distributional", "Dit", "Energy", "Exponential", "Flow", "Iddm", "Imq", "Inflation", "Kind", "Labels", "Layers",
+    "MeanFlow", "Mlp", "Model", "Network", "Numbers", "Optimizer", "Rbf", "Recipe", "Regression", "Rule", "Sddm", "Transport",
+    "Unet", "averages", "build", "changed", "entries", "job", "joint_job", "parameters", "part", "read", "stored",
 ]  # fmt: skip

@@ -1,35 +1,32 @@
-"""What every family of models yields, and what is done with it."""
+"""What every kind of model yields, and the names of what is done with it."""
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import optax
-from jaxtyping import Array
-
-from ddjax.types import LossFn, Network
-
-# draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0) -> x_0 [n, *event]: see `recipes.drawing`
-Draw = Callable[..., Array]
+CHUNK = 65_536  # samples drawn together: the bound on memory
 
 
 class Model(NamedTuple):
     """A model to train and to sample from.
 
-    `network` is the one that is trained (`network.init` makes its parameters), `loss_fn` and `optimizer` train it, and
-    `draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0) -> x_0 [n, *event]` samples from it.
+    `network` is the `types.Network` that is trained (`network.init` makes its parameters), `loss_fn`, a `types.LossFn`, and
+    `optimizer`, an `optax.GradientTransformation`, train it, and
+    `draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0) -> x_0 [n, *event]` samples from it
+    (`recipes.sampling`).
     """
 
     name: str
-    network: Network
-    loss_fn: LossFn
-    optimizer: optax.GradientTransformation
-    draw: Draw
+    network: Any
+    loss_fn: Callable[..., Any]
+    optimizer: Any
+    draw: Callable[..., Any]
 
 
 def parameters(model: Model) -> int:
     """How many numbers are trained."""
+    import jax
+
     shapes = jax.eval_shape(model.network.init, jax.random.key(0))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 

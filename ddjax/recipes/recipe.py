@@ -1,197 +1,195 @@
-"""A model as plain values: what a run folder stores, and `recipes.build` makes the same model of anywhere."""
+"""What every kind of model has: a name, events, a network and an optimiser, and methods for what is made of them.
 
-from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal
+A kind of model is a class in a file of its own, `recipes.flow` for instance: fields for what it has, methods for its network, its
+denoiser or velocity, its loss and its sampler. A class refuses fields that do not go together when it is made. Fields need no jax,
+so that command lines answer without it; methods import it.
+"""
 
-from ddjax.cli.settings import (
-    MAY_BE_EMPTY,
-    MAY_REPEAT,
-    Count,
-    Decay,
-    Depth,
-    Exponent,
-    Fraction,
-    NonNegative,
-    Positive,
-    Range,
-    refusal,
-)
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
-Number = Annotated[int, Range(0)]
-Share = Annotated[float, Range(0, 1, "(]")]
+from ddjax.cli.settings import MAY_BE_EMPTY, MAY_REPEAT, Count, Decay, Positive
+from ddjax.recipes.conditions import Condition, Labels, Numbers
+from ddjax.recipes.networks import Kernel, Mlp, Network
+from ddjax.recipes.optimizer import Optimizer
+from ddjax.recipes.transport import Transport
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Network, objective and optimiser of one model.
-
-    kind: `distributional` learns draws of x_0 by a scoring rule, `regression` its mean, `flow` a velocity, `inflation` the mean of
-        x_0 along an inflationary flow, `consistency` the end of the flow, `mean_flow` its average velocity between two times.
-    """
+class Recipe(ABC):
+    """A model of any kind as plain values."""
 
     name: str
-    kind: Literal["distributional", "regression", "flow", "inflation", "consistency", "mean_flow"] = "distributional"
     event_shape: Annotated[tuple[Count, ...], MAY_REPEAT]
     """[d] for vectors, [height, width, channels] for images."""
-    classes: Number = 0
-    """Labels 0 .. classes - 1 are the condition; 0 for none."""
-    cond_size: Number = 0
-    """Length of a condition of real numbers; 0 for none."""
-    schedule: Literal["rectified", "ddpm"] = "rectified"
-    """Straight lines, or the chain of 1,000 steps, which is also trained on its own times."""
-    predicts: Literal["x0", "velocity", "v", "noise"] = "velocity"
-    """What the network outputs; the score is taken of x_0 all the same."""
-
-    net: Literal["mlp", "unet", "dit"] = "mlp"
-    width: Count = 128
-    """Of the hidden layers; the UNet has width, 2 width, 2 width at its resolutions."""
-    depth: Depth = 4
-    """Hidden layers (mlp), blocks (dit), residual blocks at each resolution (unet)."""
-    inject: Number = 1
-    """The layer or block that xi joins, 0 being the input; only distributional models have xi."""
-    gate: bool = False
-    """Of an mlp: xi joins behind a gate of t, as it does in later blocks of unet and dit."""
-    residual: bool = False
-    """Add each hidden layer of an mlp to its input."""
-    time: Literal["features", "raw"] = "features"
-    """What an mlp sees of t."""
-    patch: Count = 4
-    """Pixels along the side of a token (dit)."""
-    overlap: Number = 0
-    """Pixels beyond each side that a token sees and draws too (dit), at most `patch`."""
-    attention: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
-    """Heights in pixels at which the unet attends."""
-    dropout: Fraction = 0.0
-    """Rate inside the blocks of unet and dit while training, in [0, 1]."""
-    bfloat16: bool = False
-    """Compute of unet and dit; parameters and loss stay float32."""
-    remat: bool = False
-    """Recompute blocks of unet and dit in the backward pass."""
-
-    rule: Literal["energy", "imq", "rbf", "exponential", "iddm", "sddm"] = "energy"
-    """Scoring rule: the energy score or that of a kernel; iddm has exponent 2 - (2 - beta) t, interaction lam t and norms by
-    position; sddm is t CRPS + (1 - t) squared error, by element."""
-    beta: Exponent = 1.0
-    """Exponent of the energy score, in (0, 2]."""
-    lam: NonNegative = 1.0
-    """Weight of the interaction; 1 is the proper rule."""
-    bandwidth: Positive = 1.0
-    """Of the kernel, in units of the data; the constant c of imq."""
-    score_patch: Number = 0
-    """Side of the patches whose mean score joins that of the whole image; 0 for none."""
-    score_scales: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
-    """Sides k of blocks that tile the image, whose means are scored as an image of their own, with weight k."""
-    score_differences: NonNegative = 0.0
-    """Weight of the CRPS of differences between neighbours, along both axes."""
-    population: Count = 8
-    """Draws m of each example in the loss."""
-    references: Count = 1
-    """Of a distributional model: examples of the batch against which an x_t is scored, of which any may have made it."""
-    weight: Literal["uniform", "sigmoid", "snr"] = "uniform"
-    """w(t), which a mean flow has none of: sigmoid is sigmoid(logsnr - bias); under snr regression on x_0 is regression on the
-    noise."""
-    bias: float = 0.0
-    time_exponent: Positive = 1.0
-    """Training times of the rectified schedule are u^exponent with stratified u; a flow's are uniform, a mean flow's
-    sigmoid(N(-.4, 1))."""
-    coupling: Literal["independent", "blind", "aware"] = "independent"
-    """Of a flow's noise with the data: blind and aware are Sinkhorn's, without and with sight of the condition."""
-    share: Fraction = 0.99
-    """Pairs that keep a condition of real numbers under the aware coupling, in [0, 1]."""
-    transport: NonNegative | None = None
-    """Weight of transport between denoised batches and the data, in proportion to the loss (`objectives.balanced`). 0 computes
-    none and trains the same parameters, so that training can go on from there with another weight; None has no ratio in them."""
-    blur: Positive = 0.1
-    """Of the transport, in the space of `features`."""
-    relative_blur: bool = True
-    """Whether blur is in units of the median distance between the data of a batch."""
-    transport_until: Share = 1.0
-    """Times of the noisy batch that is denoised are those of training, times this: a mean is near a draw at small ones alone."""
-    within_classes: bool = False
-    """Transport moves nothing from class to class."""
-    features: Annotated[str, MAY_BE_EMPTY] = ""
-    """Folder of the classifier (`runs.classifiers`) in whose features transport is; the data themselves without one."""
-    stride: Share = 0.05
-    """Of a consistency model: t - q, between the two times whose answers it compares, in (0, 1]."""
-    huber: NonNegative = 0.0
-    """Of a consistency model: the constant of Huber's distance, 0 for the square."""
-    improved: bool = False
-    """Of a mean flow: regression on the velocity itself."""
-    equal: Fraction | None = None
-    """Of a mean flow: share of examples whose two times are one; the paper's where there is none."""
-    power: NonNegative = 1.0
-    """Of a mean flow: each example has weight 1 / (loss + .01)^power."""
-    prior: Literal["normal", "eight_gaussians"] = "normal"
-    """Where a flow starts."""
-    eigen: Annotated[str, MAY_BE_EMPTY] = ""
-    """Of an inflation, the eigenbasis of its data (`recipes.inflations.written`)."""
-    keep: Number = 0
-    """Directions that an inflation keeps; 0 preserves the participation ratio instead."""
-    gap: Annotated[float, Range(0, 2, "(]")] = 1.0
-    """By how much slower than the kept directions, at 2, the others grow, in (0, 2]."""
-    gamma: Positive = 5e-4
-    """C(0) / s^2 of an inflation: the noise at t = 0, without which the score there is infinite."""
-    preconditioning: Literal["anisotropic", "edm", "eigen_edm"] = "anisotropic"
-    """What keeps input and target of an inflation's network at unit variance."""
-    space: Literal["eigen", "data"] = "eigen"
-    """Where an inflation's network lives."""
-    time_law: Literal["quadratic", "uniform", "normal"] = "quadratic"
-    """Training times of an inflation: u^2 with uniform u, u itself, or N(12, 1.2^2) in units of 1 / rho, to a horizon of 15.01."""
-    label_dropout: Fraction = 0.0
-    """Share of labels hidden while training, for guidance."""
-    guidance: float = 1.0
-    """Weight at which a saved model is sampled unless told otherwise: 1 is conditional."""
-
-    steps: Count = 3000
-    learning_rate: Positive = 1e-3
-    """Peak rate of AdamW."""
-    cosine: bool = False
-    """Warm up, then decay to 1 percent along a cosine; otherwise the rate is constant."""
-    warmup: Number = 100
-    """Steps of warm-up, a tenth of all steps at the most."""
-    clip: Positive | None = None
-    """Largest norm of the gradient."""
-    weight_decay: NonNegative = 0.0
-    ema_decay: Decay = 0.999
-    """Decay of the averaged parameters that are sampled from, in [0, 1)."""
+    network: Network = Mlp()
+    optimizer: Optimizer = Optimizer()
     other_decays: Annotated[tuple[Decay, ...], MAY_BE_EMPTY] = ()
-    """Of averages that are kept beside it: each is a model of its own when training is done (`averages`)."""
+    """Decays of further averages, kept in the same training: each is judged, and can be sampled, as a model of its own."""
+
+    condition: ClassVar[Condition | None] = None  # a field of the kinds that have one
+    churns: ClassVar[bool] = False  # whether its sampler takes a churn, the noise of the bridge
+
+    @property
+    def labels(self) -> Labels | None:
+        """The labels that it is conditioned on, None for none."""
+        return self.condition if isinstance(self.condition, Labels) else None
+
+    @property
+    def classes(self) -> int:
+        """How many labels it has, 0 for none."""
+        return self.labels.classes if self.labels else 0
+
+    @property
+    def guidance(self) -> float:
+        """Weight at which a saved model is sampled by default, 1 without labels."""
+        return self.labels.guidance if self.labels else 1.0
+
+    @property
+    def cond_size(self) -> int:
+        """Length of the vector that it is conditioned on, 0 for none."""
+        return self.condition.cond_size if isinstance(self.condition, Numbers) else 0
+
+    @abstractmethod
+    def noise_schedule(self) -> Any:
+        """The `types.Schedule` that it is trained and sampled on."""
+
+    def net(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+        """Its `types.Network`, with dropout for training alone; `kernel` is that of `networks.dit`."""
+        sizes = {"classes": self.classes, "cond_size": self.cond_size}
+        return self.network.make(self.event_shape, dropout=dropout, kernel=kernel, **sizes)
+
+    @abstractmethod
+    def predictor(self, network=None, *, kernel: Kernel = "auto") -> Any:
+        """What it predicts with: a `types.Denoiser`, `types.Velocity` or `flows.AverageVelocity`.
+
+        Args:
+            network: its `types.Network`, `net(kernel=kernel)` where there is none.
+        """
+
+    @abstractmethod
+    def loss(self, network) -> Any:
+        """Its `types.LossFn`, of the network that is trained, `net(dropout=True)`."""
+
+    @abstractmethod
+    def sampler(self, *, path: bool = False, kernel: Kernel = "auto") -> Any:
+        """Its `sampling.Sampler`; with `path` of every state, [steps + 1, n, *event] from x_1 to x_0."""
+
+    def optimiser(self):
+        """Its `optax.GradientTransformation`."""
+        return self.optimizer.make()
 
 
-def averages(recipe: Recipe) -> list[Recipe]:
-    """The models that training one recipe yields: itself, and one for each other decay.
+@dataclass(frozen=True, kw_only=True)
+class OnSchedule(Recipe):
+    """A kind whose network predicts on a schedule, with or without a condition, and whose loss has a weight w(t)."""
 
-    >>> [each.name for each in averages(Recipe(name="small", event_shape=(2,), other_decays=(0.99,)))]
-    ['small', 'small, average 0.99']
-    """
-    others = [replace(recipe, name=f"{recipe.name}, average {d:g}", ema_decay=d) for d in recipe.other_decays]
-    return [replace(each, other_decays=()) for each in (recipe, *others)]
+    condition: Condition | None = None
+    schedule: Literal["rectified", "ddpm"] = "rectified"
+    """Straight lines, or the chain of 1,000 steps of DDPM."""
+    predicts: Literal["x0", "velocity", "v", "noise"] = "velocity"
+    """What the network outputs."""
+    weight: Literal["uniform", "sigmoid", "snr"] = "uniform"
+    """w(t) of the loss: sigmoid is sigmoid(logsnr - bias); under snr regression on x_0 is regression on the noise."""
+    bias: float = 0.0
+    """Shift of the sigmoid weight."""
+
+    def __post_init__(self):
+        if self.bias and self.weight != "sigmoid":
+            raise ValueError(f"bias shifts the sigmoid weight alone, got bias={self.bias} with weight={self.weight}")
+
+    def noise_schedule(self):
+        """`schedules.Rectified` or `schedules.DDPM`."""
+        return noise_schedule(self.schedule)
+
+    def weighting(self):
+        """w(t) of the loss."""
+        from ddjax import weights
+
+        if self.weight == "sigmoid":
+            return weights.sigmoid(noise_schedule(self.schedule), bias=self.bias)
+        return weights.snr(noise_schedule(self.schedule)) if self.weight == "snr" else weights.uniform
+
+    def sampled_by(self, make, predictor, *, path: bool, **settings):
+        """A sampler of `recipes.sampling`, with the label that stands for none."""
+        null = self.classes or None
+        return make(predictor, self.noise_schedule(), self.event_shape, null=null, path=path, **settings)
 
 
-def stored(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as a run folder stores it: plain values, tuples as lists.
+@dataclass(frozen=True, kw_only=True)
+class Denoising(OnSchedule):
+    """What distributional and regression models share: a denoiser trained on noisy examples, perhaps with transport beside
+    its loss, and sampled by the bridge."""
 
-    >>> read(stored(Recipe(name="small", event_shape=(2,)))) == Recipe(name="small", event_shape=(2,))
-    True
-    """
-    values = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    time_exponent: Positive = 1.0
+    """Training times of the rectified schedule are u^exponent: below 1 favours the noise end, where few-step sampling lives."""
+    transport: Transport | None = None
+
+    churns: ClassVar[bool] = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_no_exponent(self.schedule, self.time_exponent)
+        if self.transport and self.transport.within_classes and not self.labels:
+            raise ValueError("transport within classes needs labels")
+
+    def net(self, *, dropout: bool = False, kernel: Kernel = "auto"):
+        """Its `types.Network`, with a ratio beside the parameters where there is transport, whose features are convolutions."""
+        return self.with_ratio(super().net(dropout=dropout, kernel=kernel))
+
+    def with_ratio(self, network):
+        """The network as transport trains it, unchanged without."""
+        if self.transport is None:
+            return network
+        from ddjax import objectives
+
+        convolutional = network.convolutional or bool(self.transport.features and self.transport.weight)
+        return objectives.with_ratio(network._replace(convolutional=convolutional))
+
+    def times(self):
+        """The time distribution of the loss."""
+        return training_times(self.schedule, self.time_exponent)
+
+    def with_transport(self, loss_fn, denoiser):
+        """The loss, with transport beside it where there is some."""
+        if self.transport is None:
+            return loss_fn
+        schedule, times = self.noise_schedule(), self.times()
+        return self.transport.beside(loss_fn, denoiser, schedule, times, classes=self.classes)
+
+    def sampler(self, *, path: bool = False, kernel: Kernel = "auto"):
+        """DDM Algorithm 2: the bridge of its denoiser."""
+        from ddjax.recipes import sampling
+
+        return self.sampled_by(sampling.by_bridge, self.predictor(kernel=kernel), path=path)
+
+    def optimiser(self):
+        """Its `optax.GradientTransformation`, which descends the ratio of transport too."""
+        if self.transport is None:
+            return super().optimiser()
+        from ddjax import objectives
+
+        return objectives.descend_ratio(super().optimiser())
 
 
-def read(values: dict[str, Any]) -> Recipe:
-    """The recipe that was stored, entries that it lacks at their defaults.
+def noise_schedule(name: Literal["rectified", "ddpm"]):
+    """A schedule by its name."""
+    from ddjax import schedules
 
-    Raises: ValueError for what is not one, an entry that no recipe has, or a value that it cannot have.
-    """
-    if not isinstance(values, dict):
-        raise ValueError(f"a recipe is a mapping, got {type(values).__name__}")
-    known = {field.name: field for field in fields(Recipe)}
-    if unknown := [name for name in values if name not in known]:
-        raise ValueError(f"a recipe has no entry {str(unknown[0])[:60]!r}: this version does not know it")
-    entries = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    if reason := refusal(Recipe, entries):
-        raise ValueError(f"the recipe {str(entries.get('name'))[:60]!r}: {reason}")
-    try:
-        return Recipe(**entries)
-    except TypeError as error:
-        raise ValueError(f"not a recipe: {error}") from None
+    return {"rectified": schedules.Rectified, "ddpm": schedules.DDPM}[name]()
+
+
+def training_times(schedule: Literal["rectified", "ddpm"], exponent: float):
+    """The time distribution of a loss: u^exponent with stratified u, or the steps of the chain of DDPM."""
+    from ddjax import schedules, times
+
+    if schedule == "ddpm":
+        return times.steps_of(schedules.DDPM().n)
+    return times.power(exponent, base=times.stratified)
+
+
+def require_no_exponent(schedule: Literal["rectified", "ddpm"], exponent: float) -> None:
+    """Raises: ValueError for an exponent of the steps of a chain."""
+    if schedule == "ddpm" and exponent != 1:
+        raise ValueError(f"DDPM is trained on the steps of its chain, got time_exponent={exponent}")

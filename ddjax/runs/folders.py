@@ -188,9 +188,9 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any], config: 
 
 def _with_defaults(settings: dict[str, Any], config: Engine) -> dict[str, Any]:
     """Settings, and today's defaults of those that are not there; entries of the models each by itself."""
-    from ddjax import recipes  # which imports jax
+    from ddjax import recipes
 
-    models = [recipes.stored(recipes.read(values)) for values in settings.get("models", [])]
+    models = [recipes.entries(recipes.read(values)) for values in settings.get("models", [])]
     defaults = {
         field.name: _plain(field.default)
         for field in dataclasses.fields(config)

@@ -26,8 +26,8 @@ class Trained(NamedTuple):
 
     @property
     def flow(self) -> bool:
-        """Whether samples follow a flow, with no churn to choose."""
-        return self.recipe.kind in ("flow", "inflation", "consistency", "mean_flow")
+        """Whether samples have no churn to choose."""
+        return not self.recipe.churns
 
     def sample(
         self, params: Params, key: Key, n: int, labels: Array | None = None, *, steps: int, churn: float
@@ -35,7 +35,7 @@ class Trained(NamedTuple):
         """n samples of the classes `labels` [n], in turns unless they are given, at the recipe's guidance."""
         if labels is None and self.recipe.classes:
             labels = jnp.arange(n, dtype=jnp.int32) % self.recipe.classes
-        sampler = recipes.sampler(self.recipe, kernel="xla")  # which exports to every platform
+        sampler = self.recipe.sampler(kernel="xla")  # which exports to every platform
         guidance = self.recipe.guidance
         noise = None if self.flow else churn
         return sampler(params, key, n, times.grid(steps), labels, churn=noise, guidance=guidance)

@@ -1,11 +1,11 @@
 """Conditioning on a measurement y by draws: no gradient, no guidance scale, and exact as the draws grow in number.
 
-    (1)  p(x_0 | x_t, y) ~ p(x_0 | x_t) p(y | x_0)
-    (2)  x_0^j ~ p(x_0 | x_t),  w_j = p(y | x_0^j),  j = 1..M;   keep x_0^j with probability w_j / sum w
-    (3)  effective size = (sum w)^2 / sum w^2
+    (A)  p(x_0 | x_t, y) ~ p(x_0 | x_t) p(y | x_0)
+    (B)  x_0^j ~ p(x_0 | x_t),  w_j = p(y | x_0^j),  j = 1..M;   keep x_0^j with probability w_j / sum w
+    (C)  effective size = (sum w)^2 / sum w^2
 
-Eq. (1) is Bayes' rule: given x_0, the noise of x_t knows nothing of y. With draws from the true posterior, eq. (2) before each
-bridge therefore samples p(x_0 | y), whatever the number of steps. Eq. (3) lies between 1 and M and tells whether M suffices; it is
+Eq. (A) is Bayes' rule: given x_0, the noise of x_t knows nothing of y. With draws from the true posterior, eq. (B) before each
+bridge therefore samples p(x_0 | y), whatever the number of steps. Eq. (C) lies between 1 and M and tells whether M suffices; it is
 smallest at the first step, where x_t says least.
 
 A log-likelihood is written for ONE event, `log_likelihood(x_0) -> scalar` up to a constant, or `log_likelihood(x_0, y)` where every
@@ -39,10 +39,10 @@ def conditioned(
     most: int = 4096,
     y: Any = None,
 ) -> Denoise:
-    """A denoiser given y, eq. (2), for `samplers.bridge`; it needs draws of x_0, and a mean has only one.
+    """A denoiser given y, eq. (B), for `samplers.bridge`; it needs draws of x_0, and a mean has only one.
 
     Args:
-        draws: M of one round, whose events are in memory together. least: effective size, eq. (3), that every example shall
+        draws: M of one round, whose events are in memory together. least: effective size, eq. (C), that every example shall
             reach; as long as one does not, there are further rounds, up to `most` draws. 1 is one round, unless no draw in it is
             allowed.
         y: measurements [batch, ...], any pytree, of a log-likelihood of two arguments.
@@ -94,7 +94,7 @@ def effective_draws(
     draws: int = 64,
     y: Any = None,
 ) -> Float[Array, " batch"]:
-    """The effective size, eq. (3), of that many draws at each x_t: `draws` for a flat likelihood, 0 where no draw is allowed.
+    """The effective size, eq. (C), of that many draws at each x_t: `draws` for a flat likelihood, 0 where no draw is allowed.
 
     Raises: ValueError for draws < 1, or a log-likelihood that is no scalar.
     """
@@ -121,7 +121,7 @@ def plugged_in(
     what it is judged against. At alpha = 0, where that is 0/0, alpha is taken for .001.
 
     Raises: the denoiser, ValueError for a log-likelihood that is no scalar.
-    References: Chung et al., arXiv 2209.14687, eq. (16), without their normalisation of the step.
+    References: Chung et al. (DPS), arXiv 2209.14687, DPS eq. (16), without their normalisation of the step.
     """
     denoise, log_likelihood = checked_denoise(denoise), checked_likelihood(log_likelihood, y)
     return Partial(_plugged_in, denoise, log_likelihood, checked_schedule(schedule), jnp.asarray(scale, float), y)
@@ -154,7 +154,7 @@ def weighed(
     draws: int,
     y: Any = None,
 ) -> tuple[Float[Array, "draws batch *event"], Float[Array, "draws batch"]]:
-    """Draws of x_0 given x_t, and the logarithms of their weights, eq. (2)."""
+    """Draws of x_0 given x_t, and the logarithms of their weights, eq. (B)."""
     x_0 = jax.vmap(lambda key: shaped(denoise(key, x_t, t, *cond), x_t.shape, "a denoiser"))(
         jax.random.split(key, draws)
     )
@@ -170,7 +170,7 @@ def picked(
 
 
 def effective_size(log_w: Float[Array, "draws *batch"]) -> Float[Array, "*batch"]:
-    """Eq. (3) over the first axis, from logarithms of weights; 0 where all weights are 0, NaN where one is not a number."""
+    """Eq. (C) over the first axis, from logarithms of weights; 0 where all weights are 0, NaN where one is not a number."""
     log_w = jnp.asarray(checked_array(log_w, "logarithms of weights [draws, *batch]"))
     top = jnp.max(log_w, 0, keepdims=True)  # else both logarithms would be large, and their difference rounded
     log_w = log_w - jnp.where(jnp.isneginf(top), 0.0, top)

@@ -18,13 +18,13 @@ from ddjax.types import Denoise, Key, Scalar, Schedule, Step, floating, known, s
 
 
 def bridge(denoise: Denoise, schedule: Schedule, *, churn: Scalar = 1.0) -> Step:
-    """Draw x_0, then x_s from the bridge between x_0 and x_t, with xi and z from separate keys.
+    """A step of DDM Algorithm 2: draw x_0, then x_s from the bridge, DDM eq. (4), with xi and z from separate keys.
 
     Args:
         churn: in [0, 1]; 0 is DDIM, 1 DDPM. Exact at every number of steps when `denoise` draws from the true
         posterior.
     Raises: ValueError for a churn outside [0, 1].
-    References: De Bortoli et al., arXiv 2502.02483, Algorithm 2.
+    References: De Bortoli et al. (DDM), arXiv 2502.02483, Algorithm 2; the loop over a grid is `samplers.sample`.
     """
     if known(churn) and not 0 <= np.asarray(churn) <= 1:
         raise ValueError(f"churn must lie in [0, 1], got {churn=}")

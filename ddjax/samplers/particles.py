@@ -4,11 +4,11 @@
 whole batch pursues one posterior, and what M draws miss is corrected by weights between the examples: exact for every M as the
 batch grows. With w_j = p(y | x_0^j) for draws x_0^1..M of p(x_0 | x_t), and N_j the density of the bridge from (x_0^j, x_t) to x_s,
 
-    (1)  Z(x_t) = mean_j w_j                                          an unbiased estimate of p(y | x_t), up to a constant
-    (2)  x_s ~ sum_j w_j N_j / sum_j w_j                              one draw kept, and the bridge from it
-    (3)  weight of x_s = Z(x_s) mean_j N_j(x_s) / mean_j w_j N_j(x_s)
+    (A)  Z(x_t) = mean_j w_j                                          an unbiased estimate of p(y | x_t), up to a constant
+    (B)  x_s ~ sum_j w_j N_j / sum_j w_j                              one draw kept, and the bridge from it
+    (C)  weight of x_s = Z(x_s) mean_j N_j(x_s) / mean_j w_j N_j(x_s)
 
-Eq. (3) is target over proposal on the space of x_t and all its draws, where mean_j N_j is unbiased for p(x_s | x_t).
+Eq. (C) is target over proposal on the space of x_t and all its draws, where mean_j N_j is unbiased for p(x_s | x_t).
 References: Chopin and Papaspiliopoulos, An Introduction to Sequential Monte Carlo (2020), chapters 9 and 10; Wu et al.,
 arXiv 2306.17775, twist a mean denoiser by its gradients.
 """
@@ -48,7 +48,7 @@ def particles(
     draws: int = 16,
     churn: Scalar = 1.0,
 ) -> Particles:
-    """Samples of x_0 given y by eq. (1)-(3), resampled systematically at each step: copies of one another where weights differ.
+    """Samples of x_0 given y by eq. (A)-(C), resampled systematically at each step: copies of one another where weights differ.
 
     Args:
         log_likelihood: of one event, `log_likelihood(x_0) -> scalar`, the same for all. x_1: as for `samplers.sample`.
@@ -81,7 +81,7 @@ def _step(
 ) -> tuple[tuple[Array, Array], Array]:  # fmt: skip
     key_xi, key_resample, key_keep, key_z = jax.random.split(key, 4)
     x_0, log_w = weighed(denoise, log_likelihood, key_xi, x_t, jnp.full(x_t.shape[:1], t), draws=draws)
-    log_weights = jax.nn.logsumexp(log_w, 0) + correction  # eq. (3), the last factor from the step before
+    log_weights = jax.nn.logsumexp(log_w, 0) + correction  # eq. (C), the last factor from the step before
     parents = systematic(key_resample, log_weights)
     x_t, x_0, log_w = x_t[parents], x_0[:, parents], log_w[:, parents]
     kept = picked(key_keep, x_0, log_w)

@@ -1,11 +1,11 @@
 """Pseudoinverse guidance (PiGDM): a mean denoiser given a linear measurement y = A x_0 + N(0, noise^2 I).
 
-    (1)  p(x_0 | x_t) ~ N(D, R^2),   R = diag(r),   r^2 = v sigma^2 / (alpha^2 v + sigma^2),   D = E[x_0 | x_t]
-    (2)  p(y | x_t)   ~ N(A D, A R^2 A^T + noise^2 I)
-    (3)  D_y = D + scale sigma^2 / alpha J^T A^T (A R^2 A^T + noise^2 I)^-1 (y - A D),   J = dD / dx_t
+    (A)  p(x_0 | x_t) ~ N(D, R^2),   R = diag(r),   r^2 = v sigma^2 / (alpha^2 v + sigma^2),   D = E[x_0 | x_t]
+    (B)  p(y | x_t)   ~ N(A D, A R^2 A^T + noise^2 I)
+    (C)  D_y = D + scale sigma^2 / alpha J^T A^T (A R^2 A^T + noise^2 I)^-1 (y - A D),   J = dD / dx_t
 
-r is one number, or one for each coordinate where the scales are event-shaped. Eq. (3) is Tweedie's formula with the gradient of
-eq. (2), D held fixed in r. For data N(mu, v I) eq. (1) is exact and J = diag(alpha r^2 / sigma^2), so that eq. (3) is the exact
+r is one number, or one for each coordinate where the scales are event-shaped. Eq. (C) is Tweedie's formula with the gradient of
+eq. (B), D held fixed in r. For data N(mu, v I) eq. (A) is exact and J = diag(alpha r^2 / sigma^2), so that eq. (C) is the exact
 E[x_0 | x_t, y]; for other data r guesses the posterior's spread by that of a Gaussian. `conditioning.plugged_in` is r = 0.
 """
 
@@ -30,14 +30,15 @@ def pseudoinverse_guided(
     variance: Scalar = 1.0,
     scale: Scalar = 1.0,
 ) -> Denoise:
-    """The mean given y, eq. (3), for the samplers that a mean serves; of a network it costs one evaluation and one gradient.
+    """The mean given y, eq. (C), for the samplers that a mean serves; of a network it costs one evaluation and one gradient.
 
     Args:
         denoise: the mean D. matrix: A [m, d], on an event of d elements in a row, concrete. y: [batch, m], of every example.
         noise: standard deviation of the measurement, > 0. variance: v of each element of the data, > 0.
-        scale: of the guidance; 1 is eq. (3) as derived. At alpha = 0, where that is 0/0, alpha is taken for .001.
+        scale: of the guidance; 1 is eq. (C) as derived. At alpha = 0, where that is 0/0, alpha is taken for .001.
     Raises: ValueError for shapes that do not fit, or a noise or variance that is not positive.
-    References: Song et al., Pseudoinverse-guided diffusion models for inverse problems, ICLR 2023, eq. (7), in alpha and sigma.
+    References: Song et al., Pseudoinverse-guided diffusion models for inverse problems (PiGDM), ICLR 2023, PiGDM eq. (7),
+        in alpha and sigma.
     """
     matrix, y = checked_array(matrix, "a matrix [m, d]"), checked_array(y, "measurements [batch, m]")
     if jnp.ndim(matrix) != 2 or jnp.ndim(y) != 2 or jnp.shape(y)[1] != jnp.shape(matrix)[0]:

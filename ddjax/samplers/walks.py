@@ -21,7 +21,7 @@ Times = Float[Array | np.ndarray, " steps_plus_1"] | int | np.integer  # a numbe
 
 
 def sample(step: Step, key: Key, x_1: Float[Array, "batch *event"], times: Times) -> Float[Array, "batch *event"]:
-    """Apply `step` on a grid of times from 1 down to 0, starting at x_1; a key of its own for each step.
+    """Apply `step` on a grid of times from 1 down to 0, starting at x_1, the loop of DDM Algorithm 2; a key for each step.
 
     Args:
         times: `ddjax.times.grid(n)`, or n, the number of steps.

@@ -1,12 +1,12 @@
 """Conditional scores, by Bayes' rule.
 
-    (1)  grad log p(x_t | y) = grad log p(x_t) + grad log p(y | x_t)
-    (2)  log p(c | x_t) = log sum of p(k | x_t) over the components k of class c
-    (3)  log p(y | x_t) = log sum_k p(k | x_t) N(y; A m_k, A C_k A^T + R),  x_0 | x_t, k ~ N(m_k, C_k),  y = A x_0 + N(0, R)
+    (A)  grad log p(x_t | y) = grad log p(x_t) + grad log p(y | x_t)
+    (B)  log p(c | x_t) = log sum of p(k | x_t) over the components k of class c
+    (C)  log p(y | x_t) = log sum_k p(k | x_t) N(y; A m_k, A C_k A^T + R),  x_0 | x_t, k ~ N(m_k, C_k),  y = A x_0 + N(0, R)
 
-The gradients are in x_t. The left side of (1) has a closed form too: the score of the mixture given the class or y
+The gradients are in x_t. The left side of (A) has a closed form too: the score of the mixture given the class or y
 (`mixtures.GaussianMixture.given_class`, `given_linear`), which need not know x_t. All is for one example at one time.
-References: Song et al., arXiv 2011.13456, section 5 (1); Dhariwal and Nichol, arXiv 2105.05233 (its weight).
+References: Song et al., arXiv 2011.13456, section 5 (A); Dhariwal and Nichol, arXiv 2105.05233 (its weight).
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ LogLikelihood = Callable[[Array, Scalar], Array]
 
 
 def bayes(score: TimedScore, log_likelihood: LogLikelihood, *, weight: Scalar = 1.0) -> TimedScore:
-    """score(x_t, t) + weight grad log p(y | x_t), eq. (1) at weight 1.
+    """score(x_t, t) + weight grad log p(y | x_t), eq. (A) at weight 1.
 
     Args:
         log_likelihood: of what was observed, log_likelihood(x_t, t) -> scalar, differentiable in x_t: exact, or a classifier
@@ -51,7 +51,7 @@ def _bayes(
 def class_likelihood(
     mixture: GaussianMixture, schedule: Schedule, classes: Int[Array | np.ndarray, " k"], label: Label
 ) -> LogLikelihood:
-    """log p(label | x_t), eq. (2), exactly: the classifier of a mixture whose component k is of class classes[k].
+    """log p(label | x_t), eq. (B), exactly: the classifier of a mixture whose component k is of class classes[k].
 
     Raises: ValueError for classes of another length, or a label that no component has.
     """
@@ -72,7 +72,7 @@ def linear_likelihood(
     y: Vector,
     noise: Matrix,
 ) -> LogLikelihood:
-    """log p(y | x_t), eq. (3), exactly, for a measurement y = matrix x_0 + N(0, noise).
+    """log p(y | x_t), eq. (C), exactly, for a measurement y = matrix x_0 + N(0, noise).
 
     Args:
         matrix: [m, d]. y: [m]. noise: [m, m], covariance of the measurement's noise, symmetric positive definite.

@@ -1,13 +1,13 @@
 """Training losses from the objectives of score matching.
 
-    (1)  t_i ~ times,  x_t = alpha x_0 + sigma noise
-    (2)  loss = mean_i w(t_i) objective(score(params, ., t_i), x_t_i)
+    (A)  t_i ~ times,  x_t = alpha x_0 + sigma noise
+    (B)  loss = mean_i w(t_i) objective(score(params, ., t_i), x_t_i)
 
 The objective is `explicit`, `implicit` or `sliced` at x_t, or `denoising`, which all have the same minimiser, grad log p_t, and
 the same gradient in the mean; they differ in what they cost and how much they vary (docs/score_matching.md). A weight may be
 event-shaped, as `weights.variance` is of scales that are: squared errors are then weighed coordinate by coordinate,
 
-    (3)  w(t) objective(score, x_t) = objective(sqrt(w) score(x_t + sqrt(w) y), y = 0)
+    (C)  w(t) objective(score, x_t) = objective(sqrt(w) score(x_t + sqrt(w) y), y = 0)
 
 which for a scalar w is the plain product. A score is
 `score(params, key, x_t [batch, *event], t [batch], cond)`, such as `network_score` makes; it is called for single examples,
@@ -33,7 +33,7 @@ from ddjax.types import Batch, Key, LossFn, Metrics, Params, Schedule, Velocity,
 
 # objective(score, key, x [n, *event]) -> [n], as `sliced` is one
 Objective = Callable[[Score, Key, Array], Array]
-# a score of x_t as one of y, eq. (3)
+# a score of x_t as one of y, eq. (C)
 Seen = Callable[[TimedScore], Score]
 
 
@@ -65,7 +65,7 @@ def denoising_loss(
     times: time_laws.Law = time_laws.uniform,
     weight: weights.Weight | None = None,
 ) -> LossFn:
-    """Denoising score matching at all times, eq. (2): the way to train scores.
+    """Denoising score matching at all times, eq. (B): the way to train scores.
 
     Args:
         times: law of t, moved off 0 and 1 by one rounding error of the data (`times.drawn`).
@@ -134,7 +134,7 @@ def sliced_loss(
 def _noised(
     objective: Callable[[Seen, TimedScore, Key, Array], Array], schedule: Schedule, weight: weights.Weight | None
 ) -> Callable[[TimedScore, Key, Array, Array], Array]:
-    """w(t) objective at x_t, eq. (3), for one example."""
+    """w(t) objective at x_t, eq. (C), for one example."""
     weight = weights.variance(checked_schedule(schedule)) if weight is None else checked_weight(weight)
 
     def value(score: TimedScore, key: Key, x_0: Array, t: Array) -> Array:

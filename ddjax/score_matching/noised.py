@@ -1,10 +1,10 @@
 """Denoising score matching: the score of x_t from pairs (x_0, x_t).
 
-    (1)  x_t = alpha x_0 + sigma noise,   grad log p(x_t | x_0) = -noise / sigma
-    (2)  denoising = w(t) / 2 |score(x_t, t) + noise / sigma|^2
-    (3)  E denoising = E w / 2 |score - grad log p_t|^2 + a number that does not depend on the score
+    (A)  x_t = alpha x_0 + sigma noise,   grad log p(x_t | x_0) = -noise / sigma
+    (B)  denoising = w(t) / 2 |score(x_t, t) + noise / sigma|^2
+    (C)  E denoising = E w / 2 |score - grad log p_t|^2 + a number that does not depend on the score
 
-No derivative of the score is taken, and at every sigma > 0 there is no boundary. In units of the noise, (2) is
+No derivative of the score is taken, and at every sigma > 0 there is no boundary. In units of the noise, (B) is
 w / (2 sigma^2) |noise_hat - noise|^2 with noise_hat = -sigma score: for w = sigma^2 (`weights.variance`) it is regression on
 the noise.
 References: Vincent, Neural Computation 23, 2011 (2, 3); Song and Ermon, arXiv 1907.05600 (sigma^2).
@@ -35,7 +35,7 @@ def denoising(
     *,
     weight: weights.Weight = weights.uniform,
 ) -> Float[Array, " n"]:
-    """w(t) / 2 |score(x_t, t) + noise / sigma|^2 of each example, eq. (2).
+    """w(t) / 2 |score(x_t, t) + noise / sigma|^2 of each example, eq. (B).
 
     Args:
         score: score(x_t, t) of one example at one time. t: a time for each example, or one for all; where sigma(t) = 0 there is

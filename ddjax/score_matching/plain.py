@@ -1,16 +1,16 @@
 """Objectives of a score at the points x ~ p themselves, one value for each.
 
-    (1)  explicit = 1/2 |score(x) - grad log p(x)|^2
-    (2)  implicit = div score(x) + 1/2 |score(x)|^2
-    (3)  E explicit - E implicit = 1/2 E|grad log p|^2, where p score vanishes at the boundary
-    (4)  sliced = v^T J v + 1/2 (v^T score)^2,  reduced: v^T J v + 1/2 |score|^2;  J = grad score,  E v v^T = I
+    (A)  explicit = 1/2 |score(x) - grad log p(x)|^2
+    (B)  implicit = div score(x) + 1/2 |score(x)|^2
+    (C)  E explicit - E implicit = 1/2 E|grad log p|^2, where p score vanishes at the boundary
+    (D)  sliced = v^T J v + 1/2 (v^T score)^2,  reduced: v^T J v + 1/2 |score|^2;  J = grad score,  E v v^T = I
 
-By (3), which is integration by parts and is (tr S^-1) / 2 for N(mu, S), (2) needs no grad log p. The boundary counts: under
+By (C), which is integration by parts and is (tr S^-1) / 2 for N(mu, S), (B) needs no grad log p. The boundary counts: under
 the uniform density on [0, 1] the true score is 0, of implicit value 0, while score = -3 x has -3/2, and steeper ends have less
-without end (docs/score_matching.md). Given x, (4) has the mean (2). With v of independent signs its variance is
+without end (docs/score_matching.md). Given x, (D) has the mean (B). With v of independent signs its variance is
 2 sum_{i != j} (J_ij + score_i score_j / 2)^2 for a symmetric J, reduced 2 sum_{i != j} J_ij^2: the reduced form varies less
 unless J_ij and score_i score_j cancel, as they do for strongly correlated coordinates.
-References: Hyvarinen, JMLR 6, 2005 (1-3); Song et al., arXiv 1905.07088 (4).
+References: Hyvarinen, JMLR 6, 2005 (A-C); Song et al., arXiv 1905.07088 (D).
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Points = Float[Array | np.ndarray, "n *event"]
 
 
 def explicit(score: Score, truth: Score, x: Points) -> Float[Array, " n"]:
-    """1/2 |score(x) - truth(x)|^2 of each example, eq. (1); both are functions of one example.
+    """1/2 |score(x) - truth(x)|^2 of each example, eq. (A); both are functions of one example.
 
     Raises: ValueError for x without a batch, or a score or truth that returns another shape than that of its example.
     """
@@ -45,7 +45,7 @@ def explicit(score: Score, truth: Score, x: Points) -> Float[Array, " n"]:
 def implicit(
     score: Score, x: Points, *, key: Key | None = None, divergence: Divergence = flows.exact_divergence
 ) -> Float[Array, " n"]:
-    """div score(x) + 1/2 |score(x)|^2 of each example, eq. (2).
+    """div score(x) + 1/2 |score(x)|^2 of each example, eq. (B).
 
     Args:
         divergence: the exact trace, d derivatives of the score, or `flows.hutchinson(probes)`, which takes a key.
@@ -64,7 +64,7 @@ def implicit(
 
 
 def sliced(score: Score, key: Key, x: Points, *, probes: int = 1, reduced: bool = False) -> Float[Array, " n"]:
-    """v^T J v + 1/2 (v^T score)^2 of each example, the mean over its own `probes` vectors v of independent signs, eq. (4).
+    """v^T J v + 1/2 (v^T score)^2 of each example, the mean over its own `probes` vectors v of independent signs, eq. (D).
 
     Args:
         reduced: 1/2 |score|^2 in the place of 1/2 (v^T score)^2: `implicit` with `flows.hutchinson(probes)`, to the bit.

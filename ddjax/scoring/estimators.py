@@ -1,6 +1,6 @@
-"""Estimators of E rho(xhat, xhat') from m draws of one law.
+"""Estimators of E rho(xhat, xhat') from m draws of one law, in the place of the fair one of `scores.score`.
 
-The mean over pairs j != j' already divides by m (m - 1).
+Each takes draws [m, *event], and rho of differences [n, *event] -> [n], to a number; `estimated(rule, paired)` uses it.
 """
 
 from collections.abc import Callable
@@ -8,21 +8,32 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_array, checked_count
+from ddjax.inputs import checked_array, checked_count, checked_draws
+from ddjax.scoring.scores import Draws, Observation, Rho, Terms, score
+from ddjax.types import Scalar, precise
 
-Draws = Float[Array, "m *event"]
-Estimator = Callable[[Draws, Callable[[Array], Array]], Array]
+Events = Float[Array, "m *event"]
+Estimator = Callable[[Events, Rho], Array]
 
 
-def fair(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
-    """Unbiased: the mean over all pairs j != j' (U-statistic), each unordered pair computed once."""
+def score_by(estimator: Estimator, rho: Rho, samples: Draws, observation: Observation, lam: Scalar) -> Terms:
+    """`scores.score` with the interaction of an estimator. Raises: ValueError for fewer than 2 draws."""
+    samples, observation = checked_draws(samples, observation)
+    if samples.shape[0] < 2:
+        raise ValueError(f"a population of at least 2 is needed for lam > 0, got {samples.shape=} and {lam=}")
+    samples = precise(samples)  # once, so that the gradients of both parts are added in float32
+    confinement = score(rho, samples, observation, 0.0).confinement
+    interaction = estimator(samples, rho)
+    return Terms(confinement - jnp.asarray(lam, samples.dtype) / 2 * interaction, confinement, interaction)
+
+
+def fair(samples: Events, rho: Rho) -> Float[Array, ""]:
+    """Unbiased: the mean over all pairs j != j' (U-statistic), the interaction of `score`."""
     samples = checked_array(samples, "samples [m, *event]")
-    m = samples.shape[0]
-    total = sum(jnp.sum(rho(samples[lag:] - samples[:-lag])) for lag in range(1, m))
-    return total / (m * (m - 1) / 2)
+    return score(rho, samples, samples[0], 1.0).interaction
 
 
-def biased(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
+def biased(samples: Events, rho: Rho) -> Float[Array, ""]:
     """V-statistic: divides by m^2, which acts as lam (m - 1) / m."""
     samples = checked_array(samples, "samples [m, *event]")
     m = samples.shape[0]
@@ -42,14 +53,14 @@ def almost_fair(fairness: float = 0.95) -> Estimator:
     if not 0 <= fairness <= 1:
         raise ValueError(f"fairness must lie in [0, 1], got {fairness=}")
 
-    def almost_fair_estimator(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
+    def almost_fair_estimator(samples: Events, rho: Rho) -> Float[Array, ""]:
         samples = checked_array(samples, "samples [m, *event]")
         return (1 - (1 - fairness) / samples.shape[0]) * fair(samples, rho)
 
     return almost_fair_estimator
 
 
-def paired(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
+def paired(samples: Events, rho: Rho) -> Float[Array, ""]:
     """Unbiased in O(m): the mean over the disjoint pairs (1, 2), (3, 4), ..."""
     samples = checked_array(samples, "samples [m, *event]")
     half = samples.shape[0] // 2
@@ -63,22 +74,10 @@ def banded(width: int) -> Estimator:
     """
     width = checked_count(width, "width")
 
-    def banded_estimator(samples: Draws, rho: Callable[[Array], Array]) -> Float[Array, ""]:
+    def banded_estimator(samples: Events, rho: Rho) -> Float[Array, ""]:
         samples = checked_array(samples, "samples [m, *event]")
         lags = range(1, min(width, samples.shape[0] - 1) + 1)
         values = [rho(samples[lag:] - samples[:-lag]) for lag in lags]
         return jnp.mean(jnp.concatenate(values))
 
     return banded_estimator
-
-
-_NAMED = {"fair": fair, "v": biased, "almost_fair": almost_fair(), "paired": paired}
-
-
-def estimator_of(estimator: str | Estimator) -> Estimator:
-    """The estimator of a name, or the function given. Raises: ValueError for an unknown name."""
-    if callable(estimator):
-        return estimator
-    if estimator not in _NAMED:
-        raise ValueError(f"estimator must be one of {sorted(_NAMED)} or a function, got {estimator!r}")
-    return _NAMED[estimator]

@@ -1,6 +1,6 @@
 """Dissimilarities rho of a squared distance: rho = ||.||^beta, or scale (k(0) - k) of a kernel k.
 
-Strictly proper rules come of 0 < beta < 2 and of characteristic k: see `rules`. What a kernel does is static, its numbers
+Strictly proper rules come of 0 < beta < 2 and of characteristic k: see `scores`. What a kernel does is static, its numbers
 are leaves of a pytree: a bandwidth may be an array, as the median heuristic makes one, also inside jit and under grad.
 """
 
@@ -11,21 +11,10 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from ddjax.inputs import checked_array
-from ddjax.types import Scalar, known, precise
-
-
-def safe_power(squared: Float[Array, "*n"], exponent: Scalar) -> Float[Array, "*n"]:
-    """squared ** exponent with value 0 and all derivatives 0 where squared = 0 (the plain power has none, or NaN).
-
-    >>> print(jax.grad(safe_power)(0.0, 0.5), safe_power(jnp.array(4.0), 0.5))
-    0.0 2.0
-    """
-    squared = checked_array(squared)
-    zero = squared == 0  # and nothing else: NaN must stay NaN
-    return jnp.where(zero, 0.0, jnp.where(zero, 1.0, squared) ** exponent)
+from ddjax.scoring.scores import checked_beta, safe_power
+from ddjax.types import Scalar, known, one_number
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("width", "scale"), meta_fields=("profile",))
@@ -40,6 +29,10 @@ class Kernel:
     def rho(self, squared: Array) -> Array:
         """scale (k(0) - k) at squared distances."""
         return self.profile(squared, jnp.asarray(self.width, squared.dtype))
+
+    def __call__(self, differences: Array) -> Array:
+        """rho of each difference [n, *event], with its norm over the whole event -> [n]."""
+        return self.rho(jnp.sum(differences**2, tuple(range(1, differences.ndim))))
 
 
 def imq(c: Scalar = 1.0) -> Kernel:
@@ -74,9 +67,7 @@ def _exponential(squared: Array, bandwidth: Scalar) -> Array:
 
 def energy(beta: Scalar = 1.0) -> Kernel:
     """The conditionally positive definite k = -||.||^beta, rho = ||.||^beta. Raises: ValueError for beta outside (0, 2]."""
-    beta = _number("beta", beta)
-    if known(beta) and not 0 < beta <= 2:
-        raise ValueError(f"beta must lie in (0, 2], got {beta=}")
+    beta = checked_beta(beta)
     return Kernel(_EXACT.get(float(beta), _energy) if known(beta) else _energy, beta, 1.0)
 
 
@@ -95,17 +86,8 @@ def _square(squared: Array, beta: Scalar) -> Array:
 _EXACT = {1.0: _norm, 2.0: _square}
 
 
-def _number(name: str, value: Scalar) -> Scalar:
-    """A float, or an array in at least float32. Raises: ValueError for an array of several."""
-    if isinstance(value, int | float):
-        return float(value)
-    if jnp.ndim(value) != 0:
-        raise ValueError(f"{name} must be one number, got {name} of shape {jnp.shape(value)}")
-    return precise(value)
-
-
 def _positive(name: str, value: Scalar) -> Scalar:
-    value = _number(name, value)
+    value = one_number(name, value)
     if known(value) and not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {name}={value}")
     return value

@@ -1,9 +1,9 @@
 """Linear maps of one event, for `Sum`: what a rule should look at besides the values themselves.
 
-    (1)  scaled              (L x)_i = w_i x_i
-    (2)  pooling             (L x)_b = mean_{i in b} x_i              over size x size blocks b
-    (3)  finite differences  (L x)_i = x_{i + 1} - x_i                along one axis
-    (4)  spectrum            L x = U x, U orthogonal                  the real Fourier transform
+    (A)  scaled              (L x)_i = w_i x_i
+    (B)  pooling             (L x)_b = mean_{i in b} x_i              over size x size blocks b
+    (C)  finite differences  (L x)_i = x_{i + 1} - x_i                along one axis
+    (D)  spectrum            L x = U x, U orthogonal                  the real Fourier transform
 
 Those of numbers alone are remembered, pooling(2) is pooling(2), so that rules which hold them can be equal.
 """
@@ -25,7 +25,7 @@ Image = Real[Array | np.ndarray, "height width channels"]
 
 
 def scaled(weights: Shaped[Array | np.ndarray, "..."]) -> Map:
-    """Eq. (1), weights inside the norm: ||w (xhat - x_0)||, for instance one over the spread of each channel, [1, 1, channels].
+    """(A), weights inside the norm: ||w (xhat - x_0)||, for instance one over the spread of each channel, [1, 1, channels].
 
     Where a weight is 0 whatever stands there is left out, a missing value too (an `area` weighs outside the norm).
 
@@ -49,7 +49,7 @@ def scaled(weights: Shaped[Array | np.ndarray, "..."]) -> Map:
 
 
 def pooling(size: int) -> Map:
-    """Eq. (2), means over the blocks that tile an image [height, width, channels]: what it is at a coarser scale.
+    """(B), means over the blocks that tile an image [height, width, channels]: what it is at a coarser scale.
 
     Raises: ValueError for a size below 1; the map, for what is no image or is not tiled.
 
@@ -74,7 +74,7 @@ def _pooling(size: int) -> Map:
 
 @cache
 def finite_differences(axis: int, *, wrap: bool = False) -> Map:
-    """Eq. (3) along an axis of the event; with wrap the last place is followed by the first, as longitude goes round.
+    """(C) along an axis of the event; with wrap the last place is followed by the first, as longitude goes round.
 
     Raises: the map, ValueError for an axis that the event does not have, or of a single place.
 
@@ -92,19 +92,19 @@ def finite_differences(axis: int, *, wrap: bool = False) -> Map:
 
 
 def spectrum(image: Image) -> Float[Array, "height half parts"]:
-    """Eq. (4) of an image, as an image of wavenumbers [height, width // 2 + 1, 2 channels]: real, then imaginary parts.
+    """(D) of an image, as an image of wavenumbers [height, width // 2 + 1, 2 channels]: real, then imaginary parts.
 
     Columns that stand for their conjugates too are multiplied by the root of 2, so that ||U x|| = ||x|| (Parseval). The
-    energy rule of the whole is so that of the field itself: take scope "position", a norm for each wavenumber.
+    energy rule of the whole is so that of the field itself: take `by_position`, a norm for each wavenumber.
 
     Raises: ValueError for what is no image [height, width, channels].
     """
     image = precise(image)
     _, width, _ = _image(image)
-    found = jnp.fft.rfft2(image, axes=(0, 1), norm="ortho")
+    waves = jnp.fft.rfft2(image, axes=(0, 1), norm="ortho")
     column = np.arange(width // 2 + 1)[None, :, None]
     twice = (column > 0) & (2 * column < width)
-    parts = jnp.concatenate([found.real, found.imag], -1)
+    parts = jnp.concatenate([waves.real, waves.imag], -1)
     return parts * jnp.asarray(np.where(twice, 2**0.5, 1.0), parts.dtype)
 
 

@@ -1,28 +1,29 @@
 """A scoring rule of images that also looks at every small patch.
 
-    (1)  score(xhat, x_0) = rule(xhat, x_0) + mean_p rule(xhat[p], x_0[p]),   p over all size x size windows
+    (A)  score(xhat, x_0) = rule(xhat, x_0) + mean_p rule(xhat[p], x_0[p]),   p over all size x size windows
 
 A sum of proper rules is proper, strictly so where its first term is. A distance over the whole image adds up what happens
 everywhere, so a spread that is wrong in one place hardly moves its rule; it does move that of the patches there.
 References: Pacchiardi et al., arXiv 2112.08217, score spatial forecasts by patches. The equal weights are ours.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Real
 
-from ddjax.inputs import checked_rule
-from ddjax.scoring.rules import Energy, KernelRule, Rule, Terms, checked_draws, needs_pairs
-from ddjax.scoring.scopes import Windows
+from ddjax.inputs import checked_draws, checked_rule
+from ddjax.scoring.rules import KernelRule, Rule, by_groups, needs_pairs
+from ddjax.scoring.scopes import Windows, position
+from ddjax.scoring.scores import Terms
 from ddjax.types import Scalar
 
 
 @dataclass(frozen=True)
 class Patched:
-    """Eq. (1) as a rule of its own: `Patched(scoring.Energy(0.1), size=3)`, for draws [m, height, width, channels].
+    """(A) as a rule of its own: `Patched(scoring.Energy(0.1), size=3)`, for draws [m, height, width, channels].
 
     Norms over whole patches are `Windows`, which builds none; any other rule is called with each patch as one vector.
 
@@ -38,7 +39,7 @@ class Patched:
 
     def __post_init__(self):
         checked_rule(self.rule)
-        Windows(self.size, self.wrap)  # which tells a mistake
+        Windows(self.size, self.wrap)  # which checks both
 
     @property
     def pairs(self) -> bool:
@@ -58,11 +59,13 @@ class Patched:
 
     def _of_patches(self, samples: Array, observation: Array, t: Scalar) -> Terms:
         rule, windows = self.rule, Windows(self.size, self.wrap)
-        if isinstance(rule, Energy | KernelRule) and rule.scope in ("event", "position") and rule.area is None:
-            return replace(rule, scope=windows)(samples, observation, t)  # a patch is one vector, and so one position
+        if isinstance(rule, KernelRule) and (
+            rule.over is None or (rule.over.groups is position and rule.over.area is None)
+        ):
+            return by_groups(rule, windows)(samples, observation, t)  # a patch is one vector, and so one position
         patches = vectors(samples, windows), vectors(observation[None], windows)[0]
-        each = jax.vmap(lambda samples, observation: rule(samples, observation, t), in_axes=(1, 0))(*patches)
-        return jax.tree.map(jnp.mean, each)
+        terms = jax.vmap(lambda samples, observation: rule(samples, observation, t), in_axes=(1, 0))(*patches)
+        return jax.tree.map(jnp.mean, terms)
 
 
 def vectors(

@@ -1,46 +1,23 @@
-"""Scoring rules of a population against one observation.
+"""Scoring rules as values: `rule(samples, observation, t) -> Terms`, for ONE example, samples [m, *event].
 
-With a dissimilarity rho (rho(0) = 0) and draws xhat_1..m of one predictive law,
-
-    (1)  score = confinement - (lam / 2) interaction
-    (2)  confinement = mean_j rho(x_0, xhat_j)
-    (3)  interaction = an estimate of E rho(xhat, xhat') from the draws: see `estimators`
-
-Energy rule: rho = ||.||^beta, 0 < beta <= 2. Kernel rule: rho = scale (k(0) - k). Strictly proper iff lam = 1 (and
-beta < 2, k characteristic); beta = 2, lam = 0 is the squared error. Everything is for ONE example: samples [m, *event].
-
-`mean_{j != j'}` in (3) already divides by m (m - 1). Differences are taken directly and in float32 or better: Gram
-matrices lose all digits near coincident draws. A draw or an observation that is not finite makes the score NaN.
-
-References: Gneiting and Raftery, JASA 102 (2007), section 5; De Bortoli et al., arXiv 2502.02483, eq. (8)-(14).
+`Energy(beta, lam)` is that of the paper, `KernelRule(kernel, lam)` any other. What else a rule may be made of joins by functions
+from a rule to a rule: norms over groups of the event (`by_position`, `by_element`, `by_groups`) and another estimate of the
+interaction (`estimated`). Rules of these are equal where their parts are, so that they may be static arguments.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from dataclasses import InitVar, dataclass, replace
+from functools import wraps
+from typing import Any, Protocol, runtime_checkable
 
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
-from ddjax.inputs import checked_array
-from ddjax.scoring.estimators import Estimator, estimator_of
+from ddjax.inputs import checked_rule, described
+from ddjax.scoring.estimators import Estimator, almost_fair, biased, paired, score_by
 from ddjax.scoring.kernels import Kernel, energy
-from ddjax.scoring.scopes import Area, Scope, check_area, left_out, rho_of_differences
-from ddjax.types import Scalar, known, nan_unless_finite, precise
-
-Draws = Real[Array | np.ndarray, "m *event"]
-Observation = Real[Array | np.ndarray, "*event"]
-
-
-class Terms(NamedTuple):
-    """A score and its two parts, eq. (1)."""
-
-    score: Float[Array, ""]
-    confinement: Float[Array, ""]
-    interaction: Float[Array, ""]
-
+from ddjax.scoring.scopes import Area, Groups, Over, element, position
+from ddjax.scoring.scores import Draws, Observation, Terms, has_interaction, score
+from ddjax.types import Scalar, precise
 
 Rule = Callable[[Array, Array, Scalar], Terms]  # (samples [m, *event], observation [*event], t) -> Terms
 
@@ -55,190 +32,153 @@ class Pairing(Protocol):
 
 
 def needs_pairs(rule: Rule) -> bool:
-    """Whether a rule needs two draws, by its own word; a plain function has none and is taken to need one."""
+    """Whether a rule needs two draws, by its own word; a plain function, which has none, is taken to need one alone."""
     return isinstance(rule, Pairing) and rule.pairs
-
-
-def _terms(
-    samples: Draws, observation: Observation, kernel: Kernel, lam: Scalar, estimator, scope: Scope, area: Area | None
-) -> Terms:
-    samples, observation = checked_draws(samples, observation)
-    area = None if area is None else checked_array(area, "an area")
-    _check_lam(lam)
-    m, pairs = samples.shape[0], _pairs(lam)
-    if m < 2 and pairs:
-        raise ValueError(f"a population of at least 2 is needed for lam > 0, got {m} draw and {lam=}")
-    rho = rho_of_differences(kernel, scope, area, observation.shape)
-    samples, observation = (left_out(precise(values), area) for values in (samples, observation))
-    differences = nan_unless_finite(samples - observation[None].astype(samples.dtype))
-    confinement = jnp.mean(rho(differences))
-    interaction = estimator_of(estimator)(samples, rho) if pairs else jnp.zeros_like(confinement)
-    return Terms(confinement - jnp.asarray(lam, samples.dtype) / 2 * interaction, confinement, interaction)
-
-
-def checked_draws(samples: Any, observation: Any) -> tuple[Array | np.ndarray, Array | np.ndarray]:
-    """Both as arrays. Raises: ValueError for samples that are not draws of events like the observation."""
-    samples, observation = checked_array(samples, "samples [m, *event]"), checked_array(observation, "an observation")
-    if samples.shape[1:] != observation.shape:
-        raise ValueError(f"samples must be [m, *event] of the observation, got {samples.shape=}, {observation.shape=}")
-    return samples, observation
-
-
-def _pairs(lam) -> bool:
-    return bool(callable(lam) or not known(lam) or lam != 0)
-
-
-@dataclass(frozen=True)
-class Energy:
-    """The energy rule as a value: `rule(samples, observation, t) -> Terms`, beta and lam constant or functions of t.
-
-    Raises: ValueError for a constant beta outside (0, 2], a constant lam that is negative or infinite, or an area that
-        `energy_score` refuses.
-    """
-
-    beta: Scalar | Callable[[Array], Array] = 1.0
-    lam: Scalar | Callable[[Array], Array] = 1.0
-    estimator: str | Estimator = "fair"
-    scope: Scope = "event"
-    area: Area | None = None
-
-    def __post_init__(self):
-        if not callable(self.beta):
-            energy(self.beta)
-        _check_rule(self)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and _value(self) == _value(other)
-
-    def __hash__(self) -> int:
-        return hash(_value(self))
-
-    @property
-    def pairs(self) -> bool:
-        """Whether two draws are needed: unless lam = 0."""
-        return _pairs(self.lam)
-
-    def __call__(self, samples: Draws, observation: Observation, t: Scalar = 0.0) -> Terms:
-        """Terms of one example at time t."""
-        kernel = energy(_at(self.beta, t))
-        return _terms(samples, observation, kernel, _at(self.lam, t), self.estimator, self.scope, self.area)
 
 
 @dataclass(frozen=True)
 class KernelRule:
-    """A kernel rule as a value: `rule(samples, observation, t) -> Terms`, with lam constant or a function of t.
+    """A rule of a kernel: `scores.score` of its rho, by default over the whole event and with the fair interaction.
 
-    Raises: ValueError for a constant lam that is negative or infinite, or an area that `energy_score` refuses.
+    Args:
+        kernel: a `Kernel`, or a function of t that returns one. lam: >= 0, or a function of t; 1 is proper, 0 needs no
+            second draw.
+        estimator: of the interaction (`estimated`). over: the groups of the event (`by_element` and the like).
+        scope, area: deprecated since 0.4, for `by_position`, `by_element` and `by_groups`; so are estimators by name.
+    Raises: ValueError for what is no kernel, or a constant lam that is negative or infinite; when called, as `scores.score` does.
     """
 
-    kernel: Kernel
+    kernel: Kernel | Callable[[Array], Kernel]
     lam: Scalar | Callable[[Array], Array] = 1.0
-    estimator: str | Estimator = "fair"
-    scope: Scope = "event"
-    area: Area | None = None
+    estimator: Estimator | str | None = None
+    over: Over | None = None
+    scope: InitVar[str | Groups] = "event"
+    area: InitVar[Area | None] = None
 
-    def __post_init__(self):
-        _check_rule(self)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and _value(self) == _value(other)
-
-    def __hash__(self) -> int:
-        return hash(_value(self))
+    def __post_init__(self, scope: str | Groups, area: Area | None):
+        if not callable(self.kernel):
+            raise ValueError(
+                f"need a kernel, as scoring.rbf() is one, or a function of t to one, got {described(self.kernel)}"
+            )
+        has_interaction(self.lam)
+        if isinstance(self.estimator, str):
+            object.__setattr__(self, "estimator", _named("estimator", self.estimator, _ESTIMATORS))
+        if scope != "event" or area is not None:
+            groups = scope if callable(scope) else _named("scope", scope, _SCOPES)
+            object.__setattr__(self, "over", Over(groups, area))
 
     @property
     def pairs(self) -> bool:
         """Whether two draws are needed: unless lam = 0."""
-        return _pairs(self.lam)
+        return has_interaction(self.lam)
 
     def __call__(self, samples: Draws, observation: Observation, t: Scalar = 0.0) -> Terms:
         """Terms of one example at time t."""
-        return _terms(samples, observation, self.kernel, _at(self.lam, t), self.estimator, self.scope, self.area)
+        kernel = self.kernel if isinstance(self.kernel, Kernel) else self.kernel(precise(t))
+        lam = self.lam(precise(t)) if callable(self.lam) else self.lam
+        rho = kernel if self.over is None else self.over(kernel)
+        if self.estimator is None or not has_interaction(lam):
+            return score(rho, samples, observation, lam)
+        return score_by(self.estimator, rho, samples, observation, lam)
 
 
-def _check_rule(rule: Energy | KernelRule) -> None:
-    estimator_of(rule.estimator)
-    if rule.area is not None:
-        object.__setattr__(rule, "area", checked_array(rule.area, "an area"))
-    check_area(rule.area, rule.scope)
-    if not callable(rule.lam):
-        _check_lam(rule.lam)
-
-
-def _value(rule: Energy | KernelRule) -> tuple:
-    """What makes two rules equal: their fields, and the numbers of an area, so that they may be static."""
-    *others, area = (getattr(rule, field.name) for field in fields(rule))
-    return (*others, None if area is None else (area.shape, area.dtype, np.asarray(area).tobytes()))
-
-
-def _check_lam(lam) -> None:
-    if known(lam) and not 0 <= lam < math.inf:
-        raise ValueError(f"lam must not be negative or infinite, got {lam=}")
-
-
-def _at(value: Scalar | Callable[[Array], Array], t: Scalar) -> Scalar:
-    return value(precise(t)) if callable(value) else value
-
-
-def energy_score(
-    samples: Draws,
-    observation: Observation,
+def Energy(
+    beta: Scalar | Callable[[Array], Array] = 1.0,
+    lam: Scalar | Callable[[Array], Array] = 1.0,
     *,
-    beta: Scalar = 1.0,
-    lam: Scalar = 1.0,
-    estimator: str | Estimator = "fair",
-    scope: Scope = "event",
+    estimator: Estimator | str | None = None,
+    scope: str | Groups = "event",
     area: Area | None = None,
-) -> Float[Array, ""]:
-    """Energy score, eq. (1) with rho = ||.||^beta, of draws [m, *event] against an observation [*event].
+) -> KernelRule:
+    """The energy rule, rho = ||.||^beta, with beta and lam numbers or functions of t.
+
+    Args: estimator, scope, area: deprecated, as those of `KernelRule`.
+    Raises: ValueError for a constant beta outside (0, 2], or as `KernelRule`.
+    """
+    kernel = _EnergyAt(beta) if callable(beta) else energy(beta)
+    return KernelRule(kernel, lam, estimator, scope=scope, area=area)
+
+
+@dataclass(frozen=True)
+class _EnergyAt:
+    """t -> the energy kernel of beta(t); equal for the same function."""
+
+    beta: Callable[[Array], Array]
+
+    def __call__(self, t: Array) -> Kernel:
+        return energy(self.beta(t))
+
+
+def by_position(rule: KernelRule, area: Area | None = None) -> KernelRule:
+    """The rule of each position, a norm over the last axis of the event, averaged over positions with weights `area`.
 
     Args:
-        beta: in (0, 2]. lam: >= 0; 1 is proper, 0 needs no second draw.
-        estimator: "fair", "v", "almost_fair", "paired", or a function such as `banded(2)`.
-        scope: norms over the whole "event", per spatial "position" (the last axis), or per "element", averaged over the
-            rest; or a function of squared differences such as `Windows(3)`.
-        area: weights >= 0 of that average, for instance the cosine of the latitude as [height, 1, 1] (what is inside the
-            norm is weighed by `scaled`). Where it is 0, as in ~isnan(observation), a missing value is left out; without,
-            NaN makes the score NaN.
-    Raises: ValueError for a beta outside (0, 2], fewer than 2 draws with lam > 0, shapes that do not fit, an area
-        that is negative, not finite or 0 everywhere (NaN where it is traced), or one with another scope.
-
-    >>> print(f"{energy_score(jnp.array([1.0, 2.0, 4.0]), jnp.array(3.0)):.4f}")  # 4/3 - (1/2) 2
-    0.3333
+        area: >= 0, of the event's shape with 1 for the last axis (and wherever it is the same for all), for instance the
+            cosine of the latitude as [height, 1, 1]. Where it is 0 a missing value (NaN) is left out; without, NaN makes
+            the score NaN.
+    Raises: ValueError for a rule of no kernel, or an area that is negative, not finite or 0 everywhere; the result, for an
+        area that does not fit.
     """
-    return _terms(samples, observation, energy(beta), lam, estimator, scope, area).score
+    return _changed(rule, over=Over(position, area))
 
 
-def kernel_score(
-    samples: Draws,
-    observation: Observation,
-    *,
-    kernel: Kernel,
-    lam: Scalar = 1.0,
-    estimator: str | Estimator = "fair",
-    scope: Scope = "event",
-    area: Area | None = None,
-) -> Float[Array, ""]:
-    """Kernel score, eq. (1) with rho = scale (k(0) - k); kernels `imq(c)`, `rbf(bandwidth)`, `exponential(bandwidth)`.
+def by_element(rule: KernelRule, area: Area | None = None) -> KernelRule:
+    """The rule of each element, averaged over elements with weights `area` of the event's shape; else as `by_position`."""
+    return _changed(rule, over=Over(element, area))
 
-    Raises: ValueError for fewer than 2 draws with lam > 0, or shapes that do not fit; scope and area as in `energy_score`.
 
-    >>> from ddjax.scoring.kernels import exponential
-    >>> print(f"{kernel_score(jnp.zeros((2, 3)), jnp.zeros(3), kernel=exponential(1.0)):.1f}")  # nothing lies apart
-    0.0
+def by_groups(rule: KernelRule, groups: Groups) -> KernelRule:
+    """The rule of groups of elements, averaged over groups: squares [n, *event] -> squared distances [n, *groups].
+
+    `by_groups(rule, Windows(3))` is that of all patches of an image.
     """
-    return _terms(samples, observation, kernel, lam, estimator, scope, area).score
+    return _changed(rule, over=Over(groups))
+
+
+def estimated(rule: KernelRule, estimator: Estimator) -> KernelRule:
+    """The rule with another estimate of its interaction: `biased`, `almost_fair(a)`, `paired`, `banded(width)`, or one's own."""
+    return _changed(rule, estimator=estimator)
+
+
+def _changed(rule: KernelRule, **parts: Any) -> KernelRule:
+    if not isinstance(checked_rule(rule), KernelRule):
+        raise ValueError(f"need a rule of a kernel, as scoring.Energy() is one, got {described(rule)}")
+    return replace(rule, **parts)
 
 
 def crps(
-    samples: Draws, observation: Observation, *, estimator: str | Estimator = "fair", area: Area | None = None
+    samples: Draws, observation: Observation, *, estimator: Estimator | str | None = None, area: Area | None = None
 ) -> Float[Array, ""]:
     """Continuous ranked probability score, the mean over elements of E|x - y| - E|x - x'| / 2.
 
-    Args: estimator and area as in `energy_score`; `estimator=almost_fair(a)` is the almost fair CRPS of any m.
-    References: Gneiting and Raftery, JASA 102 (2007), eq. (21); Lang et al., arXiv 2412.15832.
+    Args: estimator as in `estimated`, None for the fair one; `almost_fair(a)` gives the almost fair CRPS of any m. area as
+        in `by_element`.
+    References: JASA 102 (2007), Gneiting and Raftery eq. (21); Lang et al., arXiv 2412.15832.
 
+    >>> import jax.numpy as jnp
     >>> print(f"{crps(jnp.array([[0.0], [2.0]]), jnp.array([1.0])):.1f}")  # 1 - 2 / 2
     0.0
     """
-    return energy_score(samples, observation, estimator=estimator, scope="element", area=area)
+    return by_element(Energy(estimator=estimator), area)(samples, observation).score
+
+
+_ESTIMATORS = {"fair": None, "v": biased, "almost_fair": almost_fair(), "paired": paired}
+_SCOPES = {"event": "event", "position": position, "element": element}
+
+
+def _named(argument: str, name: str, meanings: dict[str, Any]) -> Any:
+    if name not in meanings:
+        raise ValueError(f"{argument} must be one of {sorted(meanings)} or a function, got {name!r}")
+    return meanings[name]
+
+
+def with_deprecated(function: Callable[..., Array], rule: Callable[..., KernelRule]) -> Callable[..., Array]:
+    """`energy_score` or `kernel_score` with estimator, scope and area too, until 0.5: a rule takes their place."""
+
+    @wraps(function)
+    def scored(samples: Draws, observation: Observation, **given: Any) -> Float[Array, ""]:
+        if not {"estimator", "scope", "area"} & {*given}:
+            return function(samples, observation, **given)
+        return rule(**given)(samples, observation).score
+
+    return scored

@@ -2,16 +2,15 @@
 
 With the squares s_i = (xhat - x_0)_i^2 of one event,
 
-    (1)  r_g^2 = sum_{i in g} s_i                      over the elements i of each group g
-    (2)  rho = sum_g a_g rho(r_g) / sum_g a_g          with areas a_g >= 0, all 1 unless given
+    (A)  r_g^2 = sum_{i in g} s_i                      over the elements i of each group g
+    (B)  rho = sum_g a_g rho(r_g) / sum_g a_g          with areas a_g >= 0, all 1 unless given
 
-The whole "event" is one group, or there is one for each "position" (all axes but the last), "element", or window of an image
-(`Windows`). Each term of (2) is a proper rule of its group, and so is their mean with any areas.
+A kernel by itself has one group, the whole event; `Over` has one for each `position` (all axes but the last), `element`, or window
+of an image (`Windows`). Each term of (B) is a proper rule of its group, and so is their mean with any areas.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,16 +19,16 @@ from jaxtyping import Array, Float, Real, Shaped
 
 from ddjax.inputs import checked_array, checked_count
 from ddjax.scoring.kernels import Kernel
+from ddjax.scoring.scores import Rho
 from ddjax.types import known, precise
 
 Groups = Callable[[Array], Array]  # squares [n, *event] -> squared distances [n, *groups]
-Scope = Literal["event", "position", "element"] | Groups
 Area = Shaped[Array | np.ndarray, "..."]
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The scope of all size x size windows of an image: r_p^2 sums (xhat - x_0)^2 over window p and all channels.
+    """The groups of all size x size windows of an image: r_p^2 sums (xhat - x_0)^2 over window p and all channels.
 
     The squared distance of two patches is a box sum of the squared differences of pixels, so that no patch is built: sums of
     `size` rows, then of `size` columns, which round like any short sum (differences of running totals would lose digits).
@@ -69,38 +68,73 @@ class Windows:
         return jnp.pad(images, [(0, (self.size - 1) * (axis - 1 in self.wrap)) for axis in range(4)], mode="wrap")
 
 
-def rho_of_differences(
-    kernel: Kernel, scope: Scope, area: Area | None, event: tuple[int, ...]
-) -> Callable[[Array], Array]:
-    """Differences [n, *event] -> rho [n], eq. (2). Raises: ValueError for an unknown scope or an area that does not fit."""
-    groups = scope if callable(scope) else _sums(scope, len(event))
-    areas = None if area is None else _areas(area, scope, event)
-
-    def rho(differences: Array) -> Array:
-        distances = groups(differences**2)
-        if distances.shape[:1] != differences.shape[:1]:
-            raise ValueError(f"a scope keeps the first axis, got {distances.shape=} for {differences.shape=}")
-        of_groups, others = kernel.rho(distances), tuple(range(1, distances.ndim))
-        if areas is None:
-            return jnp.mean(of_groups, others)
-        a = areas.astype(of_groups.dtype)
-        return jnp.sum(of_groups * a[None], others) / jnp.sum(a)
-
-    return rho
+def position(squares: Array) -> Array:
+    """The squared distances of each position, [n, *event] -> [n, *event[:-1], 1]: norms over the last axis."""
+    return jnp.sum(squares, -1, keepdims=True) if squares.ndim > 1 else squares
 
 
-def _sums(scope: str, rank: int) -> Groups:
-    first = {"event": 1, "position": max(rank, 1), "element": rank + 1}
-    if scope not in first:
-        raise ValueError(f"scope must be one of {sorted(first)} or a function, got {scope!r}")
-    return lambda squares: jnp.sum(squares, tuple(range(first[scope], rank + 1)), keepdims=True)
+def element(squares: Array) -> Array:
+    """The squared distances of each element: the squares themselves."""
+    return squares
 
 
-def _areas(area: Area, scope: Scope, event: tuple[int, ...]) -> Array:
-    check_area(area, scope)
-    wanted = (*event[:-1], 1) if scope == "position" and event else event
-    check_fits("area", area, wanted)
-    return jnp.broadcast_to(precise(area), wanted)
+@dataclass(frozen=True, eq=False)
+class Over:
+    """A kernel of the whole event as one over groups, (B): `Over(position)(kernel)` takes differences [n, *event] to rho [n].
+
+    Args:
+        groups: squares [n, *event] -> squared distances [n, *groups]: `position`, `element`, a `Windows`, or one's own.
+        area: weights >= 0 of the mean, of the shape of the groups, 1 where they are the same for all.
+    Raises: ValueError for an area of other groups than these two, or one that is negative, not finite, or 0 everywhere
+        (NaN where it is traced); rho, for one that does not fit, and for groups that do not keep the first axis.
+    """
+
+    groups: Groups
+    area: Area | None = None
+
+    def __post_init__(self):
+        if self.area is None:
+            return
+        area = checked_array(self.area, "an area")
+        if self.groups not in (position, element):
+            raise ValueError(f"area weighs what is averaged, positions or elements, got {self.groups}")
+        if known(area) and not (np.isfinite(area).all() and np.asarray(area).min() >= 0 and np.asarray(area).max() > 0):
+            raise ValueError("area must be finite and not negative, and somewhere positive")
+        object.__setattr__(self, "area", area)
+
+    def _value(self) -> tuple:
+        """What makes two equal, so that rules may be static: the groups, and the numbers of the area."""
+        area = self.area
+        return self.groups, None if area is None else (area.shape, area.dtype, np.asarray(area).tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Over) and self._value() == other._value()
+
+    def __hash__(self) -> int:
+        return hash(self._value())
+
+    def __call__(self, kernel: Kernel) -> Rho:
+        """rho of differences: the mean over the groups of the kernel of their distances."""
+
+        def rho(differences: Array) -> Array:
+            differences = self._seen(differences)
+            distances = self.groups(differences**2)
+            if distances.shape[:1] != differences.shape[:1]:
+                raise ValueError(f"groups keep the first axis, got {distances.shape=} for {differences.shape=}")
+            of_groups, others = kernel.rho(distances), tuple(range(1, distances.ndim))
+            if self.area is None:
+                return jnp.mean(of_groups, others)
+            a = jnp.broadcast_to(precise(self.area), of_groups.shape[1:]).astype(of_groups.dtype)
+            return jnp.sum(of_groups * a[None], others) / jnp.sum(a)
+
+        return rho
+
+    def _seen(self, differences: Array) -> Array:
+        """The differences, 0 where the area is 0."""
+        if self.area is None:
+            return differences
+        check_fits("area", self.area, jax.eval_shape(self.groups, differences).shape[1:])
+        return left_out(differences, self.area)
 
 
 def check_fits(name: str, array: Area, shape: tuple[int, ...]) -> None:
@@ -111,18 +145,6 @@ def check_fits(name: str, array: Area, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_area(area: Area | None, scope: Scope) -> None:
-    """Raises: ValueError for an area where nothing is averaged, one that is negative or not finite, or 0 everywhere."""
-    if area is None:
-        return
-    if scope not in ("position", "element"):
-        raise ValueError(f'area weighs what is averaged, which needs scope "position" or "element", got {scope=}')
-    if known(area) and not (np.isfinite(area).all() and np.min(area) >= 0 and np.max(area) > 0):
-        raise ValueError("area must be finite and not negative, and somewhere positive")
-
-
-def left_out(values: Array, area: Area | None) -> Array:
+def left_out(values: Array, area: Area) -> Array:
     """Values [*n, *event] with 0 where the area is 0, whatever stands there: NaN too, which reaches no gradient either."""
-    if area is None:
-        return values
     return jnp.where(jnp.expand_dims(precise(area) == 0, tuple(range(values.ndim - area.ndim))), 0, values)

@@ -1,6 +1,6 @@
 """Sums of rules of linear images.
 
-    (1)  score(xhat, x_0) = sum_i weight_i rule_i(L_i xhat, L_i x_0)
+    (A)  score(xhat, x_0) = sum_i weight_i rule_i(L_i xhat, L_i x_0)
 
 If xhat has the law of x_0, then L xhat has that of L x_0: a proper rule of an image is proper, and so is the sum. It is
 strictly proper where one of its terms is. A map that forgets something, as means and differences do, hides it from its own
@@ -14,15 +14,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddjax.inputs import checked_rule, described
+from ddjax.inputs import checked_draws, checked_rule, described
 from ddjax.scoring.maps import Map
-from ddjax.scoring.rules import Draws, Observation, Rule, Terms, checked_draws, needs_pairs
+from ddjax.scoring.rules import Rule, needs_pairs
+from ddjax.scoring.scores import Draws, Observation, Terms
 from ddjax.types import Scalar, known, precise
 
 
 @dataclass(frozen=True)
 class Sum:
-    """Eq. (1) as a rule of its own: `Sum(((1.0, Energy(), None), (0.5, Energy(scope="element"), pooling(4))))`.
+    """(A) as a rule of its own: `Sum(((1.0, Energy(), None), (0.5, by_element(Energy()), pooling(4))))`.
 
     Args:
         parts: (weight, rule, linear_map) of each term, the weight positive and finite; the map takes one event to an array

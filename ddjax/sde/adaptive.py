@@ -1,8 +1,8 @@
 """Adaptive simulation by diffrax: steps as small as the tolerance asks, along one Brownian path for each example.
 
-    (1)  dx = f dt + G dW (Ito) = [f - 1/2 sum_j (G_j . grad) G_j] dt + G o dW (Stratonovich), G_j the columns of G
+    (A)  dx = f dt + G dW (Ito) = [f - 1/2 sum_j (G_j . grad) G_j] dt + G o dW (Stratonovich), G_j the columns of G
 
-The solver is SPaRK, whose embedded error estimate serves noise of every form in Stratonovich's sense; the correction of (1) is 0
+The solver is SPaRK, whose embedded error estimate serves noise of every form in Stratonovich's sense; the correction of (A) is 0
 where G does not depend on x.
 References: Foster, Dos Reis and Strange (SPaRK), arXiv 2210.09880; Kidger (diffrax), arXiv 2202.02435.
 """

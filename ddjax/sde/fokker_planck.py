@@ -1,9 +1,9 @@
 """The law that evolves: how far a density is from obeying the Fokker-Planck equation of an SDE.
 
-    (1)  d_t p = -div(f p) + 1/2 sum_ij d_i d_j ((G G^T)_ij p) = -div(v p),   v = f - div(G G^T) / 2 - G G^T grad log p / 2
-    (2)  residual = (d_t p + div(v p)) / p = d_t log p + div v + v . grad log p
+    (A)  d_t p = -div(f p) + 1/2 sum_ij d_i d_j ((G G^T)_ij p) = -div(v p),   v = f - div(G G^T) / 2 - G G^T grad log p / 2
+    (B)  residual = (d_t p + div(v p)) / p = d_t log p + div v + v . grad log p
 
-The right side of (1) is the continuity equation of the probability flow: the two are one statement.
+The right side of (A) is the continuity equation of the probability flow: the two are one statement.
 References: Risken, The Fokker-Planck Equation (1989), chapter 4; Song et al., arXiv 2011.13456, appendix D.1.
 """
 
@@ -21,7 +21,7 @@ from ddjax.types import Scalar, floating
 def fokker_planck_residual(
     sde: SDE, log_density: Callable[[Array, Array], Array], x: Float[Array, " d"], t: Scalar
 ) -> Float[Array, ""]:
-    """Eq. (2) at one point and time, by automatic differentiation, a rate per unit of time: 0 for the law of the SDE.
+    """Eq. (B) at one point and time, by automatic differentiation, a rate per unit of time: 0 for the law of the SDE.
 
     Args:
         log_density: log p(x, t) in nats, twice differentiable in x. Rounding needs float64 for residuals below 1e-4.

@@ -1,11 +1,11 @@
 """Stochastic differential equations, and those behind the noise schedules.
 
-    (1)  dx = f(x, t) dt + G(x, t) dW, in the sense of Ito
-    (2)  f = (alpha' / alpha) x,   G^2 = 2 sigma sigma' - 2 (alpha' / alpha) sigma^2
-    (3)  dX = -(g / 2) X dt + sqrt(g) dW
+    (A)  dx = f(x, t) dt + G(x, t) dW, in the sense of Ito
+    (B)  f = (alpha' / alpha) x,   G^2 = 2 sigma sigma' - 2 (alpha' / alpha) sigma^2
+    (C)  dX = -(g / 2) X dt + sqrt(g) dW
 
-Equation (2) has the conditional law x_t | x_0 ~ N(alpha x_0, sigma^2 I) of any schedule; (3) is its case of preserved variance,
-sigma^2 = 1 - alpha^2, with g = -2 alpha' / alpha. In (3), d(X / alpha) = sqrt(g) / alpha dW, not sqrt(g) alpha dW, so the
+Equation (B) has the conditional law x_t | x_0 ~ N(alpha x_0, sigma^2 I) of any schedule; (C) is its case of preserved variance,
+sigma^2 = 1 - alpha^2, with g = -2 alpha' / alpha. In (C), d(X / alpha) = sqrt(g) / alpha dW, not sqrt(g) alpha dW, so the
 variance is alpha^2 int g / alpha^2 = 1 - alpha^2.
 References: Song et al., arXiv 2011.13456, section 3; Karras et al., arXiv 2206.00364, appendix B.
 """
@@ -25,7 +25,7 @@ Score = Callable[[Array, Array], Array]
 
 
 class SDE(NamedTuple):
-    """Eq. (1), for one example.
+    """Eq. (A), for one example.
 
     Args:
         drift: f(x [d], t) -> [d]. diffusion: G(x, t) -> a scalar, [d] (a factor for each coordinate) or [d, d] (a matrix).
@@ -37,7 +37,7 @@ class SDE(NamedTuple):
 
 
 def ornstein_uhlenbeck(g: float | Callable[[Array], Array] = 1.0) -> SDE:
-    """Eq. (3), for t from 0 on; its schedule is `schedules.OrnsteinUhlenbeck(g)`.
+    """Eq. (C), for t from 0 on; its schedule is `schedules.OrnsteinUhlenbeck(g)`.
 
     Args:
         g: the rate, a positive number or a positive function of t.
@@ -63,7 +63,7 @@ def _ou_diffusion(g: Callable, x: Array, t: Scalar) -> Array:
 
 
 def of_schedule(schedule: Schedule) -> SDE:
-    """Eq. (2): linear rates are `VariancePreserving`, those of cosine `Cosine`; sub-VP, VE and any other alike.
+    """Eq. (B): linear rates are `VariancePreserving`, those of cosine `Cosine`; sub-VP, VE and any other alike.
 
     Infinite where alpha = 0, as at t = 1 of `Rectified` and `Cosine`. G is NaN where the signal-to-noise ratio grows.
     """

@@ -1,9 +1,9 @@
 """Time turned round: Anderson's reverse SDE, and the ordinary flow with the same marginals.
 
-    (1)  dx = [-f + div(G G^T) + G G^T score] dtau + G dW,   all at t = T - tau
-    (2)  dx/dt = f - div(G G^T) / 2 - G G^T score / 2,   div(G G^T)_i = sum_j d_j (G G^T)_ij
+    (A)  dx = [-f + div(G G^T) + G G^T score] dtau + G dW,   all at t = T - tau
+    (B)  dx/dt = f - div(G G^T) / 2 - G G^T score / 2,   div(G G^T)_i = sum_j d_j (G G^T)_ij
 
-From the law of x_T, (1) has at tau the law of x_{T - tau}, and (2), run either way, that of x_t. Their JOINT laws differ.
+From the law of x_T, (A) has at tau the law of x_{T - tau}, and (B), run either way, that of x_t. Their JOINT laws differ.
 References: Anderson, Stochastic Processes and their Applications 12 (1982); Song et al., arXiv 2011.13456, appendix A.
 """
 
@@ -20,7 +20,7 @@ from ddjax.types import Scalar, shaped
 
 
 def reverse(sde: SDE, score: Score, horizon: Scalar) -> SDE:
-    """Eq. (1), an SDE in tau = horizon - t.
+    """Eq. (A), an SDE in tau = horizon - t.
 
     Args:
         score: score(x, t) of the forward law, in the forward time.
@@ -40,7 +40,7 @@ def _reverse_diffusion(sde: SDE, horizon: Scalar, x: Array, tau: Scalar) -> Arra
 
 
 def probability_flow(sde: SDE, score: Score) -> Callable[[Array, Array], Array]:
-    """Eq. (2), velocity(x, t) of one example; `ordinary` makes an SDE of it, `jax.vmap` a field."""
+    """Eq. (B), velocity(x, t) of one example; `ordinary` makes an SDE of it, `jax.vmap` a field."""
     return Partial(_flow, sde, checked_function(score, "score", "x", "t"))
 
 

@@ -1,11 +1,11 @@
 """Paths of an SDE on a grid of times: one `lax.scan`, `jax.vmap` over examples.
 
-    (1)  x_s = x_t + f(x_t, t) dt + G(x_t, t) dW,   dW ~ N(0, dt I),  dt = s - t > 0           (Euler-Maruyama)
-    (2)  x_s = x_t + [f(x_t, t) + f(x~, s)] / 2 dt + [G(x_t, t) + G(x_t, s)] / 2 dW             (Heun)
-         x~ that of (1) with the same dW
-    (3)  x <- x + size score(x) + sqrt(2 size) noise                                            (Langevin corrector)
+    (A)  x_s = x_t + f(x_t, t) dt + G(x_t, t) dW,   dW ~ N(0, dt I),  dt = s - t > 0           (Euler-Maruyama)
+    (B)  x_s = x_t + [f(x_t, t) + f(x~, s)] / 2 dt + [G(x_t, t) + G(x_t, s)] / 2 dW             (Heun)
+         x~ that of (A) with the same dW
+    (C)  x <- x + size score(x) + sqrt(2 size) noise                                            (Langevin corrector)
 
-In law (1) is of order 1, and (2) of order 2 where G does not depend on x; (2) takes G at the old state, and so stays Ito's. (3)
+In law (A) is of order 1, and (B) of order 2 where G does not depend on x; (B) takes G at the old state, and so stays Ito's. (C)
 leaves the law with that score as it is, up to O(size).
 References: Kloeden and Platen, Numerical Solution of SDEs, chapters 14 and 15; Song et al., arXiv 2011.13456, algorithm 1.
 """
@@ -29,14 +29,14 @@ Method = Callable[[SDE, Key, Array, Array, Array], Array]
 
 
 def euler_maruyama(sde: SDE, key: Key, x: Array, t: Array, s: Array) -> Array:
-    """Eq. (1)."""
+    """Eq. (A)."""
     x = floating(x, "states")
     dw = jnp.sqrt(jnp.abs(s - t)) * standard_normal(key, x.shape, x.dtype)
     return x + drift_at(sde, x, t) * (s - t) + times_vector(diffusion_at(sde, x, t), dw)
 
 
 def heun(sde: SDE, key: Key, x: Array, t: Array, s: Array) -> Array:
-    """Eq. (2)."""
+    """Eq. (B)."""
     x = floating(x, "states")
     dw = jnp.sqrt(jnp.abs(s - t)) * standard_normal(key, x.shape, x.dtype)
     slope, g = drift_at(sde, x, t), diffusion_at(sde, x, t)
@@ -47,7 +47,7 @@ def heun(sde: SDE, key: Key, x: Array, t: Array, s: Array) -> Array:
 def predictor_corrector(
     score: Score, *, size: Scalar | Callable[[Array], Array], corrections: int = 1, predictor: Method = euler_maruyama
 ) -> Method:
-    """A step of the predictor, then `corrections` steps of eq. (3) at the new time.
+    """A step of the predictor, then `corrections` steps of eq. (C) at the new time.
 
     Args:
         score: score(x, s) in the time of the SDE that is simulated: for one in reverse, score(x, horizon - tau).

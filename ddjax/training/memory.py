@@ -1,6 +1,6 @@
 """What a compiled training step needs of a device's memory, told before it runs, and what has been used so far.
 
-(1)  needed = arguments + temporaries + outputs - those outputs that take the place of donated arguments
+(A)  needed = arguments + temporaries + outputs - those outputs that take the place of donated arguments
 """
 
 import os
@@ -12,7 +12,7 @@ import jax
 
 
 def require(program: Any) -> None:
-    """Refuse a compiled program that needs more than this process's devices have, eq. (1).
+    """Refuse a compiled program that needs more than this process's devices have, eq. (A).
 
     Raises: MemoryError with both numbers.
     """
@@ -22,7 +22,7 @@ def require(program: Any) -> None:
 
 
 def needs(program: Any) -> int:
-    """Bytes that a compiled program (`jax.stages.Compiled`) needs on one device, eq. (1); on a CPU, of all of them together."""
+    """Bytes that a compiled program (`jax.stages.Compiled`) needs on one device, eq. (A); on a CPU, of all of them together."""
     of = program.memory_analysis()
     if of is None:  # a backend that does not tell
         return 0

@@ -1,6 +1,6 @@
 """Dual potentials of an assignment by Sinkhorn's iterations, while the temperature falls.
 
-    (1)  n P_ij = exp((f_i + g_j - C_ij) / epsilon),  marginals 1/n
+    (A)  n P_ij = exp((f_i + g_j - C_ij) / epsilon),  marginals 1/n
 
 epsilon is best in units of what is left of the cost in the mean once each row, and then each column, has given up
 its minimum: constants of rows and columns change no plan. The scalings are absorbed into f and g at each level, rows
@@ -24,7 +24,7 @@ Potentials = tuple[Float[Array, " n"], Float[Array, " n"]]
 def anneal(
     cost: Float[Array, "n n"], start: Potentials, epsilons: Float[Array, " k"], iterations: int
 ) -> tuple[Potentials, Float[Array, ""]]:
-    """f and g of eq. (1) after `iterations` at each epsilon, and the share of mass that missed the rows before the last
+    """f and g of eq. (A) after `iterations` at each epsilon, and the share of mass that missed the rows before the last
     absorption. Starts from the minima of rows and columns, given as f and g. Infinite costs forbid pairs; some permutation
     must do without them."""
 

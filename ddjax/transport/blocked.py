@@ -1,10 +1,10 @@
 """The Sinkhorn divergence in the memory of some rows of the cost.
 
-    (1)  T(g)_i = -tau log mean_j exp((g_j - ||x_i - y_j||^2 / 2) / tau),   tau = blur^2
-    (2)  OT(x, y) = max_g mean_i T(g)_i + mean_j g_j
-    (3)  S(x, y) = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2
+    (A)  T(g)_i = -tau log mean_j exp((g_j - ||x_i - y_j||^2 / 2) / tau),   tau = blur^2
+    (B)  OT(x, y) = max_g mean_i T(g)_i + mean_j g_j
+    (C)  S(x, y) = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2
 
-(2) is stationary in g at the solution: its gradient in x, y and blur is that of T with g held (envelope theorem).
+(B) is stationary in g at the solution: its gradient in x, y and blur is that of T with g held (envelope theorem).
 Our own only until ott-jax releases its mended online mode. References: Feydy et al., arXiv 1810.08278, section 3.
 """
 
@@ -26,7 +26,7 @@ _PRODUCT = 16  # dimensions from which a product of matrices is faster than the 
 def sinkhorn_blocked(
     x: Sample, y: Sample, *, blur: Scalar, tolerance: float = 1e-3, max_iterations: int = 1000
 ) -> Sinkhorn:
-    """The divergence of `sinkhorn_divergence`, eq. (3), for samples too large for ott's matrices; its gradient too.
+    """The divergence of `sinkhorn_divergence`, eq. (C), for samples too large for ott's matrices; its gradient too.
 
     Log-domain iterations while the temperature halves from the squared diameter down to blur^2, then until the
     marginals of the plan are right to `tolerance` in L1. It says that it converged only where the precision can show
@@ -79,7 +79,7 @@ def _sinkhorn_blocked(x: Array, y: Array, blur: Scalar, tolerance: Scalar, max_i
 
 
 def _soft_min(x: Array, y: Array, potential: Array, temperature: Array) -> Array:
-    """Eq. (1) in blocks of rows, which a gradient computes again instead of keeping them."""
+    """Eq. (A) in blocks of rows, which a gradient computes again instead of keeping them."""
     columns = y.T  # points along the last axis: many times faster on a CPU for small d
     lengths = jnp.sum(columns**2, 0) / 2
 

@@ -1,4 +1,8 @@
-"""One name for the debiased entropic divergence, whichever solver finds it and whichever convention tells it."""
+"""The Sinkhorn divergence, by either solver and in either convention.
+
+(A)  S(x, y) = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2
+(B)  OT(x, y) = min_P <P, C> + blur^2 KL(P | x (x) y),   C_ij = ||x_i - y_j||^2 / 2,   P with the marginals of x and y
+"""
 
 import warnings
 from typing import Literal

@@ -1,14 +1,14 @@
 """The cheapest permutation, exactly, by shortest augmenting paths from annealed potentials, all inside XLA.
 
-    (1)  slack_ij = C_ij - f_i - g_j >= 0,   and = 0 on the pairs that are made
-    (2)  sum_i C_i,pi(i) - min <= 1e-10 sum_i |C_i,pi(i)|,   shown by the duality gap of f and g on C itself
+    (A)  slack_ij = C_ij - f_i - g_j >= 0,   and = 0 on the pairs that are made
+    (B)  sum_i C_i,pi(i) - min <= 1e-10 sum_i |C_i,pi(i)|,   shown by the duality gap of f and g on C itself
 
-Any f and g that keep (1) may start. Those of the annealed Sinkhorn plan leave a tenth of the rows to be paired by
+Any f and g that keep (A) may start. Those of the annealed Sinkhorn plan leave a tenth of the rows to be paired by
 paths, and these paths short: several times faster than SciPy at every size, and no host callback, which can wait for
 ever for the thread that it runs on (docs/performance.md).
 
 Potentials, slacks and paths are float64, whatever the precision that JAX is set to. They are rounded in proportion to the
-largest pair, so that one pass may not show (2) where some pairs cost 10^5 times the permutation. But no pair of the best
+largest pair, so that one pass may not show (B) where some pairs cost 10^5 times the permutation. But no pair of the best
 permutation costs more than another permutation, once rows and columns have given up their minima. The next pass leaves such
 pairs out. A float32 cost may so span all its 77 decades.
 References: Jonker and Volgenant, Computing 38 (1987); Crouse, IEEE Trans. Aerosp. Electron. Syst. 52 (2016), alg. 2.
@@ -27,7 +27,7 @@ from ddjax.types import known, precise
 
 _EPSILONS, _ITERATIONS = (0.5, 0.1, 0.03, 0.01, 0.003, 0.001), 10
 _LARGEST = 1e290  # of a cost, so that no sum overflows
-_GAP = 1e-10  # of eq. (2), in units of the sum of |C_i,pi(i)|
+_GAP = 1e-10  # of eq. (B), in units of the sum of |C_i,pi(i)|
 _PASSES = 8  # each of which leaves out at least 10 decades of a range of 77, unless signed costs cancel
 
 
@@ -92,7 +92,7 @@ def assignment(cost: Num[Array | np.ndarray, "n n"]) -> Int[Array, " n"]:
 
 @jax.jit
 def cheapest(cost: Float[Array, "n n"]) -> tuple[Int[Array, " n"], Float[Array, ""]]:
-    """`assignment` without its checks, n at every place where there is no answer; and the gap of eq. (2) in units of
+    """`assignment` without its checks, n at every place where there is no answer; and the gap of eq. (B) in units of
     sum |C_i,pi(i)|, NaN where no permutation has a finite cost."""
     n, dtype = len(cost), cost.dtype
     if n == 0:
@@ -106,7 +106,7 @@ def cheapest(cost: Float[Array, "n n"]) -> tuple[Int[Array, " n"], Float[Array, 
 
 
 def _best(cost: Float[Array, "n n"], largest: Float[Array, ""]) -> Pass:
-    """Passes until eq. (2) is shown; an infinite gap where every permutation is forbidden."""
+    """Passes until eq. (B) is shown; an infinite gap where every permutation is forbidden."""
     n, dtype = len(cost), largest.dtype
     rows = _finite(jnp.min(cost, 1).astype(dtype))
     columns = _finite(jnp.min(cost.astype(dtype) - rows[:, None], 0))
@@ -116,7 +116,7 @@ def _best(cost: Float[Array, "n n"], largest: Float[Array, ""]) -> Pass:
         numbers, _ = jax.lax.optimization_barrier((cost, most))  # or XLA holds matrices of float64 through the loop
 
         def left(f: Array, g: Array) -> Array:
-            """Eq. (1), in each use anew: faster than to read a matrix of float64."""
+            """Eq. (A), in each use anew: faster than to read a matrix of float64."""
             return numbers.astype(dtype) - f[:, None] - g[None, :]
 
         allowed = (left(rows, columns) <= most) & (numbers < jnp.inf)
@@ -134,7 +134,7 @@ def _best(cost: Float[Array, "n n"], largest: Float[Array, ""]) -> Pass:
         rests = jnp.sum(_less(paid, rows, columns, pairs))
         violated = jnp.min(left(f, g), where=allowed, initial=0.0)
         shown = jnp.sum(_less(paid, f, g, pairs)) - n * violated + _rounding(f, g)
-        gap = jnp.minimum(shown, rests + _rounding(rows, columns))  # the minima keep eq. (1) too
+        gap = jnp.minimum(shown, rests + _rounding(rows, columns))  # the minima keep eq. (A) too
         return Pass(pairs.column_of, gap, jnp.sum(jnp.abs(paid)), rests, last.number + 1)
 
     def unshown(last: Pass) -> Array:
@@ -151,12 +151,12 @@ def _finite(potential: Float[Array, " n"]) -> Float[Array, " n"]:
 
 
 def _less(paid: Float[Array, " n"], f: Float[Array, " n"], g: Float[Array, " n"], pairs: Pairs) -> Float[Array, " n"]:
-    """Eq. (1) of the pairs alone, which cost `paid`."""
+    """Eq. (A) of the pairs alone, which cost `paid`."""
     return paid - f - g[pairs.column_of]
 
 
 def _rounding(f: Float[Array, " n"], g: Float[Array, " n"]) -> Float[Array, ""]:
-    """How far the sum of eq. (1) over any permutation is rounded, as long as it is small beside f and g."""
+    """How far the sum of eq. (A) over any permutation is rounded, as long as it is small beside f and g."""
     return 4 * jnp.finfo(f.dtype).eps * (jnp.sum(jnp.abs(f)) + jnp.sum(jnp.abs(g)))
 
 

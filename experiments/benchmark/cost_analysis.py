@@ -17,20 +17,21 @@ from ddjax.recipes import Model
 from ddjax.runs import jobs
 from ddjax.training import sharding
 from ddjax.types import Batch
-from experiments.images import __main__ as images
+from experiments.common.images import models
+from experiments.common.images.settings import PRESETS, ImageSettings
 
 _COLLECTIVES = re.compile(r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\(")
 
 
-def settings_of(preset: str) -> images.Config:
+def settings_of(preset: str) -> ImageSettings:
     """The settings of `python -m experiments.images --preset ...`."""
-    return cli.parse(images.Config, ["--preset", preset], presets=images.PRESETS)
+    return cli.parse(ImageSettings, ["--preset", preset], presets=PRESETS)
 
 
 def rows(preset: str, chips: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     """The counts of each model of a preset on each number of chips, for one chip of them."""
     settings = settings_of(preset)
-    for model in map(recipes.build, images.recipes_of(settings, (32, 32, 3), 10)):
+    for model in map(recipes.build, models.recipes_of(settings, (32, 32, 3), 10)):
         size = {"parameters": recipes.parameters(model), "batch": settings.batch}
         for n in chips:
             yield {"preset": preset, "model": model.name, "chips": n} | size | counts(lowered(settings, model, n))
@@ -49,14 +50,14 @@ def counts(program: Any) -> dict[str, Any]:
     }
 
 
-def abstract(settings: images.Config, model: Model) -> tuple[training.TrainState, Batch]:
+def abstract(settings: ImageSettings, model: Model) -> tuple[training.TrainState, Batch]:
     """State and batch as shapes."""
     state = jax.eval_shape(lambda: jobs.initial_state(model.network, model.optimizer, 0))
     x_0 = jax.ShapeDtypeStruct((settings.batch, 32, 32, 3), jnp.float32)
     return state, Batch(x_0, jax.ShapeDtypeStruct((settings.batch,), jnp.int32))
 
 
-def lowered(settings: images.Config, model: Model, chips: int) -> Any:
+def lowered(settings: ImageSettings, model: Model, chips: int) -> Any:
     """The step as `experiments.images` trains it, over a mesh of so many devices: state whole on each, batch split."""
     mesh = sharding.mesh(chips)
     step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=settings.ema_decay)
@@ -77,7 +78,7 @@ def check() -> dict[str, float]:
     taken for reached.
     """
     settings, train = settings_of("digits"), data.load("digits", "train")
-    model = recipes.build(images.recipes_of(settings, train.shape, len(train.classes))[0])
+    model = recipes.build(models.recipes_of(settings, train.shape, len(train.classes))[0])
     step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=settings.ema_decay)
     state = jobs.initial_state(model.network, model.optimizer, 0)
     batch = data.batches(train, settings.batch)(jax.random.key(1))

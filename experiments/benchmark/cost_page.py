@@ -46,34 +46,39 @@ OVERCOUNT = 3  # by which the temporaries of the CPU's program are divided: less
 _METHOD = """\
 # What a training step costs
 
-Counted, predicted, and where there was a chip, measured. Written by
+Predicted steps a second and memory of the cifar10 presets on 1, 8 and 64 H100, TPU v5e and TPU v5p, beside measurements on one
+H100. Use it to choose a chip, a number of chips, and whether `--remat` or `--accumulate` is needed. Written by
 `python -m experiments.costs --out docs/results/costs.json --page docs/costs.md`.
 
-Method. The preset's real step (loss, population, optimizer, average, over a mesh that splits the batch) is compiled by
-XLA from shapes alone for 1, 8 and 64 *simulated* CPU devices, and the compiled program is asked for the operations, bytes
-and memory of one device. time = operations / ({share} of the peak) + 2 (n - 1)/n gradient bytes / link.
+## Method
 
-- {share} of the peak (`--utilisation`) is what three steps reached on an H100, below; of the TPUs it is an assumption, and so
-  are several chips. Operations are tested against a count by hand; taps of a convolution outside the image are not counted.
-- Bytes and temporaries are those of XLA's *CPU* program, which computes bfloat16 in float32 and fuses for another
-  machine. The H100 needed less than a third of what is counted: memory is predicted from a third of those temporaries. The bytes,
-  which would take two to three times as long as the steps do, are told and not used.
-- Gradients, float32, are added up in a ring after the backward pass, with no overlap. Input, checkpoints and sampling
-  are left out.
+XLA compiles the real step of a preset (loss, population, optimizer, average, over a mesh that splits the batch) from shapes
+alone for 1, 8 and 64 *simulated* CPU devices, and counts operations, bytes and memory of one device. For n chips
+
+$$\\mathrm{{time}} = \\frac{{\\mathrm{{operations}}}}{{{fraction} \\cdot \\mathrm{{peak}}}} + \\frac{{2 (n - 1)}}{{n}} \\cdot
+\\frac{{\\mathrm{{gradient\\ bytes}}}}{{\\mathrm{{link}}}}$$
+
+- {share} of the peak (`--utilisation`) is what three steps reach on an H100, below; for TPUs and for several chips it is an
+  assumption. Operations are tested against a count by hand; taps of a convolution outside the image are not counted.
+- Bytes and temporaries are those of XLA's *CPU* program, which computes bfloat16 in float32 and fuses for another machine. The
+  H100 needs less than a third of the counted temporaries, so memory is predicted from a third of them. The bytes would take two
+  to three times as long as the steps do; they are listed and not used.
+- Gradients, float32, are added up in a ring after the backward pass, with no overlap. Input, checkpoints and sampling are left
+  out.
 """
 
 _CONFRONTED = """\
-Before there was a chip, 40 % of the peak had been assumed, and a range given from arithmetic alone to all counted bytes from
-memory. Each measured step lies inside its range, nearer to the end of arithmetic; all three reach about the same share of the
-peak, and need less than a third of the memory, so both were corrected.
+"ms, a priori" is a prediction without a measurement: from arithmetic alone at 40 % of the peak, to all counted bytes from memory.
+Each measured step lies inside that range, nearer to arithmetic. All three reach about the same share of the peak and need less
+than a third of the counted memory; the predictions of this page use both.
 """
 
 _CHECKED = """\
-## The method on a machine at hand
+## The method on two CPU cores
 
-The digits preset on 2 CPU cores: {flops:.3g} GFLOP and {bytes:.3g} GB a step, a measured peak of
-{peak:.0f} GFLOP/s (product of 2,048 x 2,048 in float32, taken for fully reached) and {bandwidth:.3g} GB/s (a pass over an array).
-Predicted {told_predicted} steps a second, measured {told_measured}: predicted over measured is {told_ratio}."""
+The digits preset: {flops:.3g} GFLOP and {bytes:.3g} GB a step, a measured peak of {peak:.0f} GFLOP/s (product of 2,048 x 2,048
+in float32, taken as fully reached) and {bandwidth:.3g} GB/s (a pass over an array). Predicted {told_predicted} steps a second,
+measured {told_measured}; predicted over measured is {told_ratio}."""
 
 
 def seconds(row: dict[str, Any], chip: Chip, utilisation: float) -> float:
@@ -100,7 +105,11 @@ def _head(numbers: dict[str, Any]) -> list[str]:
         for c in CHIPS
     ]
     head = ["chip", "bf16, TFLOP/s", "memory, GB", "bandwidth, GB/s", "link, one direction, GB/s", "source"]
-    return [_METHOD.format(share=f"{100 * numbers['utilisation']:g} %"), markdown(head, lines), ""]
+    return [
+        _METHOD.format(share=f"{100 * numbers['utilisation']:g} %", fraction=f"{numbers['utilisation']:g}"),
+        markdown(head, lines),
+        "",
+    ]
 
 
 def _link(chip: Chip) -> str:
@@ -135,7 +144,7 @@ def _counts(numbers: dict[str, Any]) -> list[str]:
 
 
 def confronted(numbers: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each measured step beside what is counted of it, and what the first version of this page said of it."""
+    """Each measured step beside what is counted of it, and the range that is predicted without a measurement."""
     chip, found = CHIPS[0], []
     for of in MEASURED:
         [row] = [r for r in numbers["steps"] if (r["preset"], r["model"], r["chips"]) == (of.preset, of.model, 1)]
@@ -158,9 +167,9 @@ def _confronted(numbers: dict[str, Any]) -> list[str]:
          f"{100 * row['share']:.0f} %", f"{row['counted']:.3g}", f"{row['memory']:.3g}", f"{of.memory_gb:.3g}", of.source]
         for row in confronted(numbers) for of in [row["of"]]
     ]  # fmt: skip
-    head = ["preset", "model", "ms, first predicted", "ms, now", "ms, measured", "share of the peak", "GB, counted",
-            "GB, now", "GB, measured", "source"]  # fmt: skip
-    return ["## Confronted with one H100", "", markdown(head, lines), "", _CONFRONTED]
+    head = ["preset", "model", "ms, a priori", "ms, predicted", "ms, measured", "share of the peak", "GB, counted",
+            "GB, predicted", "GB, measured", "source"]  # fmt: skip
+    return ["## Measured on one H100", "", markdown(head, lines), "", _CONFRONTED]
 
 
 def _predictions(numbers: dict[str, Any]) -> list[str]:
@@ -177,7 +186,7 @@ def _predictions(numbers: dict[str, Any]) -> list[str]:
         "",
         markdown(["preset", "model", "chips", *(chip.name for chip in CHIPS)], lines),
         "",
-        "(memory?): the predicted memory exceeds the chip; more chips, `--remat` or `--accumulate` (parts of a batch) make it fit.",
+        "(memory?): the predicted memory exceeds the chip; it fits with more chips, `--remat` or `--accumulate`.",
         "",
     ]
 

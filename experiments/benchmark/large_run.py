@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Range
-from experiments.images import __main__ as images
+from experiments.common.images.settings import PRESETS, ImageSettings, Preset
 
 if TYPE_CHECKING:
     from ddjax.data import Images
@@ -26,7 +26,7 @@ class Config:
     Example: python -m experiments.large_run --preset glyphs --batch 32 --steps 8
     """
 
-    preset: images.Preset = "glyphs"
+    preset: Preset = "glyphs"
     """Settings of the model and its data, those of `experiments.images`."""
     batch: Annotated[int, Range(0)] = 0
     """Examples in a step; 0 for the preset's."""
@@ -35,10 +35,10 @@ class Config:
     steps: Annotated[int, Range(2)] = 20
     """Steps of each way, one in each turn; the first does not count for the time."""
 
-    def model(self) -> images.Config:
+    def model(self) -> ImageSettings:
         """Settings of the model."""
         batch = ["--batch", str(self.batch)] if self.batch else []
-        return cli.parse(images.Config, ["--preset", self.preset, *batch], presets=images.PRESETS)
+        return cli.parse(ImageSettings, ["--preset", self.preset, *batch], presets=PRESETS)
 
     def check(self) -> None:
         """Raises: UserError for a net that has no such choices, or parts that do not divide the batch."""
@@ -114,9 +114,10 @@ def turns(way: Way, settings: Any, train: Images) -> Iterator[Step]:
     from ddjax import data, recipes, training
     from ddjax.runs import jobs
     from ddjax.training import memory
+    from experiments.common.images import models
 
-    recipe = images.recipes_of(settings, train.shape, len(train.classes))[0]
-    model = recipes.build(replace(recipe, **way.net))
+    recipe = models.recipes_of(settings, train.shape, len(train.classes))[0]
+    model = recipes.build(recipes.changed(recipe, **way.net))
     state = jobs.initial_state(model.network, model.optimizer, 0)
     step = jax.jit(training.make_train_step(model.loss_fn, model.optimizer, accumulate=way.parts), donate_argnums=0)
     resident = jax.jit(data.batches(train, settings.batch))

@@ -5,7 +5,7 @@ Processor time is the figure to trust on a machine that others use too.
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ddjax import cli
 from ddjax.cli.settings import Count
@@ -39,12 +39,21 @@ def run(config: Config) -> None:
     from ddjax import recipes, targets, training
     from ddjax.runs import jobs
     from ddjax.training import checkpoints
-    from experiments.two_gaussians import __main__ as two_gaussians
+    from experiments.common.settings import Scored
 
     cache = tempfile.TemporaryDirectory()  # each turn builds its loop anew; only the first may compile it
     jax.config.update("jax_compilation_cache_dir", cache.name)
-    settings, mixture = two_gaussians.Config(), targets.two_gaussians()
-    model = recipes.build(two_gaussians.recipes_of(settings)[0])
+    settings, mixture = Scored(), targets.two_gaussians()
+    model = recipes.build(
+        recipes.part(
+            recipes.Distributional,
+            settings,
+            name="ddm",
+            event_shape=(2,),
+            network=recipes.part(recipes.Mlp, settings),
+            optimizer=replace(settings.optimizer(), clip=1.0),
+        )
+    )
     train_step = training.make_train_step(model.loss_fn, model.optimizer)
 
     def turn(label=None, manager=None) -> tuple[float, float]:

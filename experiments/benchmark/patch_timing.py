@@ -6,7 +6,7 @@ from typing import Annotated
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Range
-from experiments.images import __main__ as images
+from experiments.common.images.settings import PRESETS, ImageSettings, Preset
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Config:
     Example: python -m experiments.patch_timing --preset digits --rounds 3
     """
 
-    preset: images.Preset = "photos"
+    preset: Preset = "photos"
     """Settings of the model and its data, those of `experiments.images`."""
     patches: tuple[Count, ...] = (3, 8)
     """Sides of the patches whose score joins that of the whole image."""
@@ -25,10 +25,10 @@ class Config:
     rounds: Count = 9
     """Rounds, in each of which every side has its turn, after one that compiles."""
 
-    def model(self) -> images.Config:
+    def model(self) -> ImageSettings:
         """Settings of the model."""
         batch = ["--batch", str(self.batch)] if self.batch else []
-        return cli.parse(images.Config, ["--preset", self.preset, *batch], presets=images.PRESETS)
+        return cli.parse(ImageSettings, ["--preset", self.preset, *batch], presets=PRESETS)
 
     def check(self) -> None:
         """Raises: UserError for a model that this machine cannot hold."""
@@ -43,12 +43,13 @@ def run(config: Config) -> None:
 
     from ddjax import data, judging, recipes, training
     from ddjax.runs import jobs
+    from experiments.common.images import models
 
     train = data.load(settings.data, "train")
     batch = jax.block_until_ready(data.batches(train, settings.batch)(jax.random.key(0)))
     steps = {}
     for patch in (0, *config.patches):
-        recipe = images.recipes_of(replace(settings, score_patch=patch), train.shape, len(train.classes))[0]
+        recipe = models.recipes_of(replace(settings, score_patch=patch), train.shape, len(train.classes))[0]
         model = recipes.build(recipe)
         step = jax.jit(training.make_train_step(model.loss_fn, model.optimizer))
         steps[patch] = (step, jobs.initial_state(model.network, model.optimizer, 0))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from ddjax import cli
 from ddjax.cli.settings import Count, Range
-from experiments.images import __main__ as images
+from experiments.common.images.settings import PRESETS, ImageSettings, Preset
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Config:
     Example: python -m experiments.stream_timing --rounds 3
     """
 
-    preset: images.Preset = "digits"
+    preset: Preset = "digits"
     """Settings of the model and its data, those of `experiments.images`."""
     width: Count | None = None
     """Width of the net in place of the preset's: the narrower, the more the input weighs."""
@@ -26,10 +26,10 @@ class Config:
     rounds: Count = 7
     """Rounds, in each of which every way has its turn."""
 
-    def model(self) -> images.Config:
+    def model(self) -> ImageSettings:
         """Settings of the model."""
         width = [] if self.width is None else ["--width", str(self.width)]
-        return cli.parse(images.Config, ["--preset", self.preset, *width], presets=images.PRESETS)
+        return cli.parse(ImageSettings, ["--preset", self.preset, *width], presets=PRESETS)
 
     def check(self) -> None:
         """Raises: UserError for a model that this machine cannot hold."""
@@ -42,9 +42,10 @@ def run(config: Config) -> None:
     import numpy as np
 
     from ddjax import data, judging, recipes
+    from experiments.common.images import models
 
     train = data.load(settings.data, "train")
-    model = recipes.build(images.recipes_of(settings, train.shape, len(train.classes))[0])
+    model = recipes.build(models.recipes_of(settings, train.shape, len(train.classes))[0])
     resident = data.batches(train, settings.batch)
     ways = {
         "resident": lambda: resident,

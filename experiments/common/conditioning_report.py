@@ -15,7 +15,7 @@ from experiments.common.readings import HIGHER, LOWER
 from experiments.common.runner import Findings
 
 HEADS = ("given y by", *(steps_of(n) for n in STEPS))
-SIZES = ("draws", "t = 1", "t = .75", "t = .5", "t = .25")
+SIZES = ("draws", "t = 1", "t = 0.75", "t = 0.5", "t = 0.25")
 
 
 def lines(found: Mapping[str, Mapping[Any, Any]], part: str) -> list[list[str]]:

@@ -3,29 +3,24 @@
 A family says what is different: its models, where their batches come from, and how they are judged.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from ddjax import cli, runs
+from matplotlib.figure import Figure
+
+from ddjax import cli, judging, recipes, runs
 from ddjax.files import require_plain
-from ddjax.runs import engine
-from experiments.lazy import figures, jobs, judging, recipes, report, saved, verdicts
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ddjax.judging import Number
-    from ddjax.recipes import Model, Recipe
-    from ddjax.runs import Run
-    from ddjax.runs.jobs import Budget
-    from ddjax.training import TrainState
-    from ddjax.types import Params
-    from experiments.common.settings import Training
+from ddjax.judging import Number
+from ddjax.recipes import Model, Recipe
+from ddjax.runs import Run, engine, jobs, saved
+from ddjax.runs.jobs import Budget
+from ddjax.training import TrainState
+from ddjax.types import Params
+from experiments.common import figures, report, verdicts
+from experiments.common.settings import Training
 
 SUMMARY, REPORT = "summary.json", "report.html"
 Settings = TypeVar("Settings", bound="Training")
@@ -161,8 +156,8 @@ def _together(
 
 
 def _budget(settings: Training, recipe: Recipe) -> Budget:
-    decays = {"ema_decay": recipe.ema_decay, "other_decays": recipe.other_decays}
-    return jobs.Budget(recipe.steps, settings.save_every, accumulate=settings.accumulate, **decays)
+    decays = {"ema_decay": recipe.optimizer.ema_decay, "other_decays": recipe.other_decays}
+    return jobs.Budget(recipe.optimizer.steps, settings.save_every, accumulate=settings.accumulate, **decays)
 
 
 def require_places(path: Path) -> None:

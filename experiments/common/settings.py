@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from ddjax.cli import UserError
 from ddjax.cli.settings import (
     MAY_BE_EMPTY,
     Count,
     Decay,
-    Depth,
     Exponent,
     FileToRead,
+    FolderToWrite,
     NonNegative,
     Positive,
     Range,
     Seeds,
     Steps,
 )
+from ddjax.recipes import Layers, Optimizer, part
 from ddjax.runs.engine import Engine
 
 
 @dataclass(frozen=True)
-class Training(Engine):
+class Study:
+    """Where the results go."""
+
+    out: FolderToWrite | None = None
+    """Folder of summary.json, figures and report.html (default: runs/ and the name); an earlier study there is replaced."""
+
+
+@dataclass(frozen=True)
+class Training(Layers, Optimizer, Engine):
     """Of every family: how much is trained, on which net, and how often it is saved."""
 
     seeds: Seeds = 1
     """Number of seeds, 0 to seeds - 1; tables give medians and ranges over them."""
     together: bool = False
     """Train all seeds of a model in one state, one step of all at a time: pays on a GPU that small nets leave idle."""
-    steps: Count = 3000
-    """Training steps of each model."""
     batch: Count = 512
     """Examples for each training step."""
-    width: Count = 128
-    """Width of the hidden layers."""
-    depth: Depth = 4
-    """Number of hidden layers."""
-    learning_rate: Positive = 1e-3
-    """Rate of the optimiser."""
-    ema_decay: Decay = 0.999
-    """Decay of the averaged parameters that are sampled from."""
     accumulate: Count = 1
     """Parts of a batch, computed one after the other in the memory of one: they divide the batch."""
     save_every: Count = 1000
@@ -49,12 +48,9 @@ class Training(Engine):
     config: FileToRead | None = None
     """A YAML file of settings named as the flags; the command line wins over it."""
 
-    def recipe(self) -> dict[str, Any]:
-        """What a `recipes.Recipe` takes of them."""
-        return {
-            "width": self.width, "depth": self.depth, "steps": self.steps, "learning_rate": self.learning_rate,
-            "ema_decay": self.ema_decay,
-        }  # fmt: skip
+    def optimizer(self) -> Optimizer:
+        """That of every model."""
+        return part(Optimizer, self)
 
     def check(self) -> None:
         """Raises: UserError for settings that do not go together."""
@@ -72,7 +68,7 @@ class Training(Engine):
 
 
 @dataclass(frozen=True)
-class Distributional(Training):
+class Sampled(Training):
     """Of a family with distributional diffusion in it: draws while training, and numbers of steps to sample in."""
 
     population: Annotated[int, Range(2)] = 4
@@ -80,17 +76,13 @@ class Distributional(Training):
     nfe: tuple[Steps, ...] = (1, 2, 4, 8, 16, 32)
     """Numbers of sampling steps to judge."""
 
-    def recipe(self) -> dict[str, Any]:
-        """What a `recipes.Recipe` takes of them."""
-        return super().recipe() | {"population": self.population}
-
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """And what the population of a batch leaves in one layer."""
         return super().floats() | {("batch", "population", "width"): self.batch * self.population * self.width}
 
 
 @dataclass(frozen=True)
-class Scored(Distributional):
+class Scored(Sampled):
     """Of a family that is about the scoring rule itself: the rule, its weights over time, and where xi joins."""
 
     population: Count = 8
@@ -108,16 +100,10 @@ class Scored(Distributional):
     time_exponent: Positive = 0.7
     """Training times are u^exponent: below 1 favours the noise end, where few-step sampling lives."""
     learning_rate: Positive = 5e-3
-    """Peak rate of the optimiser, after a warm-up and before a cosine decay to 1 percent."""
+    """Peak rate of AdamW, after a warm-up and before a cosine decay to 1 percent."""
+    warmup: Annotated[int, Range(0)] | None = 100
     other_decays: Annotated[tuple[Decay, ...], MAY_BE_EMPTY] = ()
     """Decays of further averages, kept in the same training: each is judged, and can be sampled, as a model of its own."""
-
-    def recipe(self) -> dict[str, Any]:
-        """What a `recipes.Recipe` takes of them, all but the one beta of a model."""
-        return super().recipe() | {
-            "lam": self.lam, "inject": self.inject, "predicts": self.predicts, "weight": self.weight,
-            "time_exponent": self.time_exponent, "other_decays": self.other_decays, "cosine": True,
-        }  # fmt: skip
 
     def check(self) -> None:
         """Raises: UserError for an interaction of one draw, or averages that are one."""

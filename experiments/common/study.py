@@ -1,28 +1,14 @@
 """A study with results of its own: measured without training, written like a run."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ddjax.cli import UserError
-from ddjax.cli.settings import FolderToWrite
 from ddjax.runs import engine
 from experiments.common import runner
-
-if TYPE_CHECKING:
-    from experiments.common.runner import Findings
-
-
-@dataclass(frozen=True)
-class Study:
-    """Where the results go."""
-
-    out: FolderToWrite | None = None
-    """Folder of summary.json, figures and report.html (default: runs/ and the name); an earlier study there is replaced."""
+from experiments.common.runner import Findings
+from experiments.common.settings import Study
 
 
 def folder(config: Study, name: str) -> Path:

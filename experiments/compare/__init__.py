@@ -1,1 +1,1 @@
-"""Two trained image models in different numbers of steps."""
+"""Two trained image models in different numbers of steps: which is closer to held-out images, and how sure that is."""

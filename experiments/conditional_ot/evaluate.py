@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax import denoisers, flows, metrics, recipes
+from ddjax import denoisers, flows, metrics
 from ddjax.data import toys
 from ddjax.recipes import Model, Recipe
 from ddjax.types import Batch, Key, Params
@@ -43,7 +43,7 @@ def cell(
     recipe: Recipe, model: Model, params: list[Params], *, samples: int, repeats: int, noise: float, tolerance: float
 ) -> dict[str, Any]:
     """W_2 for each way to sample and each seed (mean over draws), and the solver's calls for each sample."""
-    velocity = recipes.predictor(recipe)
+    velocity = recipe.predictor()
 
     @jax.jit
     def solve(params: Params, key: Key, x_1: Array, cond: Array | None) -> flows.Solution:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from ddjax import judging, recipes, times
+from ddjax import judging, times
 from ddjax.judging import Number
 from experiments.common import figures, report, verdicts
 from experiments.common.readings import LOWER
@@ -71,7 +71,7 @@ def picture(trained: Trained) -> Figure:
         axis.set(xticks=[], yticks=[])
     for recipe, (condition, coupling) in zip(trained.recipes, names, strict=True):
         axis = axes[rows.index(condition), columns.index(coupling)]
-        draw = jax.jit(recipes.sampler(recipe, path=True), static_argnums=2)
+        draw = jax.jit(recipe.sampler(path=True), static_argnums=2)
         cond = conditions.told_to(recipe, told)
         path = np.asarray(draw(trained.params[recipe.name][0], jax.random.key(5), 600, times.grid(20), cond))
         axis.plot(path[:, :150, 0], path[:, :150, 1], color="0.8", linewidth=0.4, zorder=0)

@@ -1,52 +1,14 @@
-"""Conditioning on a measurement by draws of x_0, by particles, and by the mean's plug-in, where the answer is known."""
-
-from __future__ import annotations
-
-import time
-from dataclasses import dataclass
-from typing import Annotated
+"""The command."""
 
 from ddjax import cli
-from ddjax.cli.settings import Count, Range
-from experiments.common import study
-from experiments.common.study import Study
-from experiments.lazy import conditioning_judges, conditioning_pages
-
-
-@dataclass(frozen=True)
-class Config(Study):
-    """Compare ways to sample given y on two Gaussians with the exact posterior of x_0, at 1, 2, 4 and 8 steps.
-
-    `samplers.conditioned` keeps one of M draws by its likelihood, `samplers.particles` corrects between the examples, and
-    `samplers.plugged_in` is diffusion posterior sampling with the exact mean. Tables: the share of the component at y against
-    the exact one, W_1 along the measured coordinate against its floor, and the effective size of the draws.
-
-    Example: python -m experiments.conditioning --out runs/conditioning
-    """
-
-    draws: tuple[Count, ...] = (4, 16, 64)
-    """Draws M of each example for `conditioned`."""
-    few: tuple[Count, ...] = (1, 4, 16)
-    """Draws of each particle."""
-    n: Annotated[int, Range(100)] = 10_000
-    """Samples behind each number, and draws of the exact law to compare with."""
-    repeats: Annotated[int, Range(5)] = 5
-    """Runs with fresh noise behind each number and its standard error."""
-
-    def floats(self) -> dict[tuple[str, ...], int | float]:
-        """Numbers that must be in memory at once: the draws of all examples."""
-        return {("n", "draws"): 8 * self.n * max(self.draws), ("n", "few"): 8 * self.n * max(self.few)}
+from experiments.conditioning.settings import Config
 
 
 def run(config: Config) -> None:
     """Measure, write, print."""
-    began = time.monotonic()
-    folder = study.folder(config, "conditioning")
-    of = conditioning_judges.ways(config.draws, config.few)
-    found = conditioning_judges.measured(of, config.n, config.repeats)
-    floor = conditioning_judges.floor(config.n, 4 * config.repeats)
-    effective = conditioning_judges.effective(config.draws, 1000)
-    study.write(folder, "conditioning", config, conditioning_pages.findings(found, floor, effective, config.n), began)
+    from experiments.conditioning import experiment
+
+    experiment.run(config)
 
 
 if __name__ == "__main__":

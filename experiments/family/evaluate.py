@@ -17,19 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax import data, judging, metrics, mixtures, recipes, scoring, targets, training
+from ddjax import data, judging, metrics, scoring, targets, training
 from ddjax.data import toys
 from ddjax.judging import Metric
 from ddjax.mixtures import GaussianMixture
 from ddjax.recipes import Recipe
 from ddjax.runs import jobs
 from ddjax.types import Batch, Key
+from experiments.common import oracles as exact
 
 NOISE = 0.03  # of the moons
 BLOCK = 1000  # points of a W_1 in the plane
 MEDIAN = 6.0  # distance between two digits, the bandwidth of their MMD
 TIMED, ROUNDS = 100, 5  # training steps of a timed run, and runs
-EXACT, MEAN = "exact posterior (oracle)", "exact mean (oracle)"
 
 Sample = Callable[[Key, int], Array]
 
@@ -147,22 +147,18 @@ def floors(name: str, key: Key, *, n: int, repeats: int) -> dict[str, metrics.Fl
 
 def oracles(name: str) -> dict[str, Any]:
     """Draws by the bridge of the exact posterior and of its mean, where there is a law."""
-    if (law := target(name).law) is None:
-        return {}
-    return {
-        of: recipes.drawing(recipes.by_bridge(oracle(law, recipes.SCHEDULE), recipes.SCHEDULE, (2,)))
-        for of, oracle in ((EXACT, mixtures.oracle), (MEAN, mixtures.mean_oracle))
-    }
+    law = target(name).law
+    return {} if law is None else exact.oracles(law)
 
 
 def closed(numbers: Sequence[judging.Number], name: str) -> dict[str, dict[int, float]]:
     """The share of the gap in W_1 that each model closes on a target, where the exact mean is 4 deviations of a block off."""
-    return judging.gap_closed(numbers, f"w1 {name}", MEAN, deviations=4.0)
+    return judging.gap_closed(numbers, f"w1 {name}", exact.MEAN, deviations=4.0)
 
 
 def churns(recipe: Recipe, churn: tuple[float, ...]) -> tuple[float | None, ...]:
     """The churns that a model is sampled with: of a bridge those asked for, of others none."""
-    return churn if recipe.kind in ("distributional", "regression") else (None,)
+    return churn if recipe.churns else (None,)
 
 
 class Seconds(NamedTuple):
@@ -172,12 +168,15 @@ class Seconds(NamedTuple):
     draw: dict[int, float]
 
 
-def seconds(settings: Any, trained: Any, batches: Any) -> dict[str, Seconds]:
-    """How long every model of the first target takes: the fastest of interleaved rounds."""
+def seconds(settings: Any, trained: Any, names: dict[str, str], batches: Any) -> dict[str, Seconds]:
+    """How long models take: the fastest of interleaved rounds.
+
+    Args:
+        names: of the models that are timed: what tables call each. batches: (settings, recipe, seed) -> those to train on.
+    """
     runs: dict[tuple[str, int | None], Callable[[], Any]] = {}
     for recipe, model in trained.pairs():
-        name, _, target = recipe.name.partition(" on ")
-        if target == settings.target[0]:
+        if name := names.get(recipe.name):
             runs[name, None] = _training(recipe, model, batches(settings, recipe, 0))
             for n in settings.nfe:
                 runs[name, n] = partial(_drawn, model, trained.params[model.name][0], settings.samples, n)
@@ -207,7 +206,7 @@ def _drawn(model: Any, params: Any, n: int, steps: int) -> Array:
 def _training(recipe: Recipe, model: Any, batch: Any) -> Any:
     """TIMED steps of training, from the same state each time."""
     state = jobs.initial_state(model.network, model.optimizer, 0)
-    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.ema_decay)
+    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.optimizer.ema_decay)
 
     @jax.jit
     def run(state: Any) -> Any:

@@ -1,16 +1,19 @@
 """The table of docs/family.md and the pages behind it, docs/family_tables.md, from the stored runs of the few-step family."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddjax import cli
+from ddjax import cli, judging, runs
+from experiments.common import figures
+from experiments.family import claims as claim_pages
+from experiments.family import evaluate as rival_judges
+from experiments.family import grid_report as grid_pages
+from experiments.family import grids as grid_judges
+from experiments.family import report as rival_pages
 from experiments.family import warm_start
-from experiments.lazy import claim_pages, figures, grid_judges, grid_pages, judging, rival_judges, rival_pages, runs
+from experiments.family.settings import Page
 
 ROOT = Path(__file__).parents[2]
 START, END = "<!-- table: made by python -m experiments.family_page -->", "<!-- table: end -->"
@@ -23,14 +26,6 @@ BUDGETS = (1, 2, 4, 8)
 NOW = "results.md#measured-by-an-earlier-version"
 STEM, TUNING = "family_", "tuning"
 TARGETS = ("two_gaussians", "moons", "checkerboard", "eight_gaussians", "forty", "digits")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Write the table of docs/family.md, and docs/family_tables.md, from docs/results/family_*.json.
-
-    Example: python -m experiments.family_page
-    """
 
 
 def stored(results: Path) -> dict[str, dict[str, Any]]:
@@ -148,7 +143,7 @@ def _folded(table: Any) -> str:
     return f"<details><summary>{table.title}</summary>\n\n{told}\n\n</details>"
 
 
-def run(config: Config) -> None:
+def run(config: Page) -> None:
     """Read, write."""
     results, page = ROOT / "docs" / "results", ROOT / "docs" / "family.md"
     before, marker, rest = page.read_text(encoding="utf-8").partition(START)

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
+from ddjax.recipes import (
+    Consistency,
+    Distributional,
+    Exponential,
+    Flow,
+    Iddm,
+    Imq,
+    MeanFlow,
+    Optimizer,
+    Rbf,
+    Recipe,
+    Regression,
+    Sddm,
+    changed,
+    part,
+)
 from experiments.common.variants import OBJECTIVE
 
 Preset = Literal[
@@ -23,21 +41,29 @@ Preset = Literal[
 ]
 
 _NOISY = {"time_exponent": 0.7}  # training times u^.7, which favour the noise end
-DEFINED: dict[Preset, dict[str, Any]] = {
-    "ddm": {"population": 4, **_NOISY},
-    "iddm": {"rule": "iddm", "beta": 0.1, "population": 4, "inject": 2, **_NOISY},
-    "sddm": {"rule": "sddm", "population": 3, **_NOISY},
-    "ddm-imq": {"rule": "imq", "population": 4, **_NOISY},
-    "ddm-rbf": {"rule": "rbf", "population": 4, **_NOISY},
-    "ddm-exp": {"rule": "exponential", "population": 4, **_NOISY},
-    "ddm-patched": {"score_patch": 3, "population": 4, **_NOISY},
-    "fm": {"kind": "flow"},
-    "fm-ot": {"kind": "flow", "coupling": "aware"},
-    "ddpm": {"kind": "regression", **_NOISY},
-    "consistency": {"kind": "consistency", "huber": 0.03},
-    "mean-flow": {"kind": "mean_flow", "time": "raw"},
-    "imf": {"kind": "mean_flow", "time": "raw", "improved": True},
+DEFINED: dict[Preset, Callable[..., Recipe]] = {
+    "ddm": partial(Distributional, population=4, **_NOISY),
+    "iddm": partial(Distributional, rule=Iddm(beta=0.1), population=4, inject=2, **_NOISY),
+    "sddm": partial(Distributional, rule=Sddm(), population=3, **_NOISY),
+    "ddm-imq": partial(Distributional, rule=Imq(), population=4, **_NOISY),
+    "ddm-rbf": partial(Distributional, rule=Rbf(), population=4, **_NOISY),
+    "ddm-exp": partial(Distributional, rule=Exponential(), population=4, **_NOISY),
+    "ddm-patched": partial(Distributional, score_patch=3, population=4, **_NOISY),
+    "fm": Flow,
+    "fm-ot": partial(Flow, coupling="aware"),
+    "ddpm": partial(Regression, **_NOISY),
+    "consistency": partial(Consistency, huber=0.03),
+    "mean-flow": MeanFlow,
+    "imf": partial(MeanFlow, improved=True),
 }
+
+
+def recipe_of(preset: Preset, settings: Any, *, name: str, event_shape: tuple[int, ...], **changes: Any) -> Recipe:
+    """The model of a preset at the size and with the optimiser of the settings, its fields changed by name."""
+    optimizer = part(Optimizer, settings, **START)
+    made = DEFINED[preset](name=name, event_shape=event_shape, optimizer=optimizer)
+    return changed(made, width=settings.width, depth=settings.depth, **changes)
+
 
 # the same search for every preset (`experiments.family_tuning`): where it begins, and 7 trials, one after the other
 START = {"learning_rate": 5e-3}
@@ -95,16 +121,12 @@ TUNED_ON_DIGITS: dict[Preset, dict[str, Any]] = {
     "fm": {"learning_rate": 2e-2, "ema_decay": 0.99},
     "fm-ot": {"learning_rate": 2e-2, "predicts": "v", "ema_decay": 0.99},
 }
-PRESETS = {name: DEFINED[name] | changes for name, changes in TUNED.items()}
-ON_DIGITS = {name: DEFINED[name] | changes for name, changes in TUNED_ON_DIGITS.items()}
-
-
 OF_IMAGES: tuple[Preset, ...] = ("ddm-patched",)  # which a law in the plane has none of
 
 
 def of_target(target: str) -> dict[Preset, dict[str, Any]]:
-    """The presets that were tuned on a target, or on its kind."""
-    return ON_DIGITS if target == "digits" else PRESETS
+    """What the search changed in each preset that was tuned on a target, or on its kind."""
+    return TUNED_ON_DIGITS if target == "digits" else TUNED
 
 
 # seconds of a training step in the plane over those of ddpm's, on two CPU cores (docs/family.md)
@@ -123,4 +145,4 @@ COST: dict[Preset, float] = {
     "imf": 1.6,
 }
 
-VARIED = (*OBJECTIVE, "bandwidth", "references", "gate", "coupling", "stride", "huber", "equal", "power", "cosine")
+VARIED = (*OBJECTIVE, "bandwidth", "references", "gate", "coupling", "stride", "huber", "equal", "power", "warmup")

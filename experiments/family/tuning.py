@@ -4,46 +4,25 @@ One target, one seed that no table has. Trials go one setting at a time: a chang
 steps falls: a choice, and no test; fresh seeds say what it is worth. What came of it is `experiments.family.presets.TUNED`.
 """
 
-from __future__ import annotations
-
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ddjax.cli.settings import Count
-from experiments.common import study
+import jax
+import numpy as np
+
+from ddjax import judging, networks, recipes, training
+from ddjax.recipes import Recipe
+from ddjax.runs import jobs
+from ddjax.types import Params
+from experiments.common import report, study
 from experiments.common.runner import Findings
-from experiments.common.study import Study
-from experiments.family.__main__ import Config as Family
-from experiments.family.__main__ import TargetName
-from experiments.family.presets import DEFINED, OF_IMAGES, START, TRIALS, Preset
-from experiments.lazy import jax, jobs, judging, networks, np, recipes, report, rival_judges, training
-
-if TYPE_CHECKING:
-    from ddjax.recipes import Recipe
-    from ddjax.types import Params
+from experiments.family import evaluate as rival_judges
+from experiments.family.presets import OF_IMAGES, START, TRIALS, Preset, recipe_of
+from experiments.family.settings import Config as Family
+from experiments.family.settings import Tuning
 
 NFE = (1, 2, 4)
 SEED = 100  # of training; tables have 0, 1, 2, ...
-
-
-@dataclass(frozen=True)
-class Config(Study):
-    """Tune the presets of `experiments.family`, each with the same number of trials, and tell every trial.
-
-    Writes summary.json and report.html into --out. The presets as they stand are not changed.
-
-    Example: python -m experiments.family_tuning --only ddm --steps 500
-    """
-
-    target: TargetName = "moons"
-    """What to tune on."""
-    only: tuple[Preset, ...] = tuple(TRIALS)
-    """Presets to tune; those of images on digits alone."""
-    steps: Count = Family.steps
-    """Training steps of each trial."""
-    blocks: Count = 10
-    """Blocks of points behind each W_1; of the 360 held-out digits there are 2."""
 
 
 def trained(recipe: Recipe, target: str, seed: int, warm: Params | None = None) -> Params:
@@ -52,9 +31,9 @@ def trained(recipe: Recipe, target: str, seed: int, warm: Params | None = None) 
     state = jobs.initial_state(model.network, model.optimizer, seed)
     if warm is not None:
         state = training.TrainState.create(networks.from_mean(state.params, warm), model.optimizer, state.key)
-    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.ema_decay)
+    train_step = training.make_train_step(model.loss_fn, model.optimizer, ema_decay=recipe.optimizer.ema_decay)
     batch = jax.tree_util.Partial(lambda key: sample(key, Family.batch))
-    return training.fit(state, train_step, batch, steps=recipe.steps, save_every=100, label=None).ema
+    return training.fit(state, train_step, batch, steps=recipe.optimizer.steps, save_every=100, label=None).ema
 
 
 def error(recipe: Recipe, params: Params, target: str, seed: int, blocks: int) -> list[float]:
@@ -62,26 +41,20 @@ def error(recipe: Recipe, params: Params, target: str, seed: int, blocks: int) -
     model = recipes.build(recipe)
     key_draw, key_truth = jax.random.split(jax.random.key(seed))
     metric = rival_judges.distances(target)[f"w1 {target}"]
-    real = rival_judges.truth(target)(key_truth, blocks * metric.points)
+    real = rival_judges.truth(target)(key_truth, blocks * metric.points)  # pyright: ignore[reportOperatorIssue]
     return [
         judging.in_blocks(metric, real, rival_judges.vectors(model.draw(params, key, len(real.x_0), steps=n)), blocks)
         for n, key in zip(NFE, jax.random.split(key_draw, len(NFE)), strict=True)
     ]
 
 
-def shared(target: str, steps: int) -> dict[str, Any]:
-    """What the recipes of all presets on a target have in common."""
-    common = Family(steps=steps).recipe() | {"predicts": "velocity", "cosine": True, "clip": 1.0}
-    return common | {"event_shape": rival_judges.target(target).event}
-
-
-def tuned(config: Config, preset: Preset) -> tuple[dict[str, Any], list[list[str]]]:
+def tuned(config: Tuning, preset: Preset) -> tuple[dict[str, Any], list[list[str]]]:
     """The best settings found, and a row of words for each trial."""
-    common = shared(config.target, config.steps) | {"name": preset}
-    best, least, rows = DEFINED[preset] | START, np.inf, []
+    common = {"name": preset, "event_shape": rival_judges.target(config.target).event, "steps": config.steps}
+    best, least, rows = START, np.inf, []
     for trial in ({}, *TRIALS[preset]):
         try:
-            recipe = recipes.Recipe(**common | best | trial)
+            recipe = recipe_of(preset, Family(), **common | best | trial)
             params = trained(recipe, config.target, SEED)
             found = error(recipe, params, config.target, SEED, config.blocks)
         except FloatingPointError:
@@ -96,7 +69,7 @@ def tuned(config: Config, preset: Preset) -> tuple[dict[str, Any], list[list[str
     return best, rows
 
 
-def run(config: Config) -> None:
+def run(config: Tuning) -> None:
     """Tune one preset after the other, write, print."""
     began = time.monotonic()
     folder = study.folder(config, "family_tuning")

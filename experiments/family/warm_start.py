@@ -5,48 +5,24 @@ the regression before it, for the whole budget; and from the regression of `ddpm
 or behind a gate.
 """
 
-from __future__ import annotations
-
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from ddjax.cli.settings import Count, Seeds
-from experiments.common import study
+import jax
+import numpy as np
+
+from ddjax import judging
+from experiments.common import report, study, verdicts
 from experiments.common.runner import Findings
-from experiments.common.study import Study
-from experiments.family.__main__ import Config as Family
-from experiments.family.__main__ import TargetName
-from experiments.family.presets import COST, PRESETS
-from experiments.family.tuning import NFE, error, shared, trained
-from experiments.lazy import jax, judging, np, recipes, report, rival_judges, verdicts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from experiments.family import evaluate as rival_judges
+from experiments.family.presets import COST, TUNED, recipe_of
+from experiments.family.settings import Config as Family
+from experiments.family.settings import WarmStart
+from experiments.family.tuning import NFE, error, trained
 
 WARM = "regression, then DDM"
 HEADS = ["model", "DDM steps", *(f"W₁, {n} step{'s' * (n > 1)}" for n in NFE)]
-
-
-@dataclass(frozen=True)
-class Config(Study):
-    """Train DDM from scratch and from a regression model by xi weights of zero, and compare W_1 at 1, 2 and 4 steps.
-
-    Writes summary.json and report.html into --out.
-
-    Example: python -m experiments.warm_start --steps 2000 --seeds 1
-    """
-
-    target: TargetName = "moons"
-    """What to learn."""
-    steps: Count = Family.steps
-    """Training steps of the regression, and of DDM's whole budget."""
-    share: Count = 4
-    """The warm model has this part of the budget: 4 is a quarter."""
-    seeds: Seeds = 3
-    """Number of seeds, 0 to seeds - 1."""
-    blocks: Count = 5
-    """Blocks of 1,000 points behind each W_1."""
 
 
 class Way(NamedTuple):
@@ -57,7 +33,7 @@ class Way(NamedTuple):
     gate: bool = False
 
 
-def ways(config: Config) -> dict[str, Way]:
+def ways(config: WarmStart) -> dict[str, Way]:
     """All ways by their names."""
     few = max(config.steps // config.share, 1)
     return {
@@ -70,11 +46,12 @@ def ways(config: Config) -> dict[str, Way]:
     }
 
 
-def measured(config: Config, seed: int) -> Iterator[tuple[str, list[float]]]:
+def measured(config: WarmStart, seed: int) -> Iterator[tuple[str, list[float]]]:
     """W_1 at each number of steps of the regression and of every way; all meet the same noise and data."""
 
     def recipe(preset: Any, steps: int, gate: bool = False) -> Any:
-        return recipes.Recipe(**shared(config.target, steps) | PRESETS[preset] | {"name": preset, "gate": gate})
+        changes = TUNED[preset] | {"steps": steps} | ({"gate": True} if gate else {})
+        return recipe_of(preset, Family(), name=preset, event_shape=rival_judges.target(config.target).event, **changes)
 
     def told(model: Any, params: Any) -> list[float]:
         return error(model, params, config.target, seed, config.blocks)
@@ -106,7 +83,7 @@ def verdict(found: dict[str, list[list[float]]], floor: Any) -> str:
     return verdicts.by_steps(numbers, "W₁", rival="whole budget")
 
 
-def run(config: Config) -> None:
+def run(config: WarmStart) -> None:
     """Train every way with every seed, write, print."""
     began = time.monotonic()
     folder = study.folder(config, "warm_start")

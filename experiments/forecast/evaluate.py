@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax.scoring import Energy, Patched, Sum, finite_differences, pooling, spectrum
+from ddjax.scoring import Energy, Patched, Sum, by_element, by_position, finite_differences, pooling, spectrum
 from ddjax.types import Key, standard_normal
 
 SIDE, HORIZON, VISCOSITY = 16, 1.0, 0.02
@@ -21,10 +21,10 @@ WIND, GUST, ERROR = (0.9, -0.4), 0.15, 0.3
 WAVES = np.stack(np.meshgrid(np.fft.fftfreq(SIDE, 1 / SIDE), np.fft.rfftfreq(SIDE, 1 / SIDE), indexing="ij"))
 SQUARES = np.sum(WAVES**2, 0)
 
-CRPS = Energy(scope="element")
+CRPS = by_element(Energy())
 _BLOCKS = ((1.0, CRPS, pooling(2)), (1.0, CRPS, pooling(4)))
 _SLOPES = tuple((1.0, CRPS, finite_differences(axis, wrap=True)) for axis in (0, 1))
-_WAVES = (1.0, Energy(scope="position"), spectrum)
+_WAVES = (1.0, by_position(Energy()), spectrum)
 RULES = {
     "CRPS of each pixel": CRPS,
     "energy of the whole": Energy(),

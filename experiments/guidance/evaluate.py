@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ddjax import denoisers, metrics, paths, recipes, samplers, times
+from ddjax import denoisers, metrics, paths, samplers, times
 from ddjax.data import Images, subsets
 from ddjax.training.progress import progress
 from experiments.common.images import evaluate as judging
@@ -58,7 +58,7 @@ class Row(NamedTuple):
 
 def drawn(trained: Any, how: How, labels: np.ndarray, *, seed: int = 2026) -> Array:
     """A sample of each of these classes, clipped to the range of images; the same noise whatever the weight."""
-    schedule, predictor = recipes.schedule(trained.recipe), recipes.predictor(trained.recipe)
+    schedule, predictor = trained.recipe.noise_schedule(), trained.recipe.predictor()
     event, null = trained.recipe.event_shape, trained.recipe.classes
 
     @jax.jit

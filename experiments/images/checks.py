@@ -1,7 +1,6 @@
 """What can be known of a run's images before anything is trained, so that no run trains and then cannot be judged."""
 
 import hashlib
-import math
 from typing import Any
 
 import jax
@@ -9,7 +8,6 @@ import numpy as np
 
 from ddjax.cli import UserError
 from ddjax.data import Folder, Images
-from ddjax.recipes import Recipe
 from experiments.common.images import evaluate as judging
 from experiments.common.images import feeds
 from experiments.common.images.settings import Fed, Nets
@@ -62,23 +60,6 @@ def require_bfloat16(settings: Nets, device: Any) -> None:
             f"{device.device_kind} (compute capability {capability}) has no bfloat16: give --no-bfloat16, and --remat "
             "where memory is short"
         )
-
-
-def require_patches(recipe: Recipe) -> None:
-    """Raises: UserError for patches of a score that are larger than the images, or blocks or tokens that do not tile them."""
-    height, width, _ = recipe.event_shape
-    told = f"images are {height} x {width}"
-    if recipe.score_patch > min(height, width):
-        raise UserError(f"--score-patch {recipe.score_patch} is larger than the images: {told}")
-    for k in recipe.score_scales:
-        if height % k or width % k:
-            raise UserError(f"--score-scales {k} does not tile the images: {told}")
-    if recipe.net == "dit" and recipe.overlap > recipe.patch:
-        raise UserError(f"--overlap {recipe.overlap} is larger than the tokens: --patch {recipe.patch}")
-    if recipe.net == "dit" and (height % recipe.patch or width % recipe.patch):
-        side = math.gcd(height, width)
-        fits = ", ".join(str(n) for n in range(1, side + 1) if side % n == 0)
-        raise UserError(f"--patch {recipe.patch} does not tile the images: {told}, which patches of {fits} do")
 
 
 def copies(train: Images | Folder, test: Images | Folder, settings: Fed) -> str:

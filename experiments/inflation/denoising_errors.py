@@ -13,8 +13,8 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Array
 
-from ddjax import denoisers, flows, inflation, recipes
-from ddjax.recipes import Recipe, inflations
+from ddjax import denoisers, flows, inflation
+from ddjax.recipes import Inflation
 from ddjax.types import Key, Params
 
 TIMES = np.linspace(0.0, 1.0, 17)[1:] ** 2  # equal steps of u
@@ -22,11 +22,11 @@ POINTS = {"correlations": 2000, "likelihood": 500}
 EXACT = 3  # dimensions up to which the divergence is exact, beyond them by 4 probes
 
 
-def correlations(recipe: Recipe, params: Params, y: Array, key: Key) -> dict[str, np.ndarray]:
+def correlations(recipe: Inflation, params: Params, y: Array, key: Key) -> dict[str, np.ndarray]:
     """Matrices [16, 16] of one model over TIMES, by what is correlated, for points y in the eigenbasis."""
     key_path, key_fresh, key_process, *keys = jax.random.split(key, 6)
-    y, along, model = y[: POINTS["correlations"]], recipes.schedule(recipe), recipes.predictor(recipe)
-    denoise, field = (denoisers.bind(of, params) for of in (model, inflations.velocity(recipe, model)))
+    y, along, model = y[: POINTS["correlations"]], recipe.noise_schedule(), recipe.predictor()
+    denoise, field = (denoisers.bind(of, params) for of in (model, recipe.velocity()))
     path = inflation.inflate_path(field, key_path, y, np.append(TIMES[::-1], 0.0), method=flows.heun).states[1:]
     states = {
         "flow": path,
@@ -51,12 +51,12 @@ class LogLikelihood(NamedTuple):
     gaussian: float
 
 
-def log_likelihood(recipe: Recipe, params: Params, y: Array, key: Key) -> LogLikelihood:
+def log_likelihood(recipe: Inflation, params: Params, y: Array, key: Key) -> LogLikelihood:
     """Of one model at points y in the eigenbasis."""
-    y, eigen = y[: POINTS["likelihood"]], inflations.eigenbasis(recipe)
-    field = denoisers.bind(inflations.velocity(recipe, recipes.predictor(recipe)), params)
+    y, eigen = y[: POINTS["likelihood"]], recipe.eigenbasis()
+    field = denoisers.bind(recipe.velocity(), params)
     divergence = flows.exact_divergence if y.shape[1] <= EXACT else flows.hutchinson(4)
-    found = flows.log_density(field, recipes.schedule(recipe), key, y, divergence=divergence, tolerance=1e-4)
+    found = flows.log_density(field, recipe.noise_schedule(), key, y, divergence=divergence, tolerance=1e-4)
     log_p = np.asarray(found.log_prob, np.float64)
     plain = scipy.stats.norm.logpdf(np.asarray(y), scale=np.asarray(jnp.sqrt(eigen.variances))).sum(1)
     return LogLikelihood(float(log_p.mean()), float(log_p.std() / np.sqrt(len(log_p))), float(plain.mean()))

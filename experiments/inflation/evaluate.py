@@ -16,11 +16,12 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Array
 
-from ddjax import denoisers, flows, inflation, judging, metrics, recipes
+from ddjax import denoisers, flows, inflation, judging, metrics
 from ddjax.data import toys
 from ddjax.inflation.priors import RADII
 from ddjax.judging import Metric
-from ddjax.recipes import Model, Recipe, inflations
+from ddjax.recipes import Inflation, Model
+from ddjax.recipes.inflation import grid
 from ddjax.types import Batch, Key, Params
 from experiments.inflation.denoising_errors import LogLikelihood, correlations, log_likelihood
 
@@ -73,15 +74,15 @@ class Judged(NamedTuple):
     likelihood: LogLikelihood
 
 
-def judged(recipe: Recipe, params: Params, data: Array, key: Key, *, steps: int, method: str) -> Judged:
+def judged(recipe: Inflation, params: Params, data: Array, key: Key, *, steps: int, method: str) -> Judged:
     """Inflate data, generate as much, and go there and back, all in `steps` steps of a method."""
-    eigen, along = inflations.eigenbasis(recipe), recipes.schedule(recipe)
+    eigen, along = recipe.eigenbasis(), recipe.noise_schedule()
     prior = inflation.analytic_prior(along, eigen.variances)
     key_prior, key_up, key_down, key_again, key_trip, key_back, key_kept, key_errors, key_density = jax.random.split(
         key, 9
     )
-    field = denoisers.bind(inflations.velocity(recipe, recipes.predictor(recipe)), params)
-    how: dict[str, Any] = {"times": inflations.grid(steps), "method": METHODS[method]}
+    field = denoisers.bind(recipe.velocity(), params)
+    how: dict[str, Any] = {"times": grid(steps), "method": METHODS[method]}
     y = eigen.coordinates(data)
     latents = inflation.inflate(field, key_up, y, **how)
     made = inflation.generate(field, key_down, prior.sample(key_prior, len(y)), **how)
@@ -125,24 +126,24 @@ def pca_gaussian(eigen: inflation.Eigenbasis, keep: int) -> Any:
     return drawn
 
 
-def from_the_kept(recipe: Recipe, model: Model, *, steps: int, method: str) -> Any:
+def from_the_kept(recipe: Inflation, model: Model, *, steps: int, method: str) -> Any:
     """Draws from latents of the kept directions alone, the others 0: to stand beside `pca_gaussian` at equal `keep`."""
-    eigen, along = inflations.eigenbasis(recipe), recipes.schedule(recipe)
+    eigen, along = recipe.eigenbasis(), recipe.noise_schedule()
     prior = inflation.analytic_prior(along, eigen.variances)
-    velocity = inflations.velocity(recipe, recipes.predictor(recipe))
+    velocity = recipe.velocity()
 
     def drawn(params: Params, key: Key, n: int) -> Array:
         key_prior, key_down = jax.random.split(key)
         sent = inflation.truncated(recipe.keep)(prior.sample(key_prior, n))
         field = denoisers.bind(velocity, params)
-        return eigen.points(inflation.generate(field, key_down, sent, inflations.grid(steps), method=METHODS[method]))
+        return eigen.points(inflation.generate(field, key_down, sent, grid(steps), method=METHODS[method]))
 
     return drawn
 
 
-def participation(recipe: Recipe, times: np.ndarray) -> inflation.Participation:
+def participation(recipe: Inflation, times: np.ndarray) -> inflation.Participation:
     """PR(t) of the recipe's flow, and of its law in the data's own units and scaled."""
-    return inflation.participation(recipes.schedule(recipe), inflations.eigenbasis(recipe).variances, times)
+    return inflation.participation(recipe.noise_schedule(), recipe.eigenbasis().variances, times)
 
 
 def truth(sample: Sample) -> judging.Truth:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ddjax import runs
 from ddjax.judging import Number
-from ddjax.recipes import Recipe, inflations
+from ddjax.recipes import Inflation
 from experiments.common import figures, report
 from experiments.common.readings import HIGHER, LOWER
 from experiments.common.runner import Findings, Trained
@@ -27,7 +27,8 @@ def findings(
     floors: dict[str, Any],
 ) -> Findings:
     """The page; notes say which of the expectations are met."""
-    d = len(inflations.eigenbasis(trained.recipes[0]).variances)
+    flows = [recipe for recipe in trained.recipes if isinstance(recipe, Inflation)]
+    d = len(flows[0].eigenbasis().variances)
     pictures = {
         "samples.png": (samples(judged), "Data, latents in units of the prior, and what comes back; seed 0."),
         "coverage.png": (
@@ -39,7 +40,7 @@ def findings(
             "Correlations of what the denoiser says, and of its errors, at 16 times from data to noise; seed 0. "
             "Innovations of the exact mean are uncorrelated.",
         ),
-        "participation.png": (participation(trained.recipes), "Participation ratio of the law at each time."),
+        "participation.png": (participation(flows), "Participation ratio of the law at each time."),
         "training.png": (
             figures.training(runs.read_metrics(trained.folder.path)),
             "Training curves: the network's own error, 1 for a network of 0.",
@@ -179,7 +180,7 @@ def coverage(judged: dict[str, list[Judged]], d: int) -> Figure:
     return figure
 
 
-def participation(found: Sequence[Recipe]) -> Figure:
+def participation(found: Sequence[Inflation]) -> Figure:
     """PR(t) of every model in the data's own units."""
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axis, times = figure.subplots(), np.linspace(0, 1, 65)

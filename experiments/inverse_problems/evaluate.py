@@ -18,11 +18,11 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array
 
-from ddjax import paths, recipes, samplers, times
+from ddjax import paths, samplers, schedules, times
 from ddjax.types import Denoise, Key
 from experiments.inverse_problems.measurements import Measurement
 
-SCHEDULE = recipes.SCHEDULE
+SCHEDULE = schedules.Rectified()
 START = 0.98
 STEPS = (1, 2, 4, 8)
 ROWS, DRAWN = 570, 73_000  # chains walked together, and events in memory together

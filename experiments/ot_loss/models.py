@@ -1,53 +1,20 @@
 """The models of `ot_loss`: presets as data, stages that go on from one another, and the passive run that they may start from."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from ddjax import runs
+from ddjax import data, runs
 from ddjax.cli import UserError
-from ddjax.runs import engine
-from experiments.lazy import data, recipes, saved
-
-if TYPE_CHECKING:
-    from ddjax.data import Folder, Images
-    from ddjax.recipes import Recipe
-    from ddjax.runs import Run
-    from ddjax.runs.jobs import Start
+from ddjax.data import Folder, Images
+from ddjax.recipes import Labels, Recipe, Transport, entries, job, read
+from ddjax.runs import Run, engine, saved
+from ddjax.runs.jobs import Start
+from experiments.ot_loss.presets import DDPM, NONE, PRESETS
 
 PASSIVE = "passive"
-_DDPM = {"kind": "regression", "schedule": "ddpm", "predicts": "noise", "weight": "snr"}
-_DDM = {"beta": 0.1, "predicts": "x0", "score_patch": 3, "time_exponent": 0.5, "population": 4}
-_HIGH, _EQUAL = {"transport": 0.1}, {"transport": 1.0}  # what the loss beside it weighs: ten times as much, or as much
-_BLUR_10, _BLUR_05 = {"blur": 10.0, "relative_blur": False}, {"blur": 0.05, "relative_blur": False}
-_LATE = _EQUAL | {"transport_until": 0.3}  # where the posterior is narrow, and its mean nearly a draw
-_FALLING = ((0.8, 0.5), (0.9, 0.3), (1.0, 0.15))  # by (share of the steps): the blur in median distances
-
-
-class Preset(NamedTuple):
-    """Stages of one model, each (share of the steps at which it ends, entries of its recipe); `resumes` the passive model."""
-
-    stages: tuple[tuple[float, dict[str, Any]], ...]
-    resumes: bool = False
-
-
-def _whole(*entries: dict[str, Any]) -> tuple[tuple[float, dict[str, Any]]]:
-    return ((1.0, {name: value for some in entries for name, value in some.items()}),)
-
-
-PRESETS = {
-    "passive-longer": Preset(_whole(_DDPM, {"transport": 0.0}), resumes=True),
-    "resume-mse-high-blur10": Preset(_whole(_DDPM, _HIGH, _BLUR_10), resumes=True),
-    "retrain-mse-high-blur10": Preset(_whole(_DDPM, _HIGH, _BLUR_10)),
-    "retrain-mse-high-blur.05": Preset(_whole(_DDPM, _HIGH, _BLUR_05)),
-    "retrain-equal-blur10": Preset(_whole(_DDPM, _EQUAL, _BLUR_10)),
-    "adaptive": Preset(tuple((share, _DDPM | _LATE | {"blur": blur}) for share, blur in _FALLING), resumes=True),
-    "late-blur.3": Preset(_whole(_DDPM, _LATE, {"blur": 0.3}), resumes=True),
-    "ddm": Preset(_whole(_DDM, {"transport": 0.0})),
-    "ddm-transport": Preset(_whole(_DDM, {"transport": 0.003, "blur": 1.0})),  # an energy score has small gradients
-}
 
 
 class Stage(NamedTuple):
@@ -58,27 +25,37 @@ class Stage(NamedTuple):
     last: bool = True
 
 
-def planned(settings: Any, shared: dict[str, Any], digest: str) -> list[Stage]:
+def planned(settings: Any, shape: tuple[int, ...], classes: int, features: str, digest: str) -> list[Stage]:
     """The passive model, where it is trained here, and every stage of the presets chosen.
 
     Args:
-        shared: entries of all recipes. digest: of the training images.
+        shape: of the images. classes: how many they have. features: folder of their classifier. digest: of the training images.
     Raises: UserError for a passive run that was trained otherwise.
     """
-    passive = shared | _DDPM | {"name": PASSIVE, "transport": 0.0, "steps": settings.passive_steps}
+    shared = {
+        "event_shape": shape,
+        "network": settings.network(),
+        "condition": Labels(classes=classes) if settings.conditional else None,
+    }
+
+    def made(make: Callable[..., Recipe], name: str, steps: int, transport: Transport) -> Recipe:
+        placed = replace(transport, features=features, within_classes=settings.conditional)
+        optimizer = replace(settings.optimizer(), steps=steps)
+        return make(name=name, optimizer=optimizer, transport=placed, **shared)
+
+    passive = made(DDPM, PASSIVE, settings.passive_steps, NONE)
     if settings.passive is not None:
-        _require_alike(settings.passive, recipes.Recipe(**passive), digest=digest, seeds=settings.seeds)
-    found = [] if settings.phase == "active" else [Stage(recipes.Recipe(**passive))]
-    for name in settings.chosen():
-        preset = PRESETS[name]
-        after = PASSIVE if preset.resumes else None
-        for share, entries in preset.stages:
-            of_stage = {"steps": round(share * settings.steps), "name": name}
-            if share < 1:
-                of_stage["name"] += f", blur {entries['blur']:g}"
-            found.append(Stage(recipes.Recipe(**shared | entries | of_stage), after, share == 1))
-            after = of_stage["name"]
-    return found
+        _require_alike(settings.passive, passive, digest=digest, seeds=settings.seeds)
+    stages = [] if settings.phase == "active" else [Stage(passive)]
+    for preset in settings.chosen():
+        make, parts, resumes = PRESETS[preset]
+        after = PASSIVE if resumes else None
+        for share, transport in parts:
+            name = preset if share == 1 else f"{preset}, blur {transport.blur:g}"
+            recipe = made(make, name, round(share * settings.steps), transport)
+            stages.append(Stage(recipe, after, share == 1))
+            after = name
+    return stages
 
 
 def start(planned: list[Stage], settings: Any, recipe: Recipe, seed: int, folder: Run) -> Start | None:
@@ -88,7 +65,7 @@ def start(planned: list[Stage], settings: Any, recipe: Recipe, seed: int, folder
         return None
     elsewhere = after == PASSIVE and settings.passive is not None
     origin = _run(settings.passive) if elsewhere else folder
-    return lambda fresh: saved.state(origin, recipes.job(after, seed), fresh)
+    return lambda fresh: saved.state(origin, job(after, seed), fresh)
 
 
 def require_measurable(train: Images | Folder, test: Images | Folder) -> None:
@@ -117,12 +94,12 @@ def _run(path: Path) -> Run:
 
 def _require_alike(path: Path, wanted: Recipe, *, digest: str, seeds: int) -> None:
     there = runs.read_settings(path)
-    found = [recipes.read(values) for values in there.get("models") or [] if values.get("name") == PASSIVE]
+    found = [read(values) for values in there.get("models") or [] if values.get("name") == PASSIVE]
     if there.get("experiment") != "ot_loss" or not found:
         raise UserError(f"--passive {path} holds no passive model of ot_loss")
-    old, new = recipes.stored(found[0]), recipes.stored(wanted)
-    new["features"] = old["features"]  # wherever it lies, it is that of the images
-    differing = [f"{key} ({old[key]} there, {new[key]} now)" for key in new if old[key] != new[key]]
+    old, new = entries(found[0]), entries(wanted)
+    new["transport.features"] = old["transport.features"]  # wherever it lies, it is that of the images
+    differing = [f"{key} ({old.get(key)} there, {new[key]} now)" for key in new if old.get(key) != new[key]]
     if differing:
         raise UserError(f"--passive {path} was trained otherwise: {', '.join(differing)}")
     if there.get("digest") != digest or there["seeds"] < seeds:

@@ -1,125 +1,14 @@
-"""The models that come with the package: a trained run's, exported into it, and docs/pretrained.md, which tells of all."""
-
-from __future__ import annotations
-
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+"""The command."""
 
 from ddjax import cli
-from ddjax.cli.settings import FolderToRead
-from experiments.lazy import digits, judging, pretrained, runs
-
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "pretrained.md"
-LARGEST = 2_000_000  # bytes of a model
-SHOWN = {
-    "w1 moons": "W₁ in units of spread, blocks of 1,000 points",
-    "mmd2": "MMD², Gaussian kernel of bandwidth 1, U-statistic",
-    "frechet features": "Fréchet distance in features of a small classifier",
-    "recall features": "recall in the same features",
-    "class accuracy": "share of samples that the classifier gives their class",
-}
-HEAD = """# Models that come with the package
-
-Weights, the recipe that builds their network, and the numbers of the run that trained them; an installed package draws at once,
-in any number of steps, and no file is ever unpickled:
-
-```bash
-ddjax sample --pretrained digits --n 100 --steps 4 --out digits.npz
-```
-
-```python
-import jax
-from ddjax.runs import pretrained
-
-model = pretrained.load("two_gaussians")
-x_0 = model.sample(model.params, jax.random.key(0), 1000, steps=4, churn=1.0)
-print(x_0.shape)
-```
-
-`SHA256SUMS` stands beside the weights and is checked when they are loaded; `export.json` has all numbers and settings of the run.
-`python -m experiments.pretrain` takes a model from a run, and makes this page.
-"""
-
-
-@dataclass(frozen=True)
-class Config:
-    """Put a trained model into the package, or, without --run, write docs/pretrained.md of those that are there.
-
-    Example: python -m experiments.pretrain --run runs/two_gaussians/demo --name two_gaussians
-    """
-
-    run: FolderToRead | None = None
-    """Folder of the run, judged."""
-    name: str | None = None
-    """What the model is called."""
-    model: str | None = None
-    """Which trained model of the run (default: the first)."""
-
-    def check(self) -> None:
-        """Raises: UserError for a run without a name, or a name without a run."""
-        if (self.run is None) != (self.name is None):
-            raise cli.UserError("--run and --name go together")
-
-
-def put(run: Path, name: str, model: str | None = None) -> None:
-    """Export over what was there. Raises: UserError for a run without numbers, or a model that is too large."""
-    from ddjax.commands import export
-
-    if not (run / "summary.json").is_file():
-        raise cli.UserError(f"{run} has no summary.json: a model comes with its numbers")
-    out = pretrained.FOLDER / name
-    with tempfile.TemporaryDirectory(dir=pretrained.FOLDER) as scratch:
-        fresh = Path(scratch, name)
-        export.run(export.Config(run, fresh, steps=(), model=model))
-        size = sum(path.stat().st_size for path in fresh.iterdir())
-        if size > LARGEST:
-            raise cli.UserError(f"the model of {run} has {size:,} bytes, of {LARGEST:,} at most: train a smaller net")
-        if out.exists():
-            out.rename(Path(scratch, "before"))
-        fresh.rename(out)
-
-
-def page() -> str:
-    """docs/pretrained.md."""
-    return "\n".join([HEAD, *(section(name) for name in pretrained.names())])
-
-
-def section(name: str) -> str:
-    """Of one model: what it is, the command behind it, the first of its sums, and its numbers."""
-    about: dict[str, Any] = pretrained.about(name)
-    recipe, folder = pretrained.load(name).recipe, pretrained.folder(name)
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    digest = next(
-        line
-        for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-        if line.endswith("safetensors")
-    )
-    facts = [
-        ["network", f"{recipe.net}, {recipe.depth} layers of {recipe.width}, predicts {recipe.predicts}"],
-        [
-            "objective",
-            f"{recipe.kind}, {recipe.rule}, beta {recipe.beta:g}, m = {recipe.population}, {recipe.steps:,} steps",
-        ],
-        ["data", digits.ATTRIBUTION if recipe.classes else "drawn from a formula"],
-        ["trained by", f"`{about['provenance']['command']}` (commit {about['provenance']['commit']})"],
-        ["size", f"{size:,} bytes; SHA-256 of the weights {digest[:16]}…"],
-    ]
-    numbers = [judging.Number(**row) for row in about["numbers"]]
-    tables = [
-        f"{SHOWN[n]}\n\n{judging.table(numbers, n)}" for n in SHOWN if any(number.metric == n for number in numbers)
-    ]
-    return "\n\n".join([f"\n## {name}", judging.markdown(["property", "value"], facts), *tables])
+from experiments.pretrain.settings import Config
 
 
 def run(config: Config) -> None:
     """Put, tell."""
-    if config.run is not None and config.name is not None:
-        put(config.run, config.name, config.model)
-    runs.write_atomically(PAGE, page())
-    print(f"{PAGE} made")
+    from experiments.pretrain import experiment
+
+    experiment.run(config)
 
 
 if __name__ == "__main__":

@@ -1,48 +1,14 @@
-"""Train the small classifier in whose features image models are measured: digits 98 %, glyphs 98.5 % on the test split."""
-
-from dataclasses import dataclass
+"""The command."""
 
 from ddjax import cli
-from ddjax.cli.settings import Count, FileToRead, FolderToWrite, Seed
-from experiments.common.images.settings import Source
-
-
-@dataclass(frozen=True)
-class Config(Source):
-    """Train a classifier on labelled images, shifted by up to a pixel or two, and save its weights.
-
-    `experiments.images` does the same by itself for the data that it is given.
-
-    Example: python -m experiments.train_classifier --data digits
-    """
-
-    out: FolderToWrite | None = None
-    """Folder of the weights (default: runs/classifier/NAME-DIGEST, where `experiments.images` looks)."""
-    steps: Count = 2000
-    """Training steps."""
-    batch: Count = 128
-    """Images in a step."""
-    seed: Seed = 0
-    """Of initial weights, batches and shifts."""
-    config: FileToRead | None = None
-    """A YAML file of settings named as the flags; the command line wins over it."""
-
-    def floats(self) -> dict[tuple[str, ...], int | float]:
-        """Numbers that must be in memory at once: a batch of the smallest images, 8 x 8."""
-        return {("batch",): 64 * self.batch}
+from experiments.train_classifier.settings import Config
 
 
 def run(config: Config) -> None:
     """Load, train, judge, save."""
-    from ddjax.runs import classifiers
-    from experiments.common.images import feeds
+    from experiments.train_classifier import experiment
 
-    train, test = feeds.splits(config)
-    if len(train.classes) < 2:
-        raise cli.UserError(f"--data {config.data} has {len(train.classes)} classes, a classifier needs at least 2")
-    print(cli.message(train.describe()), cli.message(test.describe()), sep="\n")
-    found = classifiers.trained(train, test, config.out, steps=config.steps, batch=config.batch, seed=config.seed)
-    print(f"test accuracy {100 * found.accuracy:.2f} % on {len(test.x)} images, weights in {cli.shown(found.folder)}")  # pyright: ignore[reportAttributeAccessIssue]
+    experiment.run(config)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Three published mistakes and what each costs."""
+"""Three mistakes of published code, each beside the right formula: what they cost, on targets with a known truth."""

@@ -1,118 +1,14 @@
-"""Distributional diffusion on the paper's two Gaussians, beside regression and both exact oracles.
-
-Paper: De Bortoli et al., "Distributional Diffusion Models with Scoring Rules", arXiv 2502.02483, section 5.1.
-Expected with the defaults: MMD^2 (RBF, bandwidth 1, U-statistic, n = 10,000) below 5e-3 at 1 step and 1e-3 at 4 steps.
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+"""The command."""
 
 from ddjax import cli
-from ddjax.cli.settings import Count, Fraction, Range
-from ddjax.runs import engine
-from experiments.common import runner
-from experiments.common.runner import Experiment, Findings, Trained
-from experiments.common.settings import Scored
-from experiments.lazy import gaussian_judges, gaussian_pages, jax, judging, np, recipes, targets, types, verdicts
-
-if TYPE_CHECKING:
-    from ddjax.recipes import Recipe
-    from ddjax.types import Batch, Key
-
-
-@dataclass(frozen=True)
-class Config(Scored):
-    """Train distributional diffusion (DDM) and x_0 regression on two Gaussians, judge both at 1 to 32 steps.
-
-    Writes config.yaml, metrics.jsonl, summary.json, figures, report.html and checkpoints into --out.
-
-    Example: python -m experiments.two_gaussians --steps 500 --out runs/short
-    """
-
-    churn: tuple[Fraction, ...] = (0.0, 1.0)
-    """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM."""
-    samples: Annotated[int, Range(2)] = 10_000
-    """Points for each measured distance."""
-    repeats: Count = 2
-    """Fresh draws for each seed behind each number; those that the report begins with have 8 or more."""
-    full: bool = False
-    """The full protocol: beta .1, .5, 1 and 1.5, three seeds, 4,000 steps (explicit flags still win)."""
-
-    def check(self) -> None:
-        """Raises: UserError for settings that do not go together."""
-        super().check()
-        if self.inject >= self.depth:
-            raise cli.UserError(f"--inject must name a hidden layer, 0 to {self.depth - 1}, got {self.inject}")
-
-    def floats(self) -> dict[tuple[str, ...], int | float]:
-        """Numbers that must be in memory at once."""
-        return super().floats() | {("samples",): 4 * self.samples}
-
-
-PRESETS = {"full": {"beta": (0.1, 0.5, 1.0, 1.5), "seeds": 3, "steps": 4000}}
-SHOWN = 2000  # points of a picture
-DRAWS, PAIRS = 8, 24  # of a trained model and of the truth, behind the verdict: of fewer it is the luck of its draws
-
-
-def recipes_of(settings: Config) -> list[Recipe]:
-    """One distributional model for each beta, and regression with the same net."""
-    shared = settings.recipe() | {"event_shape": (2,), "clip": 1.0}
-    models = [recipes.Recipe(name=f"ddm-beta{beta:g}", beta=beta, **shared) for beta in settings.beta]
-    return [*models, recipes.Recipe(name="regression", kind="regression", **shared)]
-
-
-def batches(settings: Config, recipe: Recipe, seed: int) -> Any:
-    """Fresh points for every step."""
-    mixture = targets.two_gaussians()
-    return lambda key: mixture.sample(key, settings.batch)
-
-
-def judge(settings: Config, trained: Trained) -> Findings:
-    """Models and both oracles at every number of steps and churn, and the spread of the learned posteriors."""
-    mixture, chosen = targets.two_gaussians(), gaussian_judges.distances()
-    truth = lambda key, n: types.Batch(mixture.sample(key, n))  # noqa: E731
-    key_floor, key_sweep, key_spread = jax.random.split(jax.random.key(2026), 3)
-    floors = judging.floors(truth, chosen, key_floor, n=settings.samples, repeats=PAIRS)
-    enough = max(settings.repeats, DRAWS)
-    entries = [(model.name, model.draw, trained.params[model.name], enough) for model in trained.models]
-    entries += [(*oracle, settings.repeats) for oracle in gaussian_judges.oracles(mixture)]
-    first = verdicts.steps_of(settings.nfe)
-    others = tuple(n for n in settings.nfe if n != first)
-    judged = judging.against(truth, chosen)
-    numbers, clouds = [], {}
-    for (name, draw, params, draws), key in zip(entries, jax.random.split(key_sweep, len(entries)), strict=True):
-
-        def drawn(params: Any, key: Key, steps: int, churn: float, draw: Any = draw) -> Batch:
-            return types.Batch(draw(params, key, settings.samples, steps=steps, churn=churn))
-
-        found = []
-        key_others, key_first = jax.random.split(jax.random.clone(key))
-        for key_part, nfe, repeats in ((key_others, others, settings.repeats), (key_first, (first,), draws)):
-            swept = {"nfe": nfe, "churn": settings.churn, "repeats": repeats}
-            found += judging.sweep(name, drawn, params, judged, floors, key_part, **swept) if nfe else []
-        numbers += sorted(found, key=lambda number: number.nfe)
-        last = settings.churn[-1]
-        clouds[name] = [np.asarray(drawn(params[0], key, n, last).x_0)[:SHOWN] for n in settings.nfe]
-    spreads = gaussian_judges.spreads(trained.recipes, trained.params, mixture, key_spread)
-    closed = judging.gap_closed(numbers, "mmd2", gaussian_judges.MEAN)
-    points, told = np.asarray(mixture.sample(key_floor, SHOWN)), {"nfe": settings.nfe, "churn": settings.churn[-1]}
-    return Findings(
-        numbers,
-        {name: metric.title for name, metric in chosen.items()},
-        "low and high are the smallest and largest of seeds x repeats fresh draws; value is the median over seeds",
-        {"gap_closed": closed, "spread": {name: curve._asdict() for name, curve in spreads.items()}},
-        gaussian_pages.drawn(trained.folder.path, numbers, clouds, spreads, points, **told),
-        notes=gaussian_pages.sentences(closed, spreads),
-    )
+from experiments.two_gaussians.settings import PRESETS, Config
 
 
 def run(settings: Config) -> None:
     """Train, judge, write the report, print the table."""
-    engine.start(settings)
-    preset = "full" if settings.full else "default"
-    runner.run(Experiment("two_gaussians", recipes_of(settings), batches, judge, preset=preset), settings)
+    from experiments.two_gaussians import experiment
+
+    experiment.run(settings)
 
 
 if __name__ == "__main__":

@@ -1,38 +1,14 @@
-"""What the two-Gaussians page measures, and the exact samplers and posterior that trained models stand beside."""
+"""The spread of the learned posteriors beside the exact one."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import numpy as np
 
-from ddjax import judging, metrics, mixtures, recipes
-from ddjax.judging import Metric, Spread
+from ddjax import judging
+from ddjax.judging import Spread
 from ddjax.mixtures import GaussianMixture
-from ddjax.recipes import Recipe
+from ddjax.recipes import Distributional, Recipe
 from ddjax.types import Key, Params
-
-EXACT, MEAN = "exact posterior (oracle)", "exact mean (oracle)"
-
-
-def distances() -> dict[str, Metric]:
-    """The two distances of every table, with what they are."""
-    sliced = lambda x, y: metrics.sliced_wasserstein(x, y, jax.random.key(0), p=2.0, projections=64)  # noqa: E731
-    mmd2 = "MMD², Gaussian kernel of bandwidth 1, U-statistic (may be negative)"
-    sliced_w2 = "Sliced W₂, Euclidean ground cost, power 2, 64 projections"
-    return {
-        "mmd2": Metric(mmd2, judging.on_points(metrics.mmd)),
-        "sliced_w2": Metric(sliced_w2, judging.on_points(sliced)),
-    }
-
-
-def oracles(mixture: GaussianMixture) -> list[tuple[str, Any, list[None]]]:
-    """(name, draw, no parameters) of the exact posterior and of its mean, the best that a classical model can learn."""
-    shape = mixture.means.shape[1:]
-    return [
-        (name, recipes.drawing(recipes.by_bridge(oracle(mixture, recipes.SCHEDULE), recipes.SCHEDULE, shape)), [None])
-        for name, oracle in ((EXACT, mixtures.oracle), (MEAN, mixtures.mean_oracle))
-    ]
 
 
 def spreads(
@@ -42,8 +18,8 @@ def spreads(
     at = np.linspace(0.2, 0.95, 16)
     return {
         recipe.name: judging.spread_curve(
-            recipes.predictor(recipe), params[recipe.name], mixture, recipes.schedule(recipe), key, at
+            recipe.predictor(), params[recipe.name], mixture, recipe.noise_schedule(), key, at
         )
         for recipe in found
-        if recipe.kind == "distributional"
+        if isinstance(recipe, Distributional)
     }

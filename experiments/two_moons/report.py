@@ -72,7 +72,7 @@ def final_losses(trained: Trained) -> dict[str, float]:
     rows, losses = runs.read_metrics(trained.folder.path), {}
     for recipe in trained.recipes:
         jobs = [recipes.job(recipe.name, seed) for seed in range(len(trained.params[recipe.name]))]
-        last = [row["loss"] for row in rows if row["job"] in jobs and row["step"] > recipe.steps - 500]
+        last = [row["loss"] for row in rows if row["job"] in jobs and row["step"] > recipe.optimizer.steps - 500]
         losses[recipe.name] = float(np.mean(last))
     return losses
 

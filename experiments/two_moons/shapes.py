@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from ddjax import flows, recipes, times
+from ddjax import flows, times
 from ddjax.recipes import Recipe
 from ddjax.types import Key, Params
 
@@ -17,7 +17,7 @@ STEPS = 50
 def track(recipe: Recipe, params: Params, key: Key, *, n: int, guidance: float) -> Array:
     """Samples [STEPS + 1, n, 2] on their way from noise to data, the classes in turns."""
     labels = np.arange(n, dtype=np.int32) % recipe.classes if recipe.classes else None
-    draw = jax.jit(partial(recipes.sampler(recipe, path=True), guidance=guidance), static_argnums=2)
+    draw = jax.jit(partial(recipe.sampler(path=True), guidance=guidance), static_argnums=2)
     return draw(params, key, n, times.grid(STEPS), labels)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array
 from ddjax import data, denoisers, paths, recipes, runs
 from ddjax.data import Images
 from ddjax.judging import Number
-from ddjax.recipes import Model, Recipe
+from ddjax.recipes import Distributional, Model, Recipe
 from ddjax.types import Params
 from experiments.common import figures
 from experiments.common.runner import Trained
@@ -68,7 +68,7 @@ def drawn(
         "Samples by number of steps, first seed, classes in turns; last row held-out images.",
     )
     for recipe in trained.recipes:
-        if recipe.kind == "distributional":
+        if isinstance(recipe, Distributional):
             draws = posterior(recipe, trained.params[recipe.name][0], test)
             caption = "A held-out image, the same with noise, and draws of what it could have been."
             picture = figures.grid(draws, f"{recipe.name}: draws of x_0 given x_t")
@@ -87,13 +87,13 @@ def by_class(images: Images, n: int) -> np.ndarray:
 
 def posterior(recipe: Recipe, params: Params, test: Images) -> dict[str, np.ndarray]:
     """One held-out image, noisier and noisier, and draws of what it could have been."""
-    one, schedule = data.part(test, 1), recipes.schedule(recipe)
+    one, schedule = data.part(test, 1), recipe.noise_schedule()
     x_0, cond = data.to_float(jnp.asarray(one.x)), jnp.asarray(one.labels) if recipe.classes else None
     rows = {}
     for t in (0.3, 0.6, 0.9):
         x_t = paths.interpolate(schedule, x_0, jax.random.normal(jax.random.key(11), x_0.shape), t)
         key, at, size = jax.random.key(12), jnp.full(1, t), SHOWN - 2
-        draws = denoisers.population(recipes.predictor(recipe), params, key, x_t, at, cond, size=size)
+        draws = denoisers.population(recipe.predictor(), params, key, x_t, at, cond, size=size)
         rows[f"t = {t}"] = np.concatenate([np.asarray(x_0), np.asarray(x_t), np.asarray(draws[0])])
     return rows
 

@@ -1,14 +1,24 @@
 """Settings of image families: where images come from, how they are kept and judged, on which nets, and the presets."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from ddjax.cli.settings import MAY_BE_EMPTY, Count, FileToRead, Fraction, NonNegative, Positive, Range
+from ddjax.cli import UserError
+from ddjax.cli.settings import (
+    MAY_BE_EMPTY,
+    Count,
+    Exponent,
+    FileToRead,
+    Fraction,
+    NonNegative,
+    Positive,
+    Range,
+    Steps,
+)
+from ddjax.recipes import Dit, Mlp, Network, Unet, part
 from experiments.common.settings import Scored
-from experiments.common.variants import OBJECTIVE
+from experiments.common.variants import OBJECTIVE, variants
 
 Preset = Literal["digits", "glyphs", "photos", "mnist", "cifar10", "cifar10-dit"]
 
@@ -42,7 +52,7 @@ class Fed(Source, Scored):
     samples: Annotated[int, Range(100)] = 2000
     """Samples for each judged number."""
     inception: FileToRead | None = None
-    """Weights of the FID network (pt_inception-2015-12-05.pth, or a safetensors copy): adds FID to the numbers."""
+    """Weights of the FID network as safetensors (docs/how-to/torch_weights.md): adds FID to the numbers."""
 
     def floats(self) -> dict[tuple[str, ...], int | float]:
         """Numbers that must be in memory at once."""
@@ -51,8 +61,8 @@ class Fed(Source, Scored):
 
 
 @dataclass(frozen=True)
-class Nets(Scored):
-    """Nets for images, and their optimiser."""
+class Networks(Mlp, Unet, Dit):
+    """Networks for images: each takes those of the settings that it has."""
 
     net: Literal["mlp", "unet", "dit"] = "mlp"
     """mlp sees an image as a vector; unet and dit as an image."""
@@ -60,6 +70,10 @@ class Nets(Scored):
     """Width of the hidden layers (mlp, dit); the UNet has width, 2 width, 2 width at its resolutions."""
     depth: Annotated[int, Range(1, 1000)] = 5
     """Hidden layers (mlp), blocks (dit), or residual blocks at each resolution (unet)."""
+    residual: bool = True
+    """Add each hidden layer to its input (mlp)."""
+    time: Literal["features", "raw"] = "features"
+    """What the network sees of t (mlp)."""
     patch: Count = 4
     """Pixels along the side of a token (dit)."""
     overlap: Annotated[int, Range(0)] = 0
@@ -72,24 +86,64 @@ class Nets(Scored):
     """Compute of unet and dit in bfloat16; parameters and loss stay float32."""
     remat: bool = False
     """Recompute blocks of unet and dit in the backward pass: less memory, more time."""
-    learning_rate: Positive = 3e-3
-    weight_decay: NonNegative = 0.01
-    """Decoupled weight decay."""
-    warmup: Annotated[int, Range(0)] = 200
-    """Steps of warm-up."""
-    clip: Positive = 1.0
-    """Largest norm of the gradient."""
 
-    def recipe(self) -> dict[str, Any]:
-        """What a `recipes.Recipe` takes of them."""
-        return super().recipe() | {
-            "net": self.net, "patch": self.patch, "overlap": self.overlap, "attention": self.attention, "dropout": self.dropout,
-            "bfloat16": self.bfloat16, "remat": self.remat, "warmup": self.warmup, "clip": self.clip,
-            "weight_decay": self.weight_decay, "residual": self.net == "mlp",
-        }  # fmt: skip
+    def network(self) -> Network:
+        """The one that is named."""
+        return part({"mlp": Mlp, "unet": Unet, "dit": Dit}[self.net], self)
+
+
+@dataclass(frozen=True)
+class Nets(Networks, Scored):
+    """Networks for images, and their optimiser."""
+
+    learning_rate: Positive = 3e-3
+    warmup: Annotated[int, Range(0)] | None = 200
+    clip: Positive | None = 1.0
+    weight_decay: NonNegative = 0.01
 
 
 VARIED = (*OBJECTIVE, "score_patch", "score_differences", "patch", "overlap", "weight_decay", "dropout")
+
+
+@dataclass(frozen=True)
+class ImageSettings(Nets, Fed):
+    """Everything that is set of models of images."""
+
+    preset: Preset | None = None
+    """Settings for one data set (default: those of --data, or for images of your own those for their size); explicit flags
+    still win. mnist has those of glyphs; those of cifar10 are for accelerators."""
+    steps: Count = 6000
+    beta: Annotated[tuple[Exponent, ...], MAY_BE_EMPTY] = (0.1,)
+    score_patch: Annotated[int, Range(0)] = 3
+    """Side of the patches whose mean score joins that of the whole image, up to the image's; 0 is the paper's score alone."""
+    score_scales: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
+    """Sides k of blocks that tile an image: their means are scored too, as a smaller image, with weight k."""
+    score_differences: NonNegative = 0.0
+    """Weight of the score of differences between neighbouring pixels, which see edges between tokens."""
+    population: Count = 4
+    baseline: bool = True
+    """Train the regression baseline too, with the same net and budget."""
+    vary: Annotated[tuple[str, ...], MAY_BE_EMPTY] = ()
+    """Variants beside every distributional model: `beta=.5,1.5 score_patch=3+inject=0` adds three to each."""
+    predicts: Literal["x0", "velocity", "v"] = "x0"
+    bias: float = 0.0
+    """Shift b of the sigmoid weight, sigmoid(logsnr - b)."""
+    time_exponent: Positive = 0.5
+    label_dropout: Fraction = 0.1
+    """Share of labels hidden while training, for guidance."""
+    guidance: float = 1.0
+    """Guidance weight w while sampling: 1 is conditional, above it pulls towards the class."""
+    churn: Fraction = 1.0
+    """Noise of the bridge sampler: 0 is DDIM, 1 is DDPM."""
+    nfe: tuple[Steps, ...] = (1, 2, 4, 8, 16, 50)
+
+    def check(self) -> None:
+        """Raises: UserError for settings that do not go together."""
+        super().check()
+        if not (self.beta or self.baseline):
+            raise UserError("nothing to train: give --beta a value or leave --baseline on")
+        variants(self.vary, VARIED)
+
 
 _LARGER = {  # what differs from the digits
     "beta": (1.0,), "score_patch": 0, "inject": 2, "time_exponent": 0.7, "learning_rate": 1e-3

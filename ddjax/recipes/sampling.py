@@ -1,6 +1,6 @@
 """Prior, bound model, steps, samples: written once, for bridges and flows alike.
 
-(1)  x_1 ~ prior,   x_0 = samplers.sample(step, x_1, grid),   step made of (params, cond, churn, guidance)
+(A)  x_1 ~ prior,   x_0 = samplers.sample(step, x_1, grid),   step made of (params, cond, churn, guidance)
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from ddjax import denoisers, flows, paths, samplers
 from ddjax import times as grids
 from ddjax.flows import AverageVelocity
 from ddjax.inputs import checked_count, checked_key
-from ddjax.recipes.model import Draw
+from ddjax.recipes.model import CHUNK
 from ddjax.types import Denoiser, Field, Key, Params, Scalar, Schedule, Step, Velocity, known
 
 Prior = Callable[[Key, tuple[int, ...]], Array]
@@ -24,8 +24,8 @@ Prior = Callable[[Key, tuple[int, ...]], Array]
 MakeStep = Callable[[Params, Any, Scalar | None, Scalar], Step]
 # (params, key, n, grid, cond, churn, guidance) -> x_0 [n, *event], pure, for one chunk
 Sampler = Callable[..., Array]
-
-CHUNK = 65_536  # samples drawn together: the bound on memory
+# draw(params, key, n, *, steps, cond=None, churn=None, guidance=1.0) -> x_0 [n, *event], jitted, in chunks
+Draw = Callable[..., Array]
 
 
 def by_bridge(
@@ -159,7 +159,7 @@ def _padded(grid: Array) -> Array:
 
 
 def _sampler(make_step: MakeStep, prior: Prior, event_shape: tuple[int, ...], path: bool) -> Sampler:
-    """Eq. (1)."""
+    """Eq. (A)."""
     sample = samplers.sample_path if path else samplers.sample_until
 
     def sampler(params, key, n, grid, cond=None, *, churn=None, guidance=1.0) -> Array:

@@ -1,27 +1,14 @@
 """The table of docs/results.md of stored runs whose commands now do something otherwise."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
-from ddjax import cli
-from experiments.lazy import judging, runs
+from ddjax import cli, judging, runs
+from experiments.stored_results.settings import Config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 START, END = "<!-- stored: made by python -m experiments.stored_results -->", "<!-- stored: end -->"
 HEADS = ("stored", "measured by", "what its command now does otherwise")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Write the table of stored runs that an older version measured in another way than their commands do now.
-
-    A stored file says so itself, as `command_now` of its provenance, and a file of a new run no longer does.
-
-    Example: python -m experiments.stored_results
-    """
 
 
 def changed(results: Path) -> dict[str, dict[str, str]]:
@@ -49,7 +36,3 @@ def run(config: Config) -> None:
         raise cli.UserError(f"{page} must hold the lines {START} and {END}")
     runs.write_atomically(page, before + table(ROOT / "docs" / "results") + after)
     print(f"{page} made")
-
-
-if __name__ == "__main__":
-    cli.main(Config, run)
