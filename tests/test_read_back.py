@@ -202,6 +202,19 @@ def test_an_older_run_takes_todays_defaults_of_what_it_does_not_know(run):
         runs.open_run("mine", config, run, facts=gated)
 
 
+def test_a_run_with_flat_recipes_of_an_older_version_is_read_and_resumed(run):
+    """And refused where it differs, by the entry's name of today. Mutations: the flat form not read; its values not compared."""
+    flat = {"name": "ddm", "kind": "distributional", "event_shape": [2], "net": "mlp", "width": 8, "depth": 2, "inject": 0,
+            "beta": 1.0, "share": 0.99, "transport": None, "cosine": False, "warmup": 100}  # fmt: skip
+    rewritten(run, lambda settings: settings | {"models": [flat]})
+    _, model = saved._kept(run, runs.read_settings(run), None)
+    assert model.recipe == model.trained == RECIPE
+    resumed(run)
+    rewritten(run, lambda settings: settings | {"models": [flat | {"width": 16}]})
+    with pytest.raises(UserError, match=r"other settings: network\.width of model 1 \(16 there, 8 now\)$"):
+        resumed(run)
+
+
 def test_a_setting_of_a_later_version_is_named(tmp_path):
     """Mutation: what this version does not know is as good as absent."""
     runs.open_run("mine", Later(out=tmp_path, shift=0.5), tmp_path)

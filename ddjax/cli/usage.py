@@ -20,8 +20,8 @@ COMMON, OWN = "common", "this command"
 _GROUPS = {
     COMMON: "out resume steps seeds batch nfe data preset full short",
     OWN: "",
-    "model": "population beta lam inject predicts weight time_exponent net width depth patch overlap attention dropout bfloat16 "
-    "remat score_patch score_scales score_differences bias conditional baseline",
+    "model": "population beta lam inject predicts weight time_exponent net width depth residual time patch overlap attention "
+    "dropout bfloat16 remat score_patch score_scales score_differences bias conditional baseline",
     "training": "learning_rate weight_decay warmup clip ema_decay other_decays accumulate label_dropout together",
     "sampling": "samples repeats blocks churn guidance inception",
     "run": "config save_every log_every tensorboard deterministic",

@@ -11,6 +11,10 @@
 `recipes.sampling` makes samplers of any denoiser or velocity. Only what is called imports jax.
 """
 
+import importlib
+import warnings
+from typing import Any
+
 from ddjax.recipes.build import build
 from ddjax.recipes.conditions import Labels, Numbers
 from ddjax.recipes.model import Model, job, joint_job, parameters
@@ -40,3 +44,11 @@ __all__ = [
     "MeanFlow", "Mlp", "Model", "Network", "Numbers", "Optimizer", "Rbf", "Recipe", "Regression", "Rule", "Sddm", "Transport",
     "Unet", "averages", "build", "changed", "entries", "job", "joint_job", "parameters", "part", "read", "stored",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Names of 0.4 that lie in `recipes.sampling` now, for one version."""
+    if name not in ("Sampler", "by_bridge", "by_flow", "drawing"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"recipes.{name} is recipes.sampling.{name}", DeprecationWarning, stacklevel=2)
+    return getattr(importlib.import_module("ddjax.recipes.sampling"), name)
