@@ -18,7 +18,7 @@ Presets = dict[str, dict[str, Any]]
 Presumed = Callable[[Config], dict[str, Any]]
 Words = dict[str, list[str]]  # of each setting that is given, by its name
 
-SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
+_SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML has them
 _NUMBERS = {int: "a whole number", float: "a number"}
 
 
@@ -215,7 +215,7 @@ def _read(file: Path, make: type) -> Words:
 
 def _meant(value: str | list[str] | None, default: Any, place: str) -> Any:
     """A value of a file as its setting takes it: the words for yes and no switch a flag, and say `auto` beside `off`."""
-    switch = SWITCH.get(value.lower()) if isinstance(value, str) else None
+    switch = _SWITCH.get(value.lower()) if isinstance(value, str) else None
     if isinstance(default, bool):
         if switch is None:
             raise UserError(f"{place} must be true or false, got {value}")
