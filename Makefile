@@ -1,5 +1,5 @@
-# make demo: train, sample and report on two Gaussians.   make test: the suite.   make test-all: and what rarely fails.   make bench: beside torch, in short.
-# make docs: the documentation as a site.
+# make demo: train, sample and report on two Gaussians.   make test: the suite.   make test-all: every test.
+# make bench: beside torch, in short.   make docs: the documentation as a site.
 # Needs Python >= 3.11 and make; everything else is installed into .venv from requirements.txt.
 PYTHON ?= python3
 VENV := .venv

@@ -155,10 +155,7 @@ OWN = {
         for name in ("scales_at", "with_rates", "spread_rate", "squared_diffusion", "logsnr", "snr_loss")
     },
     **{f"paths.{name}": ONE for name in ("interpolate", "bridge")},
-    **{
-        f"inflation.{name}": ONE
-        for name in ("empirical_log_density", "empirical_score", "scaled_variances", "unscaled_variances")
-    },
+    **{f"inflation.{name}": ONE for name in ("scaled_variances", "unscaled_variances")},
     **{f"score_matching.{name}": OF_X for name in ("explicit", "implicit", "sliced")},
     **{f"sde.{name}": OF_X_T for name in ("reverse", "probability_flow", "predictor_corrector")},
     **{f"sde.{name}": ONE for name in ("euler_maruyama", "heun", "prior_gap")},

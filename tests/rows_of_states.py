@@ -242,7 +242,6 @@ STATE_ROWS = {
     "inflation.preconditioned": at(
         inflation.preconditioned(network(False), inflation.Anisotropic(S, POSITIVE)), None, key
     ),
-    "inflation.augment": [(lambda x: inflation.augment(key(), x, 4, std=0.3), {"x": X})],
     "inflation.autocorrelation": [(inflation.autocorrelation, {"values": STRAIGHT**2})],
     "inflation.ball": [(lambda centre: inflation.ball(key(), centre, 0.3, 3), {"centre": X[0]})],
     "inflation.coverage": [(lambda latents: inflation.coverage(latents, PRIOR), {"latents": X})],
@@ -252,16 +251,6 @@ STATE_ROWS = {
     "inflation.eigenbasis_of": [
         (inflation.eigenbasis_of, {"mean": np.asarray(X[0]), "cov": np.array([[3.0, 1.0], [1.0, 2.0]], np.float32)})
     ],
-    "inflation.empirical_log_density": [
-        (lambda data, x_t: inflation.empirical_log_density(data, S, x_t, 0.3), {"data": X, "x_t": OTHER[0]})
-    ],
-    "inflation.empirical_score": [
-        (lambda data, x_t: inflation.empirical_score(data, S, x_t, 0.3), {"data": X, "x_t": OTHER[0]})
-    ],
-    "inflation.empirical_oracle": [
-        (lambda data, x_t: inflation.empirical_oracle(data, S)(None, key(), x_t, T), {"data": X, "x_t": OTHER})
-    ],
-    "inflation.empirical_prior": [(inflation.empirical_prior, {"latents": X})],
     "inflation.process_states": [
         (lambda x_0: inflation.process_states(S, key(), x_0, jnp.array([0.2, 0.5])), {"x_0": X})
     ],
@@ -271,7 +260,6 @@ STATE_ROWS = {
     "inflation.inflate": mapped(inflation.inflate, "x_0"),
     "inflation.generate": mapped(inflation.generate, "x_1"),
     "inflation.inflate_path": mapped(lambda *args: inflation.inflate_path(*args).states, "x_0"),
-    "inflation.generate_path": mapped(lambda *args: inflation.generate_path(*args).states, "x_1"),
     "inflation.round_trip": mapped(inflation.round_trip, "x_0"),
     "inflation.in_data_space": at(
         lambda y, t: inflation.in_data_space(network(False), EIGEN).apply(None, y, t, None, None)
@@ -300,7 +288,6 @@ NO_STATES = {
     "inflation.linear": "a grid",
     "inflation.normal": "a law of times",
     "inflation.original": "of numbers of directions",
-    "inflation.rescaled": "of a law of growth",
     "inflation.variance_preserving": "a grid",
 }
 

@@ -232,7 +232,6 @@ ROWS = {
     "couplings.entropic": lambda v: couplings.entropic(couplings.squared(v.x, v.y), epsilon=0.5),
     "couplings.independent": lambda v: couplings.independent(v.key, v.x, v.y),
     "couplings.near_condition": lambda v: couplings.near_condition()(v.x, v.y, v.x + 1),
-    "couplings.resampled": lambda v: couplings.resampled(v.key, v.x, v.y),
     "couplings.sinkhorn": lambda v: couplings.sinkhorn(v.key, v.x, v.y),
     "couplings.squared": lambda v: couplings.squared(v.x, v.y),
     "couplings.to_permutation": lambda v: couplings.to_permutation(couplings.annealed(couplings.squared(v.x, v.y))),
@@ -423,21 +422,15 @@ ROWS = {
     "inflation.on_data": lambda v: v.loss(
         inflation.on_data(objectives.denoising(v.conditioned(), SCHEDULE), EIGEN), v.plain
     ),
-    "inflation.augment": lambda v: inflation.augment(v.key, v.x, 5, std=float(v.t)),
-    "inflation.empirical_log_density": lambda v: inflation.empirical_log_density(v.y, SCHEDULE, v.x[0], v.t, block=5),
-    "inflation.empirical_score": lambda v: inflation.empirical_score(v.y, SCHEDULE, v.x[0], v.t, block=5),
-    "inflation.empirical_oracle": lambda v: inflation.empirical_oracle(v.y, SCHEDULE)(None, v.key, v.x, TIMES),
     "inflation.gaussian_oracle": lambda v: inflation.gaussian_oracle(v.x[0] ** 2, SCHEDULE)(None, v.key, v.x, TIMES),
     "inflation.mixture_oracle": lambda v: inflation.mixture_oracle(v.mixture, v.inflating())(None, v.key, v.x, TIMES),
     "inflation.inflate": lambda v: inflation.inflate(v.field(), v.key, v.x, GRID),
     "inflation.generate": lambda v: inflation.generate(v.field(), v.key, v.x, GRID, method=flows.rk4),
     "inflation.inflate_path": lambda v: inflation.inflate_path(v.field(), v.key, v.x, GRID, every=2),
-    "inflation.generate_path": lambda v: inflation.generate_path(v.field(), v.key, v.x, GRID, every=2),
     "inflation.round_trip": lambda v: inflation.round_trip(v.field(), v.key, v.x, GRID, send=inflation.truncated(1)),
     "inflation.truncated": lambda v: inflation.truncated(1, fill=v.y[0])(v.x),
     "inflation.analytic_prior": lambda v: inflation.analytic_prior(v.inflating(), SPREAD).sample(v.key, 4),
-    "inflation.empirical_prior": lambda v: inflation.empirical_prior(v.x).sample(v.key, 4),
-    "inflation.coverage": lambda v: inflation.coverage(v.x, inflation.empirical_prior(v.y)),
+    "inflation.coverage": lambda v: inflation.coverage(v.x, inflation.Prior(v.y[0], jnp.ones(D))),
     "inflation.chi_coverage": lambda v: inflation.chi_coverage(D),
     "inflation.process_states": lambda v: inflation.process_states(v.inflating(), v.key, v.x, GRID[::-1]),
     "inflation.fresh_states": lambda v: inflation.fresh_states(v.inflating(), v.key, v.x, GRID[::-1]),
@@ -446,9 +439,9 @@ ROWS = {
     "inflation.innovations": lambda v: inflation.innovations(jnp.stack([v.x, v.y]), v.x),
     "inflation.autocorrelation": lambda v: inflation.autocorrelation(jnp.stack([v.x, v.y])),
     "inflation.credible": lambda v: inflation.credible(
-        v.field(), v.key, v.x, GRID, stir=inflation.stirred(inflation.empirical_prior(v.y), float(v.t))
+        v.field(), v.key, v.x, GRID, stir=inflation.stirred(inflation.Prior(v.y[0], jnp.ones(D)), float(v.t))
     ),
-    "inflation.stirred": lambda v: inflation.stirred(inflation.empirical_prior(v.y), float(v.t))(v.key, v.x),
+    "inflation.stirred": lambda v: inflation.stirred(inflation.Prior(v.y[0], jnp.ones(D)), float(v.t))(v.key, v.x),
     "inflation.ball": lambda v: inflation.ball(v.key, v.x[0], float(v.t), 5),
     "inflation.distorted": lambda v: inflation.distorted(jnp.sin, v.x),
 }
@@ -497,7 +490,6 @@ ON_THE_HOST = {
     "horizon",
     "one_scale",
     "original",
-    "rescaled",
 }  # files, shapes and NumPy alone
 
 

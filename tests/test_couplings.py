@@ -240,22 +240,6 @@ def test_rounding_follows_the_plan():
     np.testing.assert_array_equal(found, expected)
 
 
-def test_resampling_draws_from_the_rows_of_the_plan_and_keeps_no_marginal():
-    """Frequencies over 4,000 keys are the plan's; a flat plan leaves 1 - 1/e of the noise."""
-    x_0, x_1, _ = moons(8, 6)
-    plan = plans.entropic(costs.squared(x_0, x_1), epsilon=0.5)
-    keys = jax.random.split(jax.random.key(0), 4000)
-    planner = lambda cost: plan  # noqa: E731
-    drawn = jax.vmap(lambda key: couplings.resampled(key, x_0, x_1, planner=planner))(keys)
-    found = (drawn[:, :, None] == x_1[None, None]).all(-1).mean(0)
-    expected = np.exp(plan.log) / np.exp(plan.log).sum(1, keepdims=True)
-    assert (np.abs(found - expected) < 4 * np.sqrt(expected / 4000) + 1e-3).all()
-    x_0, x_1, _ = moons(9)
-    flat = lambda cost: plans.Plan(jnp.zeros_like(cost), jnp.asarray(True))  # noqa: E731
-    left = len(np.unique(couplings.resampled(jax.random.key(1), x_0, x_1, planner=flat), axis=0)) / N
-    assert abs(left - (1 - np.exp(-1))) < 0.1
-
-
 def test_an_entropic_plan_keeps_its_marginals_to_a_hundredth_by_default():
     """Of a cost whose first look, after ten iterations, misses by more. Mutation: a tolerance of 1.01."""
     plan = plans.entropic(jax.random.uniform(jax.random.key(0), (64, 64)))

@@ -98,20 +98,3 @@ def test_the_data_of_batches_are_arguments_and_not_constants_of_the_program():
     assert sum(leaf.nbytes for leaf in jax.tree.leaves(batch)) >= 200 * 6
     program = jax.jit(lambda batch, key: batch(key)).lower(batch, jax.random.key(0)).as_text()
     assert "200x2x3x1xui8" in program and 'dense<"' not in program
-
-
-@pytest.mark.parametrize("size", [4, 5, 12])
-def test_an_epoch_visits_each_example_once(size):
-    """Fails when batches at the seam of two epochs lose or repeat examples, or every epoch has the same order."""
-    resident = images.resident(numbered(12))
-    draw = jax.jit(lambda step: images.draw_in_epochs(resident, jax.random.key(1), step, size))
-    batches = [draw(jnp.int32(step)) for step in range(12 * 3 // size + 1)]
-    stream = np.concatenate([carried(batch)[0] for batch in batches])[:36].reshape(3, 12)
-    np.testing.assert_array_equal(np.sort(stream, axis=1), np.tile(np.arange(12), (3, 1)))
-    assert len({tuple(epoch) for epoch in stream}) == 3
-    np.testing.assert_array_equal(carried(draw(jnp.int32(2)))[0], carried(batches[2])[0])
-
-
-def test_a_batch_larger_than_an_epoch_is_refused():
-    with pytest.raises(ValueError, match="n=13"):
-        images.draw_in_epochs(images.resident(numbered(12)), jax.random.key(0), 0, 13)

@@ -335,10 +335,6 @@ def exact_moments(p):
     return mean, cov
 
 
-def empirical(function, back):
-    return lambda p: function(p.data(), p.schedule, p.state()[0], T, block=3) * back(p)
-
-
 def ratios(p):
     alpha, sigma = (np.broadcast_to(scale, 2) for scale in p.schedule(T))
     of = lambda v: v.sum() ** 2 / (v**2).sum()  # noqa: E731
@@ -552,13 +548,6 @@ ROWS = {
     ],
     "inflation.mixture_oracle": [
         Row(lambda p: of_mixture(inflation.mixture_oracle)(p)(None, key(), p.state(), at(X_T, p)) / p.u)
-    ],
-    "inflation.empirical_log_density": [
-        Row(lambda p: empirical(inflation.empirical_log_density, lambda p: 1.0)(p) + np.log(p.q).sum())
-    ],
-    "inflation.empirical_score": [Row(empirical(inflation.empirical_score, lambda p: p.q))],
-    "inflation.empirical_oracle": [
-        Row(lambda p: inflation.empirical_oracle(p.data(), p.schedule)(None, key(), p.state(), at(X_T, p)) / p.u)
     ],
     "inflation.participation": [
         Row(

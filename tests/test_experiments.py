@@ -113,7 +113,7 @@ def test_sigterm_saves_and_exits_143(tmp_path):
         time.sleep(0.05)
     process.terminate()
     _, errors = process.communicate(timeout=100)
-    assert process.returncode == cli.TERMINATED
+    assert process.returncode == 128 + 15
     assert "stopped by SIGTERM at step" in errors.splitlines()[-1] and "Traceback" not in errors
     assert list((out / "checkpoints" / "ddm-beta1-seed0").glob("[0-9]*/manifest.json"))
 

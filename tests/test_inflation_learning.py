@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as same
-from scipy.special import logsumexp
 
 from ddjax import inflation, networks, objectives, paths, schedules
 from ddjax.types import Batch, Network
@@ -143,48 +142,10 @@ def test_a_network_learns_in_the_eigenspace():
     assert all(np.abs(leaf).max() > 0 and np.isfinite(leaf).all() for leaf in leaves)
 
 
-def test_augmented_points_carry_themselves_and_noise():
-    """Fails for noise on the points, or a std of another unit."""
-    x = jax.random.normal(key(), (4000, 2))
-    found = inflation.augment(key(1), x, 5, std=0.01)
-    same(found[:, :2], x)
-    close(found[:, 2:].std(0), 0.01, rtol=0.06)
-    same(inflation.augment(key(2), x, 3)[:, 2], 0)
-    with pytest.raises(ValueError, match="no variance in 1 of 3"):
-        inflation.eigenbasis(inflation.augment(key(2), x, 3))
-
-
-@pytest.mark.parametrize("schedule", [REDUCING, schedules.Cosine()])
-def test_the_score_of_a_data_set_is_the_gradient_of_its_log_density(schedule):
-    """To 1e-5, far out and between points, in blocks that do not divide the data; density and posterior mean by SciPy.
-
-    Fails for rows of padding that count, or sums whose unit is that of another block.
-    """
-    data = np.random.default_rng(0).normal(size=(37, 3)) * np.sqrt(VARIANCES) + np.array([1.0, -1.0, 0.5])
-    log_density = lambda x, t, block=8: inflation.empirical_log_density(data, schedule, x, t, block=block)  # noqa: E731
-    for t, x in ((0.05, data[3] + 0.1), (0.05, np.array([30.0, -20.0, 5.0])), (0.6, np.array([0.5, 0.0, -0.2]))):
-        alpha, sigma = (np.broadcast_to(np.asarray(scale, np.float64), 3) for scale in schedule(t))
-        exponent = -(((x - alpha * data) / sigma) ** 2).sum(1) / 2
-        expected = logsumexp(exponent) - np.log(37) - np.log(sigma).sum() - 1.5 * np.log(2 * np.pi)
-        x = jnp.asarray(x, jnp.float32)
-        close(log_density(x, t), expected, rtol=2e-4)
-        close(log_density(x, t, 1024), expected, rtol=2e-4)
-        score = inflation.empirical_score(data, schedule, x, t, block=8)
-        close(score, jax.grad(log_density)(x, t), rtol=1e-5, atol=1e-5 * float(jnp.abs(score).max()))
-        mean = np.exp(exponent - logsumexp(exponent)) @ data
-        oracle = inflation.empirical_oracle(data, schedule, block=8)
-        close(oracle(None, key(), x[None], jnp.full(1, t))[0], mean, rtol=2e-2, atol=1e-3)
-
-
 @pytest.mark.parametrize(
     "make",
     [
         *[lambda kind=kind: kind(PRESERVING, (1.0, -1.0)) for kind in KINDS],
-        lambda: inflation.augment(key(), jnp.ones((2, 3)), 2),
-        lambda: inflation.augment(key(), jnp.ones((2, 3)), 4, std=-1.0),
-        lambda: inflation.empirical_score(np.ones((0, 2)), PRESERVING, jnp.ones(2), 0.5),
-        lambda: inflation.empirical_score(np.ones((4, 3)), PRESERVING, jnp.ones(2), 0.5),
-        lambda: inflation.empirical_log_density(np.ones((4, 3)), PRESERVING, jnp.ones(3), 0.5, block=0),
     ],
 )
 def test_impossible_requests_are_refused(unchecked, make):

@@ -93,7 +93,10 @@ def test_generation_from_either_prior_has_the_mixtures_moments():
     field = field_of(inflation.mixture_oracle, LAW, schedule)
     grid = inflation.variance_preserving(48, last=1e-4)
     latents = inflation.inflate(field, key(), LAW.sample(jax.random.key(1), 4000), grid)
-    analytic, empirical = inflation.analytic_prior(schedule, EIGEN.variances), inflation.empirical_prior(latents)
+    analytic, empirical = (
+        inflation.analytic_prior(schedule, EIGEN.variances),
+        inflation.Prior(latents.mean(0), latents.std(0)),
+    )
     close(empirical.std, analytic.std, rtol=0.05)
     close(empirical.mean / analytic.std, 0, atol=0.06)
     for prior in (analytic, empirical):
@@ -123,10 +126,7 @@ def test_paths_keep_every_kth_state_and_both_ends():
     """With their times, up and down. Fails where the last is dropped, or an inflation's times run backwards."""
     field = lambda key, x, t: jnp.broadcast_to(2 * t[:, None], x.shape)  # noqa: E731  so that x - t^2 stays
     grid, x = inflation.linear(7, last=0.1), jnp.zeros((2, 1))
-    for path, start in (
-        (inflation.inflate_path(field, key(), x, grid, every=3), 0.1),
-        (inflation.generate_path(field, key(), x, grid, every=3), 1.0),
-    ):
+    for path, start in ((inflation.inflate_path(field, key(), x, grid, every=3), 0.1),):
         kept = np.linspace(start, 1.1 - start, 8)[[0, 3, 6, 7]]
         close(path.times, kept, rtol=1e-6)
         close(path.states[:, 1, 0], kept**2 - start**2, atol=1e-6)
@@ -173,7 +173,6 @@ def test_grids_and_the_law_of_times(x64):
         lambda: inflation.truncated(-1),
         lambda: inflation.truncated(3)(jnp.ones((4, 2))),
         lambda: inflation.truncated(1, fill=jnp.ones(3))(jnp.ones((4, 2))),
-        lambda: inflation.empirical_prior(jnp.ones((1, 2))),
         lambda: inflation.coverage(jnp.ones((4, 2)), inflation.Prior(jnp.ones(3), jnp.ones(3))),
         lambda: inflation.chi_coverage(0),
         lambda: inflation.chi_coverage(2, radii=(0.0,)),

@@ -177,17 +177,6 @@ def test_the_energy_gap_is_a_mean_of_differences_with_its_error():
     np.testing.assert_allclose(found, (gaps.mean(), gaps.std(ddof=1) / np.sqrt(2)), atol=1e-6)
 
 
-def test_the_table_has_a_row_for_each_time():
-    found = judging.Calibration(
-        [0.5, 1.0], [0.25, 1e-9], [1.0, 0.5], [0.01, 0.3], [0.75, 0.0], [0.002, 0.1], [0.001, 0.01]
-    )
-    lines = judging.calibration_table(found).splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert len(lines) == 4 and len(cells[0]) == 6
-    assert cells[2] == ["0.5", "0.25", "1.000", "0.010", "0.75", "2.0e-03 +- 1.0e-03"]
-    assert cells[3] == ["1", "1e-09", "0.500", "0.300", "0", "1.0e-01 +- 1.0e-02"]
-
-
 @pytest.mark.parametrize("wrong", [{"at": [0.5, 0.0]}, {"at": [np.nan]}, {"n": 1}, {"size": 1}])
 def test_mistakes_are_told(unchecked, skewed, wrong):
     settings = {"at": [0.5], "n": 10, "size": 3} | wrong

@@ -208,8 +208,6 @@ GOES_STALE = {
         schedule, jax.random.key(0), X, GRID[1:3][::-1])),
     "inflation.fresh_states": lambda: changing(Scaled, lambda schedule: lambda: inflation.fresh_states(
         schedule, jax.random.key(0), X, GRID[1:3][::-1])),
-    "inflation.empirical_score": lambda: changing(Scaled, lambda schedule: lambda: inflation.empirical_score(
-        X, schedule, X[0], 0.5)),
 }  # fmt: skip
 SPREAD_OUT = jnp.asarray(np.random.default_rng(0).normal(size=(24, 5, D)), jnp.float32)
 

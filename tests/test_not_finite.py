@@ -221,7 +221,6 @@ ROWS = {
     "couplings.independent": [(lambda x_1: couplings.independent(key(), X, x_1)[0, 0], {"x_1": Y})],
     "couplings.assignment": paired(couplings.assignment),
     "couplings.sinkhorn": paired(couplings.sinkhorn),
-    "couplings.resampled": paired(couplings.resampled)[:1],
     "couplings.blind": paired(couplings.blind(couplings.sinkhorn))[:1],
     "couplings.squared": [(costing(couplings.squared), {"x_0": X, "x_1": Y})],
     "couplings.conditional": [(costing(couplings.conditional), {"x_0": X, "x_1": Y, "cond": X})],

@@ -244,28 +244,26 @@ def test_couplings_far_away_in_pixels_and_in_half_precision(name, case, conditio
     assert found - best < (1e-3 if name == "assignment" else 0.12) * (start - best)
 
 
-@pytest.mark.parametrize("name", [*PAIRING, "resampled"])
+@pytest.mark.parametrize("name", PAIRING)
 @pytest.mark.parametrize("spoilt", ["x_0", "x_1", "cond"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_raises_and_is_named(name, spoilt, bad):
     """Mutation: no check where arrays are concrete."""
     arrays = {"x_0": jnp.asarray(X, jnp.float32), "x_1": jnp.asarray(Y, jnp.float32), "cond": CONDITIONS["numbers"]}
     with pytest.raises(ValueError, match=f"in {spoilt} "):
-        PAIRING.get(name, couplings.resampled)(
-            jax.random.key(SEED), **arrays | {spoilt: arrays[spoilt].at[5, 0].set(bad)}
-        )
+        PAIRING[name](jax.random.key(SEED), **arrays | {spoilt: arrays[spoilt].at[5, 0].set(bad)})
 
 
 @pytest.mark.parametrize(
     ("name", "condition"),
-    [*((name, "numbers") for name in [*PAIRING, "resampled"]), ("assignment", "classes"), ("sinkhorn", "classes")],
+    [*((name, "numbers") for name in PAIRING), ("assignment", "classes"), ("sinkhorn", "classes")],
 )
 def test_what_is_not_finite_turns_all_noise_into_nan_under_jit(name, condition):
     """One bad number of any array, or one whose square is infinite.
 
     Mutations: NaN as a dear pair, or as the least likely one; infinity as a forbidden pair.
     """
-    jitted = jax.jit(PAIRING.get(name, couplings.resampled))
+    jitted = jax.jit(PAIRING[name])
     good = (jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32), CONDITIONS[condition])
     assert np.isfinite(jitted(jax.random.key(SEED), *good)).all()
     for place in (0, 1, 2) if condition == "numbers" else (0, 1):

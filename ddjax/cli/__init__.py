@@ -3,9 +3,9 @@
 Nothing here imports jax, so that `--help` answers at once.
 """
 
-from ddjax.cli.command_line import LOST, TERMINATED, Stopped, main
+from ddjax.cli.command_line import LOST, Stopped, main
 from ddjax.cli.output import message, printed, shown
-from ddjax.cli.parsing import SWITCH, parse
+from ddjax.cli.parsing import parse
 from ddjax.cli.settings import UserError
 
-__all__ = ["LOST", "SWITCH", "TERMINATED", "Stopped", "UserError", "main", "message", "parse", "printed", "shown"]
+__all__ = ["LOST", "Stopped", "UserError", "main", "message", "parse", "printed", "shown"]

@@ -17,7 +17,6 @@ from ddjax.cli import output
 from ddjax.cli.parsing import Config, Presets, Presumed, parse
 from ddjax.cli.settings import UserError
 
-TERMINATED = 128 + 15  # exit code after SIGTERM, as shells report it; after another signal it is 128 and its number
 _STOPS = (
     signal.SIGINT,
     signal.SIGTERM,

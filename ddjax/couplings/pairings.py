@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ddjax import transport
 from ddjax.couplings import costs, plans
 from ddjax.couplings.costs import Data
-from ddjax.inputs import checked_array, checked_coupling, checked_key
+from ddjax.inputs import checked_array, checked_coupling
 from ddjax.types import Key, floating, known
 
 Coupling = Callable[..., Float[Array, "n *event"]]
@@ -71,28 +71,6 @@ def sinkhorn(
     plan = planner(cost(x_0, x_1, cond))
     _warn_unless(plan.converged)
     return _taken(x_1, plans.to_permutation(plan))
-
-
-def resampled(
-    key: Key,
-    x_0: Data,
-    x_1: Points,
-    cond: Any = None,
-    *,
-    cost: costs.Cost = costs.conditional,
-    planner: plans.Planner = plans.entropic,
-) -> Points:
-    """For each example, one noise drawn from its row of the entropic plan, with replacement.
-
-    Unbiased for the plan, but no permutation: a batch holds about 63 % of its noise, some of it repeated, and
-    its mean and covariance are not those of the noise that was drawn. For comparison with codes that pair so.
-    """
-    x_0, x_1 = checked_array(x_0, "data [n, *event]"), checked_array(x_1, "noise [n, *event]")
-    _refuse_unless_finite(x_0=x_0, x_1=x_1, cond=cond)
-    plan = planner(cost(x_0, x_1, cond))
-    _warn_unless(plan.converged)
-    drawn = jax.random.categorical(checked_key(key), plan.log, axis=1)
-    return _taken(x_1, jnp.where(jnp.any(jnp.isnan(plan.log)), len(x_1), drawn))
 
 
 def blind(coupling: Coupling) -> Coupling:

@@ -2,7 +2,6 @@
 
 x = pixel / 127.5 - 1                                   (A)
 pixel = round(127.5 (x + 1)), clipped to 0..255          (B)   exact inverse of (A) on 0..255
-example p of the stream is perm(key, p // n)[p mod n]     (C)   every example once an epoch
 """
 
 import functools
@@ -187,23 +186,6 @@ def draw(data: Resident, key: Key, n: int) -> Batch:
     """n independent examples, with replacement: all that a training loop needs which knows keys alone."""
     key_rows, key_mirror = jax.random.split(checked_key(key))
     return _gather(data, key_mirror, jax.random.randint(key_rows, (n,), 0, len(data.x)))
-
-
-def draw_in_epochs(data: Resident, key: Key, step: Int[Array, ""] | int, n: int) -> Batch:
-    """Batch number `step` of the stream (C), of n examples: a function of (key, step), so that resume needs the step only.
-
-    Raises: ValueError for a batch larger than the set. The stream counts 2^32 examples.
-    """
-    total = len(data.x)
-    if n > total:
-        raise ValueError(f"a batch must fit in an epoch of {total} images, got {n=}")
-    key_order, key_mirror = jax.random.split(checked_key(key))
-    place = jnp.uint32(step) * jnp.uint32(n) + jnp.arange(n, dtype=jnp.uint32)
-    epoch = place // jnp.uint32(total)
-    here, after = (jax.random.permutation(jax.random.fold_in(key_order, e), total) for e in (epoch[0], epoch[0] + 1))
-    row = (place % jnp.uint32(total)).astype(jnp.int32)
-    rows = jnp.where(epoch == epoch[0], here[row], after[row])  # a batch may straddle two epochs
-    return _gather(data, jax.random.fold_in(key_mirror, step), rows)
 
 
 def batches(images: Images, size: int) -> Callable[[Key], Batch]:

@@ -126,7 +126,7 @@ def eight_components(*, radius: float = 5.0, std: float = 0.1**0.5) -> Component
 def forty_components(*, extent: float = 40.0, std: float = 1.3133**0.5) -> Components:
     """Forty equal Gaussians N(., std^2 I) at fixed places, drawn once and for all from U(-extent, extent)^2.
 
-    `GaussianMixture(*forty_components())` is the law of `forty_gaussians`, with its density and its oracles.
+    `GaussianMixture(*forty_components())` is the law, with its density and its oracles.
 
     Raises: ValueError for a std that is not positive.
     """
@@ -139,14 +139,6 @@ def eight_gaussians(key: Key, n: int, *, radius: float = 5.0, std: float = 0.1**
     Raises: ValueError for n < 1 or a std that is not positive.
     """
     return _from_components(key, n, eight_components(radius=radius, std=std), std)
-
-
-def forty_gaussians(key: Key, n: int, *, extent: float = 40.0, std: float = 1.3133**0.5) -> Batch:
-    """Draws from `forty_components`, labelled by component.
-
-    Raises: ValueError for n < 1 or a std that is not positive.
-    """
-    return _from_components(key, n, forty_components(extent=extent, std=std), std)
 
 
 def _branches(key: Key, n: int, branches: tuple[Curve, Curve], noise: Scalar, angles: times.Law) -> Batch:

@@ -14,14 +14,12 @@ References: de Albuquerque and Pearson, arXiv 2407.08843.
 """
 
 from ddjax.inflation.eigen import Eigenbasis, eigenbasis, eigenbasis_of
-from ddjax.inflation.empirical import empirical_log_density, empirical_oracle, empirical_score
 from ddjax.inflation.grids import linear, normal, variance_preserving
-from ddjax.inflation.growth import constant_gap, original, rescaled
+from ddjax.inflation.growth import constant_gap, original
 from ddjax.inflation.maps import (
     Path,
     RoundTrip,
     generate,
-    generate_path,
     inflate,
     inflate_path,
     round_trip,
@@ -35,10 +33,10 @@ from ddjax.inflation.participation import (
     unscaled_variances,
 )
 from ddjax.inflation.preconditioning import EDM, Anisotropic, Coefficients, EigenEDM, Standardised, preconditioned
-from ddjax.inflation.priors import Prior, analytic_prior, chi_coverage, coverage, empirical_prior
+from ddjax.inflation.priors import Prior, analytic_prior, chi_coverage, coverage
 from ddjax.inflation.residuals import autocorrelation, fresh_states, innovations, outputs, process_states, residuals
 from ddjax.inflation.scales import Preserving, Reducing, horizon, one_scale, preserving, reducing
-from ddjax.inflation.spaces import augment, in_data_space, on_data
+from ddjax.inflation.spaces import in_data_space, on_data
 from ddjax.inflation.truths import gaussian_oracle, mixture_oracle
 from ddjax.inflation.uncertainty import Credible, Distortion, ball, credible, distorted, stirred
 
@@ -58,7 +56,6 @@ __all__ = [
     "RoundTrip",
     "Standardised",
     "analytic_prior",
-    "augment",
     "autocorrelation",
     "ball",
     "chi_coverage",
@@ -68,14 +65,9 @@ __all__ = [
     "distorted",
     "eigenbasis",
     "eigenbasis_of",
-    "empirical_log_density",
-    "empirical_oracle",
-    "empirical_prior",
-    "empirical_score",
     "fresh_states",
     "gaussian_oracle",
     "generate",
-    "generate_path",
     "horizon",
     "in_data_space",
     "inflate",
@@ -94,7 +86,6 @@ __all__ = [
     "preserving",
     "process_states",
     "reducing",
-    "rescaled",
     "residuals",
     "round_trip",
     "scaled_variances",

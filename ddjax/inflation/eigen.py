@@ -72,7 +72,7 @@ def eigenbasis_of(
         flat = int((variances <= _SMALLEST * variances[0]).sum())
         raise ValueError(
             f"the data have no variance in {flat} of {len(variances)} directions, got a singular covariance: raise their "
-            f"variances by least=1e-4, leave those directions out, or add noise (`inflation.augment`)"
+            f"variances by least=1e-4, leave those directions out, or add noise"
         )
     largest = np.take_along_axis(basis, np.abs(basis).argmax(0)[None], 0)
     return Eigenbasis(*(jnp.asarray(a, float) for a in (mean, basis * np.sign(largest), variances)))

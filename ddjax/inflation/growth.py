@@ -51,16 +51,6 @@ def constant_gap(gap: float = 1.0) -> Growth:
     return constant_growth
 
 
-def rescaled(growth: Growth) -> Growth:
-    """The same law in units of its fastest direction: g = 1 for the kept, so that rho is their rate and the gap a share of it."""
-
-    def rescaled_growth(d: int, keep: int) -> Float[np.ndarray, " d"]:
-        g = growth(d, keep)
-        return g / g.max()
-
-    return rescaled_growth
-
-
 def _of(d: int, keep: int, kept: float, others: float) -> np.ndarray:
     return np.where(np.arange(d) < keep, kept, others)
 

@@ -68,14 +68,6 @@ def inflate_path(
     return _thinned(states, -climbing, every)
 
 
-def generate_path(
-    field: Field, key: Key, x_1: State, times: Times, *, every: int = 1, method: Method = flows.heun
-) -> Path:
-    """As `generate`, with every `every`-th state and the last. Raises: ValueError for every < 1, or as `samplers.sample`."""
-    every = checked_count(every, "every")
-    return _thinned(samplers.sample_path(method(field), key, x_1, times), samplers.decreasing(times), every)
-
-
 def round_trip(
     field: Field,
     key: Key,

@@ -48,14 +48,6 @@ def analytic_prior(schedule: Schedule, variances: Float[Array | np.ndarray, " d"
     return Prior(jnp.zeros_like(std), std)
 
 
-def empirical_prior(latents: Latents) -> Prior:
-    """The Gaussian of eq. (B). Raises: ValueError for fewer than 2 latents."""
-    latents = checked_array(latents, "latents [n, d]")
-    if latents.ndim != 2 or len(latents) < 2:
-        raise ValueError(f"need at least 2 latents [n, d], got {latents.shape=}")
-    return Prior(jnp.mean(latents, 0), jnp.std(latents, 0, ddof=1))
-
-
 def coverage(latents: Latents, prior: Prior, *, radii: tuple[float, ...] = RADII) -> Float[Array, " radii"]:
     """The share of the latents within each Mahalanobis radius of the prior; NaN where a latent is.
 

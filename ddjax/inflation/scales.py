@@ -124,7 +124,7 @@ def reducing(
     """The PR-reducing flow that keeps the first `keep` directions of data with these variances, eq. (C).
 
     Args:
-        variances: in descending order, as `eigenbasis` has them. growth: `constant_gap(gap)`, `original`, or `rescaled` of one.
+        variances: in descending order, as `eigenbasis` has them. growth: `constant_gap(gap)` or `original`.
         horizon: that of `inflation.horizon` for the slowest direction unless told.
     Warns where the horizon is too short for a Gaussian prior. Raises: ValueError for a keep outside 1..d, variances in another
         order, or as `Reducing`.

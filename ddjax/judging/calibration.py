@@ -23,7 +23,6 @@ from jaxtyping import Array, Float
 from ddjax import denoisers, metrics, mixtures, paths, scoring
 from ddjax.compiled import compiled
 from ddjax.inputs import checked_count, checked_key
-from ddjax.judging.numbers import markdown
 from ddjax.metrics.points import Observations, Populations
 from ddjax.mixtures import GaussianMixture
 from ddjax.types import Denoiser, Key, Params, Scalar, Schedule, standard_normal
@@ -98,16 +97,6 @@ def calibration(
         for k, t in zip(keys, at, strict=True)
     ]
     return Calibration([float(t) for t in at], *np.array(levels, float).T.tolist())
-
-
-def calibration_table(found: Calibration) -> str:
-    """A Markdown table of a calibration, a row for each time."""
-    heads = ["t", "rank p", "spread / error", "coverage off by", "coverage p", "energy gap"]
-    lines = [
-        [f"{t:g}", f"{p:.2g}", f"{ratio:.3f}", f"{off:.3f}", f"{p_covered:.2g}", f"{gap:.1e} +- {error:.1e}"]
-        for t, p, ratio, off, p_covered, gap, error in zip(*found, strict=True)
-    ]
-    return markdown(heads, lines)
 
 
 @compiled
