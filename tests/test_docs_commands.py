@@ -55,6 +55,8 @@ def test_commands_parse(module, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in re.findall(r"--(?:run|exported) (\S+)", words):
         Path(folder).mkdir(parents=True)
+    for file in re.findall(r"--inception (\S+\.safetensors)", words):
+        Path(file).touch()
     (tmp_path / "docs/results").mkdir(parents=True)
     imported = importlib.import_module(module)
     if hasattr(imported, "__path__"):

@@ -111,7 +111,7 @@ def test_what_does_not_belong_into_the_package_stays_out(tmp_path, monkeypatch):
     assert [path.name for path in package.iterdir()] == ["a"] and not list((package / "a").iterdir())
     monkeypatch.setattr(pretrain, "LARGEST", 2_000_000)
     pretrain.put(run, "a")
-    assert pretrained.names() == ("a",) and pretrained.load("a").recipe.width == 8
+    assert pretrained.names() == ("a",) and pretrained.load("a").recipe.network.width == 8
 
 
 def test_one_source_alone(tmp_path):

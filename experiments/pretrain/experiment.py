@@ -32,7 +32,6 @@ ddjax sample --pretrained digits --n 100 --steps 4 --out digits.npz
 
 ```python
 import jax
-from ddjax.recipes import Distributional, Energy
 from ddjax.runs import pretrained
 
 model = pretrained.load("two_gaussians")
