@@ -32,11 +32,13 @@ def test_a_number_is_the_median_over_seeds_of_the_mean_over_draws():
 
 def test_the_gap_is_measured_to_the_floor_at_equal_steps_and_the_largest_churn():
     """Limit 1.1, floor .1, model .2: 90 % closed. Mutations: without the floor (82 %); the limit of other steps; oracles told."""
-    limit, numbers = "exact mean (oracle)", []
+    limit, numbers = "exact mean", []
     for nfe, of_limit in ((1, 1.1), (4, 0.6), (8, 0.15)):
         for churn in (0.0, 1.0) if nfe > 1 else (0.0,):
             numbers += [
-                number(nfe=nfe, churn=churn, value=of_limit + 5 * (churn == 0.0 and nfe > 1), model=limit),
+                number(
+                    nfe=nfe, churn=churn, value=of_limit + 5 * (churn == 0.0 and nfe > 1), model=limit, trained=False
+                ),
                 number(nfe=nfe, churn=churn, value=0.2 if churn or nfe == 1 else 9.0),
             ]
     numbers.append(number(model="flow", nfe=4, churn=None, value=0.35))
@@ -48,8 +50,8 @@ def test_the_gap_is_measured_to_the_floor_at_equal_steps_and_the_largest_churn()
 
 def test_there_is_a_gap_where_the_limit_is_more_than_ten_floor_deviations_off():
     """Floor .1 with deviation .01: a limit of .195 leaves none, one of .205 does. Mutations: 9 or 11 deviations."""
-    limit = "exact mean (oracle)"
-    numbers = [number(nfe=nfe, value=value, model=limit) for nfe, value in ((2, 0.195), (4, 0.205))]
+    limit = "exact mean"
+    numbers = [number(nfe=nfe, value=value, model=limit, trained=False) for nfe, value in ((2, 0.195), (4, 0.205))]
     shares = judging.gap_closed([*numbers, number(nfe=2, value=0.1), number(nfe=4, value=0.1)], "d", limit)
     assert shares == {"a": {4: pytest.approx(1.0)}}
 
@@ -168,6 +170,17 @@ def test_a_sweep_hands_seed_steps_and_churn_to_the_draw_and_fresh_keys_to_all():
     assert told["steps", 1, 0.0][0] == 11.0 and told["steps", 3, 0.5][0] == 33.0
     assert told["churn", 3, 0.5][0] == 0.5 and told["churn", 3, 0.0][0] == 0.0
     assert len(keys) == 3 * 3 * 2 * 2 and len(np.unique(np.array(keys), axis=0)) == 2 * 3 * 2 * 2  # churns share theirs
+
+
+@pytest.mark.parametrize(
+    ("params", "trained"), [([None], False), ([{}, {}], False), ([0.0], True), ([{"w": 1.0}], True)]
+)
+def test_what_has_no_parameters_is_not_trained(params, trained):
+    """Mutation: `bool(params)`."""
+    draw = lambda params, key, steps, churn: Batch(jnp.zeros((1, 1)))  # noqa: E731
+    floors, key = {"d": Floor(0.0, 1.0)}, jax.random.key(0)
+    [number] = judging.sweep("a", draw, params, lambda *_: {"d": 0.0}, floors, key, nfe=(1,), label=None)
+    assert number.trained is trained
 
 
 @pytest.mark.parametrize("churn", [(None,), (0.5, 1.0)])

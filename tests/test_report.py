@@ -40,11 +40,11 @@ class Page(HTMLParser):
         return [one for one in self.found if one[0] == tag and attrs.items() <= one[1].items()]
 
 
-def number(model, value, *, metric="mmd2", nfe=4, floor=FLOOR, churn=None):
-    return judging.measured(model, metric, nfe, np.full((2, 3), value), floor, churn=churn)
+def number(model, value, *, metric="mmd2", nfe=4, floor=FLOOR, churn=None, trained=True):
+    return judging.measured(model, metric, nfe, np.full((2, 3), value), floor, churn=churn, trained=trained)
 
 
-NUMBERS = [number("ddm", 0.0005), number("regression", 0.041), number("exact mean (oracle)", 0.02)]
+NUMBERS = [number("ddm", 0.0005), number("regression", 0.041), number("exact mean", 0.02, trained=False)]
 COVERAGE = [number("ddm", 0.4, metric="coverage", floor=(0.97, 0.01))]
 
 
@@ -148,7 +148,7 @@ def test_a_verdict_names_the_best_and_how_much_closer_it_is(best, rival, told):
     """Mutations: the oracle as the best; ratios of values; the least churn; deviations left out of the ratio."""
     numbers = [
         number("ddm", 0.5, churn=0.0), number("ddm", best, churn=1.0), number("ddm", 0.0, nfe=8, churn=1.0),
-        number("other", 0.09), number("regression", rival), number("exact posterior (oracle)", -1.0),
+        number("other", 0.09), number("regression", rival), number("exact posterior", -1.0, trained=False),
     ]  # fmt: skip
     assert verdicts.by_steps(numbers, "MMD²").endswith(told)
 
@@ -164,7 +164,7 @@ def test_without_four_steps_or_a_rival_or_a_deviation_a_verdict_says_what_there_
         verdicts.by_steps(of, "accuracy")
         == "4 steps: b is at the floor of accuracy (0.99; floor 0.99); a is 0.09 from it"
     )
-    assert verdicts.by_steps([number("exact mean (oracle)", 1.0)], "MMD²") == ""
+    assert verdicts.by_steps([number("exact mean", 1.0, trained=False)], "MMD²") == ""
 
 
 def test_metrics_get_better_in_their_own_way():

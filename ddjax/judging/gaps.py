@@ -23,6 +23,6 @@ def gap_closed(
     }
     shares: dict[str, dict[int, float]] = {}
     for n in chosen:
-        if "oracle" not in n.model and n.nfe in limits:
+        if n.trained and n.nfe in limits:
             shares.setdefault(n.model, {})[n.nfe] = (limits[n.nfe] - n.value) / (limits[n.nfe] - n.floor)
     return shares

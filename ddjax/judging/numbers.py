@@ -14,7 +14,7 @@ class Number:
     """One measured number: the median over seeds of the mean over draws, the range of the draws, and the floor.
 
     `churn` is None where no bridge is sampled, `floor_std` where there is only one true pair of samples. `by_seed` are the means
-    over draws, of which value is the median.
+    over draws, of which value is the median. `trained` is False for what has no parameters, an oracle for instance.
     """
 
     model: str
@@ -29,6 +29,7 @@ class Number:
     floor: float
     floor_std: float | None
     by_seed: Sequence[float] = ()
+    trained: bool = True
 
     def row(self) -> dict:
         """As a row of summary.json."""
@@ -43,6 +44,7 @@ def measured(
     floor: tuple[float, float | None],
     *,
     churn: float | None = None,
+    trained: bool = True,
 ) -> Number:
     """A Number from draws [seeds, repeats] and the floor (mean, standard deviation or None)."""
     draws = np.asarray(draws, float)
@@ -58,6 +60,7 @@ def measured(
         draws.size,
         *floor,
         tuple(means.tolist()),
+        trained,
     )
 
 

@@ -38,13 +38,15 @@ def sweep(
     does each churn: their differences are paired (`judging.paired`).
 
     Args:
-        params: one for each seed. floors: by name of the metric. churn: (None,) where no bridge is sampled.
+        params: one for each seed, [None] for what has none and is not trained. floors: by name of the metric.
+        churn: (None,) where no bridge is sampled.
         repeats: draws for each seed, each with fresh noise and fresh data to compare with.
         label: of the progress display, before the model's name; None for silence.
     """
     repeats = checked_count(repeats, "repeats")
     # at one step the bridge ends in x_0 whatever the churn
     cells = [(steps, e) for steps in nfe for e in (churn[:1] if steps == 1 else churn)]
+    trained = bool(jax.tree.leaves(list(params)))
     total, numbers, done = len(cells) * len(params) * repeats, [], 0
     display = (
         progress(total, label=f"{label} {model}", unit="draws") if label else nullcontext(lambda step, metrics: None)
@@ -62,5 +64,5 @@ def sweep(
                 update(done, {"steps": float(steps)} | ({} if e is None else {"churn": float(e)}))
             for name in found[0]:
                 draws = np.reshape([values[name] for values in found], (len(params), repeats))
-                numbers.append(measured(model, name, steps, draws, floors[name], churn=e))
+                numbers.append(measured(model, name, steps, draws, floors[name], churn=e, trained=trained))
     return numbers

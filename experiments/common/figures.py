@@ -73,7 +73,7 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
         )
         bars = np.maximum(np.stack([value - low, high - value]), 0)
         style = {
-            "linestyle": "--" if "oracle" in model else STYLES[i // len(COLORS) % len(STYLES)],
+            "linestyle": STYLES[i // len(COLORS) % len(STYLES)] if of_model[0].trained else "--",
             "color": COLORS[i % len(COLORS)],
         }
         axis.errorbar([n.nfe for n in of_model], value, bars, marker="o", markersize=4, capsize=2, label=model, **style)
@@ -89,7 +89,7 @@ def by_steps(numbers: Sequence[Number], metric: str, label: str, *, churn: float
     axis.xaxis.minorticks_off()
     readable(axis.yaxis)
     told = "" if churn is None else f", churn {churn:g}"
-    fewest, most = (pick(n.draws for n in chosen if "oracle" not in n.model) for pick in (min, max))
+    fewest, most = (pick(n.draws for n in chosen if n.trained) for pick in (min, max))
     draws = f"{fewest}{f' to {most}' * (most > fewest)} draw{'s' * (most > 1)}"
     axis.set_title(f"{draws} for each trained point{told}", fontsize=9)
     if len({n.model for n in chosen}) > len(COLORS):

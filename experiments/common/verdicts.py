@@ -6,7 +6,6 @@ from ddjax.judging import Number
 from experiments.common.readings import AT_FLOOR, at_floor, excess, noise
 
 USUAL_STEPS = 4
-UNTRAINED = ("oracle", "no training", "exact")  # words in the names of rows that nobody trained
 USUAL_RIVAL = "regression"
 NEAR = 1.1  # ratio of distances from the floor below which neither is called closer
 
@@ -66,7 +65,7 @@ def _named(number: Number) -> str:
 
 def _at(numbers: Sequence[Number], at: int) -> tuple[list[Number], int]:
     """The numbers of trained models at one number of steps, each model once, and that number."""
-    trained = [n for n in numbers if not any(word in n.model for word in UNTRAINED)]
+    trained = [n for n in numbers if n.trained]
     chosen = steps_of({n.nfe for n in trained}, at)
     of = {}
     for n in sorted((n for n in trained if n.nfe == chosen), key=lambda n: n.churn or 0.0):

@@ -91,7 +91,7 @@ def verdict(numbers: Sequence[Number], target: str, closed: Mapping[str, Mapping
 def of_models(numbers: Sequence[Number], target: str) -> list[Number]:
     """The deciding metric of the trained models on a target, at one churn."""
     metric = f"{deciding(target).name} {target}"
-    return _at_one_churn([n for n in numbers if n.metric == metric and "oracle" not in n.model])
+    return _at_one_churn([n for n in numbers if n.metric == metric and n.trained])
 
 
 def told_numbers(numbers: Sequence[Number], target: str, by: Measure = W_1) -> str:
@@ -126,7 +126,7 @@ def difference_tables(numbers: Sequence[Number], closed: Closed) -> list[Table]:
     tables = []
     for target in closed:
         by = deciding(target)
-        trained = [n for n in numbers if n.metric == f"{by.name} {target}" and "oracle" not in n.model]
+        trained = [n for n in numbers if n.metric == f"{by.name} {target}" and n.trained]
         lines, steps = differences(trained, by.digits)
         if lines:
             title = f"{_told(target)}: {by.title} above that of {BESIDE}, mean over paired seeds and 95 % t interval of each"
