@@ -17,24 +17,28 @@ from ddjax import cli
 from ddjax.cli import settings
 from ddjax.commands import export, sample
 from ddjax.runs import exported, saved
-from experiments.images import experiment as images
+from experiments.common.images import models
+from experiments.images import settings as images
 from experiments.two_gaussians import experiment as two_gaussians
 
 ROOT = Path(__file__).parents[1]
 CACHED = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
 ABSENT = ("flax", "optax", "orbax", "ott")
 RUNS = {
-    "two_gaussians": (two_gaussians, "--width 8 --depth 2 --seeds 2"),
-    "images": (images, "--net dit --width 16 --depth 2 --inject 1 --no-baseline"),
+    "two_gaussians": (two_gaussians.Config, two_gaussians.recipes_of, "--width 8 --depth 2 --seeds 2"),
+    "images": (
+        images.Config,
+        lambda config: models.recipes_of(config, (8, 8, 1), 10),
+        "--net dit --width 16 --depth 2 --inject 1 --no-baseline",
+    ),
 }
 
 
 def saved_run(name, path):
     """The averaged parameters of the first model of a run folder as training leaves it."""
-    module, words = RUNS[name]
-    config = cli.parse(module.Config, [*words.split(), "--out", str(path)])
-    found = module.recipes_of(config, *(((8, 8, 1), 10) if name == "images" else ()))
-    (_, ema), *_ = a_run(path, name, config, found[:1]).values()
+    make, recipes_of, words = RUNS[name]
+    config = cli.parse(make, [*words.split(), "--out", str(path)])
+    (_, ema), *_ = a_run(path, name, config, recipes_of(config)[:1]).values()
     return ema
 
 

@@ -149,8 +149,8 @@ def test_the_clock_of_streams_tells_all_three_ways(capsys):
     ("words", "message"),
     [
         ("--resident -1", "--resident must be at least 0, got -1"),
-        ("--score-patch 9", "--score-patch 9 is larger than the images: images are 8 x 8"),
-        ("--vary score_patch=9", "--score-patch 9 is larger than the images: images are 8 x 8"),
+        ("--score-patch 9", "score_patch 9 is larger than the images, (8, 8, 1)"),
+        ("--vary score_patch=9", "score_patch 9 is larger than the images, (8, 8, 1)"),
         ("--net dit --patch 3", "--patch 3 does not tile the images: images are 8 x 8, which patches of 1, 2, 4, 8 do"),
         ("--batch 30 --accumulate 4", "--accumulate 4 does not divide --batch 30"),
         ("--save-every 300 --log-every 200", "--log-every 200 does not divide --save-every 300"),

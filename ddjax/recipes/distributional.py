@@ -41,7 +41,7 @@ class Distributional(Denoising):
         if parts and len(self.event_shape) != 3:
             raise ValueError(f"patches, scales and differences are of images, got {self.event_shape=}")
         if self.score_patch > min(self.event_shape[:2]):
-            raise ValueError(f"patches of {self.score_patch} are larger than the images, {self.event_shape}")
+            raise ValueError(f"score_patch {self.score_patch} is larger than the images, {self.event_shape}")
 
     def net(self, *, dropout: bool = False, kernel: Kernel = "auto"):
         """Its `types.Network`, which takes xi."""

@@ -53,6 +53,7 @@ COMMANDS = (
     Command("export", "a trained model as files that need neither the run nor flax", "seconds"),
 )
 NAMES = tuple(dict.fromkeys(command.words.split()[0] for command in COMMANDS))
+CHILDREN = ("benchmark.worker",)  # modules that commands start as processes of their own
 
 
 def listing() -> str:
@@ -69,7 +70,12 @@ def require(words: list[str]) -> None:
     """
     module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     package, _, name = module.partition(".")
-    if package == "experiments" and name and name not in NAMES and importlib.util.find_spec(module) is not None:
+    if (
+        package == "experiments"
+        and name
+        and name not in (*NAMES, *CHILDREN)
+        and importlib.util.find_spec(module) is not None
+    ):
         commands = ", ".join(NAMES)
         print(f"error: {module} is no command; commands of experiments are {commands}", file=sys.stderr)
         raise SystemExit(2)
