@@ -23,7 +23,7 @@ demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, abou
 
 SUITE := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(READY)  ## the test suite, about 12 minutes on 2 cores
+test: $(READY)  ## the test suite, about 20 minutes on 2 cores
 	$(BIN)/python $(SUITE) -m "not exhaustive" --junitxml=runs/test-report.xml
 	@echo "results: runs/test-report.xml"
 
