@@ -17,6 +17,17 @@ from ddjax import training
 from ddjax.training import checkpoints, signals
 
 
+@pytest.fixture(autouse=True)
+def no_signal_is_ignored():
+    """SIGHUP as a terminal leaves it: under nohup it is ignored, and a run keeps it so."""
+    ignored = [number for number in signals.STOPS if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def test_resume_equals_uninterrupted_by_hash(tmp_path):
     """Stopping at 20 of 40 and resuming from the checkpoint gives the same bytes in every leaf."""
     optimizer = optax.adam(0.05)
