@@ -53,7 +53,8 @@ def real(monkeypatch):
     """torch itself, with a file that has a transposed tensor."""
     torch = pytest.importorskip("torch")
     importlib.import_module("safetensors.torch")
-    torch.save({name: torch.from_numpy(values.T.copy()).T for name, values in STATE.items()}, "checkpoint.pth")
+    turned = {name: torch.from_numpy(values.T.copy()) for name, values in STATE.items()}
+    torch.save({name: one.permute(*reversed(range(one.ndim))) for name, one in turned.items()}, "checkpoint.pth")
 
 
 @pytest.mark.parametrize("make", [stand_in, pytest.param(real, marks=pytest.mark.bench)])
