@@ -17,7 +17,7 @@ QUICK := layers protocols schedules times predictions paths weights types costs 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, about 3 minutes on 2 cores
+demo: $(READY)  ## the main job: distributional diffusion on two Gaussians, about 2 minutes on 2 cores
 	$(BIN)/python -m experiments.two_gaussians --out runs/two_gaussians/demo --resume
 	@echo "results: runs/two_gaussians/demo (open report.html)"
 

@@ -47,7 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Names of 0.4 that lie in `recipes.sampling` now, for one version."""
+    """Names of 0.3 that lie in `recipes.sampling` now, for one version."""
     if name not in ("Sampler", "by_bridge", "by_flow", "drawing"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warnings.warn(f"recipes.{name} is recipes.sampling.{name}", DeprecationWarning, stacklevel=2)

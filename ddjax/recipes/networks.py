@@ -5,7 +5,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ddjax.cli.settings import MAY_BE_EMPTY, Count, Depth, Fraction, Range
 
@@ -64,6 +64,8 @@ class Mlp(Layers):
 class _OfImages:
     """What both networks of images have."""
 
+    width: Count
+    depth: Depth
     dropout: Fraction = 0.0
     """Rate inside the blocks while training, in [0, 1]."""
     bfloat16: bool = False
@@ -71,13 +73,24 @@ class _OfImages:
     remat: bool = False
     """Recompute blocks in the backward pass: less memory, more time."""
 
-    def _shared(self, event_shape: tuple[int, ...], dropout: bool):
+    def make(self, event_shape: tuple[int, ...], *, inject: int | None = None, dropout: bool = True, **sizes: Any):
+        """The `types.Network` of images.
+
+        Args:
+            inject: the block that xi joins, None without xi. sizes: classes, cond_size and kernel, as `networks.unet` and
+                `networks.dit` take them.
+        Raises: ValueError as these do, and for events that are no images.
+        """
         import jax.numpy as jnp
 
         if len(event_shape) != 3:
             raise ValueError(f"{type(self).__name__} sees images [height, width, channels], got {event_shape=}")
         dtype = jnp.bfloat16 if self.bfloat16 else jnp.float32
-        return {"dropout": self.dropout if dropout else 0.0, "dtype": dtype, "remat": self.remat}
+        sizes |= {"width": self.width, "depth": self.depth, "dropout": self.dropout if dropout else 0.0}
+        return self._network(event_shape, inject=inject, dtype=dtype, remat=self.remat, **sizes)
+
+    def _network(self, event_shape: tuple[int, ...], **settings: Any) -> Any:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,30 +104,10 @@ class Unet(_OfImages):
     attention: Annotated[tuple[Count, ...], MAY_BE_EMPTY] = ()
     """Heights in pixels at which the network attends."""
 
-    def make(
-        self,
-        event_shape: tuple[int, ...],
-        *,
-        classes: int = 0,
-        cond_size: int = 0,
-        inject: int | None = None,
-        dropout: bool = True,
-        kernel: Kernel = "auto",
-    ):
-        """The `types.Network` of images. Raises: ValueError as `networks.unet`, and for events that are no images."""
+    def _network(self, event_shape: tuple[int, ...], **settings: Any) -> Any:
         from ddjax import networks
 
-        return networks.unet(
-            event_shape,
-            width=self.width,
-            depth=self.depth,
-            attention=self.attention,
-            classes=classes,
-            cond_size=cond_size,
-            inject=inject,
-            kernel=kernel,
-            **self._shared(event_shape, dropout),
-        )
+        return networks.unet(event_shape, attention=self.attention, **settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,31 +123,10 @@ class Dit(_OfImages):
     overlap: Number = 0
     """Pixels beyond each side that a token sees and draws too, at most `patch`."""
 
-    def make(
-        self,
-        event_shape: tuple[int, ...],
-        *,
-        classes: int = 0,
-        cond_size: int = 0,
-        inject: int | None = None,
-        dropout: bool = True,
-        kernel: Kernel = "auto",
-    ):
-        """The `types.Network` of images. Raises: ValueError as `networks.dit`, and for events that are no images."""
+    def _network(self, event_shape: tuple[int, ...], **settings: Any) -> Any:
         from ddjax import networks
 
-        return networks.dit(
-            event_shape,
-            patch=self.patch,
-            overlap=self.overlap,
-            width=self.width,
-            depth=self.depth,
-            classes=classes,
-            cond_size=cond_size,
-            inject=inject,
-            kernel=kernel,
-            **self._shared(event_shape, dropout),
-        )
+        return networks.dit(event_shape, patch=self.patch, overlap=self.overlap, **settings)
 
 
 Network = Mlp | Unet | Dit

@@ -1,4 +1,4 @@
-"""The flat form in which versions before 0.5 stored recipes: the entries of all kinds side by side, most without effect.
+"""The flat form in which versions before 0.4 stored recipes: the entries of all kinds side by side, most without effect.
 
 What had none is left out. Runs and exports of those versions are sampled and resumed through it.
 """
